@@ -1,0 +1,5 @@
+"""The one exception that a user is meant to read."""
+
+
+class UserError(Exception):
+    """Something the user can mend; its message is one sentence naming the file, the key, the value and what is allowed."""
