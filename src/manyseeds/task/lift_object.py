@@ -1,0 +1,240 @@
+"""lift_object: a Franka arm grasps a cube and lifts it to a commanded target.
+
+The numbers and terms are those of Isaac Lab's `IsaacContrib-Lift-Cube-Franka` (joint position control), which Isaac Lab
+Arena's `lift_object` follows. Everything here is batched over `n` environments, in SI units and the robot's root frame
+(x forward, y left, z up, origin in the arm's base), on whatever device the tensors live. Nothing here knows a simulator.
+"""
+
+import dataclasses
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from manyseeds.errors import UserError
+
+MODEL_PATH = Path(__file__).parent / "panda.xml"
+"""The robot, the table and the cube, as MJCF."""
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LiftObjectCfg:
+    """All numbers of the task. Lengths in m, angles in rad, times in s."""
+
+    # Time.
+    physics_dt: float = 0.01
+    decimation: int = 2
+    episode_length_s: float = 5.0
+
+    # Actions: 7 joint positions around the default pose, then the gripper: a < 0 closes it, anything else opens it.
+    action_scale: float = 0.5
+    default_arm: tuple[float, ...] = (0.0, -0.569, 0.0, -2.810, 0.0, 3.037, 0.741)
+    gripper_open: float = 0.04
+    gripper_closed: float = 0.0
+
+    # Command: where the cube shall be, uniform in a box, without rotation.
+    target_x: Range = (0.4, 0.6)
+    target_y: Range = (-0.25, 0.25)
+    target_z: Range = (0.25, 0.5)
+
+    # Reset: default pose; the cube a little above the table, uniform in a rectangle.
+    object_x: Range = (0.4, 0.6)
+    object_y: Range = (-0.25, 0.25)
+    object_z: float = 0.055
+
+    # Rewards; every term is multiplied by its weight and by the step's duration.
+    reaching_object_weight: float = 1.0
+    reaching_object_std: float = 0.1
+    lifting_object_weight: float = 15.0
+    lifting_object_height: float = 0.04
+    object_goal_tracking_weight: float = 16.0
+    object_goal_tracking_std: float = 0.3
+    object_goal_tracking_fine_grained_weight: float = 5.0
+    object_goal_tracking_fine_grained_std: float = 0.05
+    action_rate_weight: float = -1e-4
+    joint_vel_weight: float = -1e-4
+
+    # Terminations. `success` ends an episode only where it is switched on: not in training.
+    object_dropped_height: float = -0.05
+    success_distance: float = 0.05
+    success_ends_episode: bool = False
+
+    @property
+    def step_dt(self) -> float:
+        """Duration of one environment step in s."""
+        return self.physics_dt * self.decimation
+
+    @property
+    def episode_length(self) -> int:
+        """Steps of a full episode."""
+        return round(self.episode_length_s / self.step_dt)
+
+    @classmethod
+    def from_dict(cls, overrides: dict, source: str = "task configuration") -> "LiftObjectCfg":
+        """Return the task with some numbers changed.
+
+        Args:
+            overrides: field name -> value; lists stand for tuples.
+            source: what an error message names as the place of the mistake.
+
+        Raises:
+            UserError: for an unknown key, a value of another type or shape, a range upside down, a number that is not finite.
+        """
+        known = {f.name: f for f in fields(cls)}
+        values = {}
+        for key, value in overrides.items():
+            if key not in known:
+                raise UserError(f"{source}: unknown key '{key}'; allowed are {', '.join(known)}.")
+            values[key] = _like(known[key].default, value, f"{source}: '{key}'")
+        cfg = dataclasses.replace(cls(), **values)
+        for key in ("physics_dt", "decimation", "episode_length_s", "reaching_object_std", "object_goal_tracking_std",
+                    "object_goal_tracking_fine_grained_std", "success_distance"):  # fmt: skip
+            if getattr(cfg, key) <= 0:
+                raise UserError(f"{source}: '{key}' is {getattr(cfg, key)}; it must be greater than 0.")
+        if cfg.episode_length < 1:
+            raise UserError(f"{source}: 'episode_length_s' is {cfg.episode_length_s}; it must last at least one step.")
+        return cfg
+
+
+def _like(default: object, value: object, where: str) -> object:
+    """Return `value` in the type of `default`, or raise the sentence a user can act on."""
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)) or len(value) != len(default):
+            raise UserError(f"{where} is {value!r}; it must be a list of {len(default)} numbers.")
+        numbers = tuple(_like(0.0, v, where) for v in value)
+        if len(default) == 2 and numbers[0] > numbers[1]:
+            raise UserError(f"{where} is {value!r}; the first number must not exceed the second.")
+        return numbers
+    if isinstance(default, bool) or isinstance(value, bool):
+        if type(value) is not type(default):
+            raise UserError(f"{where} is {value!r}; it must be a {_NAMES[type(default)]}.")
+        return value
+    if isinstance(default, int) and not isinstance(value, int):
+        raise UserError(f"{where} is {value!r}; it must be an integer.")
+    if not isinstance(value, (int, float)) or value != value or value in (float("inf"), float("-inf")):
+        raise UserError(f"{where} is {value!r}; it must be a finite number.")
+    return type(default)(value)
+
+
+_NAMES = {bool: "true or false", int: "integer", float: "number"}
+
+
+@dataclass
+class State:
+    """What observations, rewards and terminations are functions of; n environments."""
+
+    joint_pos: Tensor
+    """(n, 9) seven arm joints in rad, two fingers in m."""
+    joint_vel: Tensor
+    """(n, 9) rad/s, m/s."""
+    object_pos: Tensor
+    """(n, 3) centre of the cube."""
+    end_effector_pos: Tensor
+    """(n, 3) the point between the finger pads."""
+    target_pos: Tensor
+    """(n, 3) the command."""
+    action: Tensor
+    """(n, 8) as the policy gave it."""
+    previous_action: Tensor
+    """(n, 8) the one before; zeros after a reset."""
+
+
+NUM_ACTIONS = 8
+NUM_OBSERVATIONS = 36
+REWARD_TERMS = (
+    "reaching_object",
+    "lifting_object",
+    "object_goal_tracking",
+    "object_goal_tracking_fine_grained",
+    "action_rate",
+    "joint_vel",
+)
+TERMINATION_TERMS = ("time_out", "object_dropped", "success")
+
+
+def default_joint_pos(cfg: LiftObjectCfg) -> Tensor:
+    """Return the default pose, (9,): seven arm joints in rad, two fingers in m."""
+    return torch.tensor([*cfg.default_arm, cfg.gripper_open, cfg.gripper_open])
+
+
+def joint_targets(cfg: LiftObjectCfg, action: Tensor) -> Tensor:
+    """Return the joint position targets, (n, 9) in rad and m, of actions (n, 8)."""
+    targets = torch.empty(len(action), 9, dtype=action.dtype, device=action.device)
+    targets[:, :7] = action[:, :7] * cfg.action_scale + torch.tensor(cfg.default_arm, device=action.device)
+    targets[:, 7:] = torch.where(action[:, 7:] < 0, cfg.gripper_closed, cfg.gripper_open)
+    return targets
+
+
+def observations(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return the policy's observation, (n, 36).
+
+    joint_pos_rel 9, joint_vel_rel 9, object_position 3, target_object_position 7 (position, then the identity quaternion as
+    Isaac Lab 3.0 writes it: x y z w), last action 8.
+    """
+    obs = torch.empty(len(state.joint_pos), NUM_OBSERVATIONS, device=state.joint_pos.device)
+    obs[:, 0:9] = state.joint_pos - default_joint_pos(cfg).to(obs.device)
+    obs[:, 9:18] = state.joint_vel
+    obs[:, 18:21] = state.object_pos
+    obs[:, 21:24] = state.target_pos
+    obs[:, 24:27] = 0.0
+    obs[:, 27] = 1.0
+    obs[:, 28:36] = state.action
+    return obs
+
+
+def rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return every reward term, (n, 6) in the order of REWARD_TERMS, weighted and times the step's duration.
+
+    Distances enter through 1 - tanh(d / std); goal tracking counts only while the cube is above the lifting height.
+    """
+    reach = torch.linalg.vector_norm(state.object_pos - state.end_effector_pos, dim=1)
+    goal = goal_distance(state)
+    lifted = (state.object_pos[:, 2] > cfg.lifting_object_height).float()
+    terms = torch.stack(
+        (
+            1 - torch.tanh(reach / cfg.reaching_object_std),
+            lifted,
+            lifted * (1 - torch.tanh(goal / cfg.object_goal_tracking_std)),
+            lifted * (1 - torch.tanh(goal / cfg.object_goal_tracking_fine_grained_std)),
+            (state.action - state.previous_action).square().sum(1),
+            state.joint_vel.square().sum(1),
+        ),
+        dim=1,
+    )
+    weights = torch.tensor([getattr(cfg, f"{name}_weight") for name in REWARD_TERMS], device=terms.device)
+    return terms * (weights * cfg.step_dt)
+
+
+def goal_distance(state: State) -> Tensor:
+    """Return the distance between cube and target, (n,) in m."""
+    return torch.linalg.vector_norm(state.object_pos - state.target_pos, dim=1)
+
+
+def terminations(cfg: LiftObjectCfg, state: State, episode_length: Tensor) -> Tensor:
+    """Return which terminations hold, (n, 3) bool in the order of TERMINATION_TERMS.
+
+    Args:
+        episode_length: (n,) steps done, the present one included.
+    """
+    return torch.stack(
+        (
+            episode_length >= cfg.episode_length,
+            state.object_pos[:, 2] < cfg.object_dropped_height,
+            (goal_distance(state) < cfg.success_distance) & cfg.success_ends_episode,
+        ),
+        dim=1,
+    )
+
+
+def sample_resets(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw where `n` episodes start and what they command.
+
+    Returns:
+        The cube's x and y, (n, 2), and its target, (n, 3).
+    """
+    ranges = torch.tensor([cfg.object_x, cfg.object_y, cfg.target_x, cfg.target_y, cfg.target_z])
+    draws = torch.rand(n, 5, generator=generator) * (ranges[:, 1] - ranges[:, 0]) + ranges[:, 0]
+    return draws[:, :2], draws[:, 2:]
