@@ -1,0 +1,26 @@
+"""The experiment file: read it, check it, expand it into runs.
+
+`config.yaml` says what to train; `load` turns it into an `Experiment` or raises `UserError`. The resolved experiment
+is written to `results/<experiment>/config.json`, which is all that the later stages read.
+"""
+
+from manyseeds.config.experiment import (
+    EvaluateSettings,
+    Experiment,
+    TrainSettings,
+    Variant,
+    checkpoint_iterations,
+    read_resolved,
+)
+from manyseeds.config.loading import load, resolve
+
+__all__ = [
+    "EvaluateSettings",
+    "Experiment",
+    "TrainSettings",
+    "Variant",
+    "checkpoint_iterations",
+    "load",
+    "read_resolved",
+    "resolve",
+]

@@ -1,0 +1,158 @@
+"""The resolved experiment: every value filled in, every variant spelled out."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from manyseeds.errors import UserError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How one run trains.
+
+    Attributes:
+        num_envs: environments stepped side by side.
+        max_iterations: iterations of a whole run.
+        save_interval: iterations between two checkpoints; the last iteration always has one.
+        state_interval: iterations between two saves of the whole training state.
+        env_spacing: distance between neighboring environments, m.
+        threads: CPU threads of a run, or "auto".
+    """
+
+    num_envs: int
+    max_iterations: int
+    save_interval: int
+    state_interval: int
+    env_spacing: float
+    threads: int | str
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """How every checkpoint is judged.
+
+    Attributes:
+        episodes: episodes per checkpoint, the same ones for every seed and checkpoint.
+        seed: what these episodes are drawn from.
+        tolerance: largest distance of the object from its target that counts as success, m.
+    """
+
+    episodes: int
+    seed: int
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One column of the comparison: the settings that all of its seeds share."""
+
+    name: str
+    train: TrainSettings
+    agent_file: str
+    agent: dict[str, Any]
+    task_cfg: dict[str, Any]
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """Iterations of which a run of this variant leaves a checkpoint."""
+        return checkpoint_iterations(self.train.max_iterations, self.train.save_interval)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All runs, variants times seeds, and how they are judged."""
+
+    experiment: str
+    task: str
+    simulator: str
+    device: str
+    trainer: str
+    seeds: tuple[int, ...]
+    variants: tuple[Variant, ...]
+    evaluate: EvaluateSettings
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant called `name`.
+
+        Raises:
+            UserError: when there is none.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        known = ", ".join(variant.name for variant in self.variants)
+        raise UserError(f"experiment {self.experiment} has no variant {name!r}; it has {known}")
+
+    def settings(self, variant: str, seed: int) -> dict[str, Any]:
+        """Return what determines the result of one run, and nothing else.
+
+        How many threads it takes and how often it saves its state are left out: they change no byte of a policy.
+        """
+        chosen = self.variant(variant)
+        train = asdict(chosen.train)
+        del train["threads"], train["state_interval"]
+        return {
+            "task": self.task,
+            "task_cfg": chosen.task_cfg,
+            "simulator": self.simulator,
+            "device": self.device,
+            "trainer": self.trainer,
+            "seed": seed,
+            "train": train,
+            "agent": chosen.agent,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the experiment as plain JSON values, in the layout of `config.json`."""
+        fields = asdict(self)
+        fields["seeds"] = list(self.seeds)
+        fields["variants"] = {variant.pop("name"): variant for variant in fields["variants"]}
+        return {"schema": SCHEMA_VERSION, **fields}
+
+    def to_json(self) -> str:
+        """Return the text of `config.json`."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+
+def checkpoint_iterations(max_iterations: int, save_interval: int) -> list[int]:
+    """Return the iterations that leave a checkpoint: every `save_interval`-th and the last."""
+    regular = list(range(save_interval, max_iterations + 1, save_interval))
+    return regular if regular and regular[-1] == max_iterations else [*regular, max_iterations]
+
+
+def from_dict(fields: dict[str, Any]) -> Experiment:
+    """Rebuild an experiment from `Experiment.to_dict`."""
+    fields = dict(fields)
+    del fields["schema"]
+    return Experiment(
+        **fields
+        | {
+            "seeds": tuple(fields["seeds"]),
+            "variants": tuple(
+                Variant(name=name, **variant | {"train": TrainSettings(**variant["train"])})
+                for name, variant in fields["variants"].items()
+            ),
+            "evaluate": EvaluateSettings(**fields["evaluate"]),
+        }
+    )
+
+
+def read_resolved(path: str | Path) -> Experiment:
+    """Read `results/<experiment>/config.json`.
+
+    Raises:
+        UserError: when the file is missing or is not such a file.
+    """
+    try:
+        fields = json.loads(Path(path).read_text(encoding="utf-8"))
+        if fields["schema"] != SCHEMA_VERSION:
+            raise UserError(f"{path} has schema {fields['schema']}, this version reads {SCHEMA_VERSION}")
+        return from_dict(fields)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a config.json as manyseeds.config writes it: {error!r}") from error

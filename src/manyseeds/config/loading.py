@@ -1,0 +1,188 @@
+"""From the text of config.yaml to a checked `Experiment`."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from manyseeds.config import schema, variants
+from manyseeds.config.experiment import EvaluateSettings, Experiment, TrainSettings, Variant
+from manyseeds.errors import UserError
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> Experiment:
+    """Read, check and resolve an experiment file.
+
+    Args:
+        path: a YAML file.
+        changes: values that win over those of the file, nested as in the file (`snakemake --config`).
+
+    Raises:
+        UserError: with one sentence, on a line of its own, for each thing that is wrong.
+    """
+    return resolve(merged(read_yaml(path), changes or {}), source=str(path))
+
+
+def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
+    """Check the values of an experiment file and spell out its variants.
+
+    Args:
+        fields: what the YAML file holds.
+        source: the file's name, for the error messages.
+    """
+    complete = _with_longhands(fields)
+    _raise(source, schema.breaches(complete))
+    complete = schema.fill_defaults(complete)
+    named = complete["variants"] or {"default": {}}
+    points = [
+        (name, point, overrides)
+        for variant, sections in named.items()
+        for name, point, overrides in _points(variant, sections or {})
+    ]
+    names = [name for name, _, _ in points]
+    _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
+    return Experiment(
+        experiment=complete["experiment"],
+        task=complete["task"]["name"],
+        simulator=complete["simulator"],
+        device=complete["device"],
+        trainer=complete["trainer"],
+        seeds=tuple(int(seed) for seed in complete["seeds"]),
+        variants=tuple(_variant(source, complete, *point) for point in points),
+        evaluate=EvaluateSettings(**complete["evaluate"]),
+    )
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; a key that stands twice is an error."""
+    try:
+        fields = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: byte {error.start} cannot be decoded") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply to be read") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
+    if not isinstance(fields, dict):
+        raise UserError(f"{path} must hold keys and values, such as 'experiment: lift_object'")
+    return fields
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `changes` laid over it, mapping by mapping."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _with_longhands(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Write `agent: FILE` and `task: NAME` out as mappings, in the base and in the variants."""
+
+    def longhand(section: Any, keys: Mapping[str, str]) -> Any:
+        if not isinstance(section, Mapping):
+            return section
+        return {
+            str(key): {keys[key]: value} if key in keys and isinstance(value, str) else value
+            for key, value in section.items()
+        }
+
+    result: dict[str, Any] = longhand(fields, schema.SHORTHANDS)
+    if isinstance(result.get("variants"), Mapping):
+        result["variants"] = {
+            str(name): longhand(variant, {"agent": "file"}) for name, variant in result["variants"].items()
+        }
+    return result
+
+
+def _points(variant: str, sections: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    agent, task = sections.get("agent", {}), sections.get("task", {})
+    grid = {
+        "train": sections.get("train", {}),
+        "agent": agent.get("overrides", {}),
+        "task": task.get("overrides", {}),
+    }
+    return [(name, dict(agent), overrides) for name, overrides in variants.expand(variant, grid)]
+
+
+def _variant(
+    source: str, base: Mapping[str, Any], name: str, agent: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> Variant:
+    """Lay one variant's overrides over the base and check what comes out."""
+    where = f"{source}: variants.{name}" if base["variants"] else source
+    train = variants.override(base["train"], overrides["train"])
+    _raise(where, schema.train_breaches(train))
+    # A variant with an agent file of its own starts from that file, without the overrides meant for another.
+    chosen = agent if "file" in agent else base["agent"]
+    base_overrides = variants.flatten(chosen.get("overrides", {}) if chosen is base["agent"] else {})
+    if "file" not in chosen:
+        raise UserError(f"{where}: agent.file is missing")
+    content = _agent_content(where, chosen["file"])
+    return Variant(
+        name=name,
+        train=TrainSettings(
+            **train
+            | {
+                key: int(train[key])
+                for key in ("num_envs", "max_iterations", "save_interval", "state_interval")
+            }
+            | {"env_spacing": float(train["env_spacing"])}
+        ),
+        agent_file=chosen["file"],
+        agent=variants.override(content, base_overrides | overrides["agent"]),
+        task_cfg=variants.override(base["task"].get("overrides", {}), overrides["task"]),
+    )
+
+
+def _agent_content(where: str, name: str) -> dict[str, Any]:
+    """Read an agent file, relative to the working directory or else to the repository."""
+    path = Path(name) if Path(name).exists() else REPOSITORY / name
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{where}: agent file {name} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: agent file {name} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: agent file {name} must hold a JSON object")
+    return content
+
+
+def _raise(where: str, problems: list[str]) -> None:
+    if problems:
+        raise UserError("\n".join(f"{where}: {problem}" for problem in problems))
+
+
+def _yaml_problem(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as in YAML 1.2, and no key stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode):
+                if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"the key {key_node.value!r} stands twice", problem_mark=key_node.start_mark
+                    )
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+)
