@@ -153,9 +153,11 @@ class PPO(RslRlPPO):
 
         error = values - returns
         if self.use_clipped_value_loss:
-            clipped_error = old_values + (values - old_values).clamp(-self.clip_param, self.clip_param) - returns
+            change = values - old_values
+            clipped_error = old_values + change.clamp(-self.clip_param, self.clip_param) - returns
             value_loss = torch.maximum(error.square(), clipped_error.square()).mean()
-            error = torch.where(error.square() >= clipped_error.square(), error, 0.0)
+            free = (change.abs() <= self.clip_param) | (error.square() >= clipped_error.square())
+            error = torch.where(free, error, 0.0)
         else:
             value_loss = error.square().mean()
         d_values = error * (2 * self.value_loss_coef / n)
