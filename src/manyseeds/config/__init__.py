@@ -1,7 +1,7 @@
 """The experiment file: read it, check it, expand it into runs.
 
-`config.yaml` says what to train; `load` turns it into an `Experiment` or raises `UserError`. The resolved experiment
-is written to `results/<experiment>/config.json`, which is all that the later stages read.
+`config.yaml` says what to train; `load` turns it into an `Experiment` or raises `UserError`. The resolved
+experiment is written to `results/<experiment>/config.json`, which is all that the later stages read.
 """
 
 from manyseeds.config.experiment import (

@@ -14,8 +14,13 @@ from manyseeds.files import write_atomic
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 2 with one sentence for each error."""
     parser = argparse.ArgumentParser(prog="python -m manyseeds.config", description=__doc__)
-    parser.add_argument("config", nargs="?", default="config.yaml", help="the experiment file (config.yaml)")
-    parser.add_argument("--changes", default="{}", help="JSON that wins over the values of the file")
+    parser.add_argument(
+        "config",
+        nargs="*",
+        default=["config.yaml"],
+        help="the experiment file (config.yaml); of several, later ones win",
+    )
+    parser.add_argument("--changes", default="{}", help="JSON that wins over the values of the files")
     parser.add_argument("--output", type=Path, help="write the resolved experiment to this file")
     arguments = parser.parse_args(argv)
     try:

@@ -90,7 +90,7 @@ class Experiment:
     def settings(self, variant: str, seed: int) -> dict[str, Any]:
         """Return what determines the result of one run, and nothing else.
 
-        How many threads it takes and how often it saves its state are left out: they change no byte of a policy.
+        How many threads it takes and how often it saves its state are left out: neither changes a policy.
         """
         chosen = self.variant(variant)
         train = asdict(chosen.train)

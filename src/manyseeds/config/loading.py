@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from manyseeds.errors import UserError
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> Experiment:
-    """Read, check and resolve an experiment file.
+def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) -> Experiment:
+    """Read, check and resolve an experiment.
 
     Args:
-        path: a YAML file.
-        changes: values that win over those of the file, nested as in the file (`snakemake --config`).
+        paths: YAML files; values of a later one win over those of an earlier one.
+        changes: values that win over those of the files, nested as in a file (`snakemake --config`).
 
     Raises:
         UserError: with one sentence, on a line of its own, for each thing that is wrong.
     """
-    return resolve(merged(read_yaml(path), changes or {}), source=str(path))
+    fields: dict[str, Any] = {}
+    for path in paths:
+        fields = _merged(fields, read_yaml(path))
+    return resolve(_merged(fields, changes or {}), source=", ".join(str(path) for path in paths))
 
 
 def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
@@ -45,7 +48,10 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         for name, point, overrides in _points(variant, sections or {})
     ]
     names = [name for name, _, _ in points]
-    _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
+    _raise(
+        source,
+        [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1],
+    )
     return Experiment(
         experiment=complete["experiment"],
         task=complete["task"]["name"],
@@ -75,13 +81,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return fields
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `changes` laid over it, mapping by mapping."""
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+        result[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
     return result
 
 

@@ -33,7 +33,9 @@ def load_schema() -> dict[str, Any]:
 def breaches(fields: Mapping[str, Any]) -> list[str]:
     """Return one sentence for everything in `fields` that the schema forbids, in the order of the file."""
     infinite = [
-        f"{dotted(path)} is {value}; it must be finite" for path, value in walk(fields) if not is_finite(value)
+        f"{dotted(path)} is {value}; it must be finite"
+        for path, value in walk(fields)
+        if not is_finite(value)
     ]
     validator = jsonschema.Draft202012Validator(load_schema())
     errors = sorted(validator.iter_errors(fields), key=lambda error: [str(part) for part in error.path])
@@ -55,35 +57,37 @@ def train_breaches(train: Mapping[str, Any]) -> list[str]:
 def sentences(error: jsonschema.ValidationError, prefix: Sequence[str] = ()) -> Iterator[str]:
     """Yield what one error of the schema means, naming key, value and what is allowed."""
     path = [*prefix, *error.absolute_path]
-    name, value, rule = dotted(path), shown(error.instance), error.validator_value
-    description = error.schema.get("description")
-    if error.parent is None and "propertyNames" in error.absolute_schema_path:
-        yield f"{name} has the key {value}; it must be {description}"
+    instance: Any = error.instance
+    rule: Any = error.validator_value
+    schema: Any = error.schema
+    name, value, allowed = dotted(path), shown(instance), schema.get("description")
+    if "propertyNames" in error.absolute_schema_path:
+        yield f"{name} has the key {value}; it must be {allowed}"
     elif error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        for key in error.instance:
+        known = list(schema["properties"])
+        for key in instance:
             if key not in known:
                 yield unknown_key(dotted([*path, key]), key, known)
     elif error.validator == "required":
         for key in rule:
-            if key not in error.instance:
+            if key not in instance:
                 yield f"{dotted([*path, key])} is missing"
     elif error.validator == "uniqueItems":
-        repeated = [item for index, item in enumerate(error.instance) if item in error.instance[:index]]
-        yield f"{name} has {shown(repeated[0])} more than once; it must be {description}"
+        repeated = [item for index, item in enumerate(instance) if item in instance[:index]]
+        yield f"{name} has {shown(repeated[0])} more than once; it must be {allowed}"
     elif error.validator == "type":
-        kinds = [rule] if isinstance(rule, str) else rule
-        yield f"{name} is {value}; it must be {description or ' or '.join(TYPE_NAMES[kind] for kind in kinds)}"
+        kinds = " or ".join(TYPE_NAMES[kind] for kind in ([rule] if isinstance(rule, str) else rule))
+        yield f"{name} is {value}; it must be {allowed or kinds}"
     elif error.validator == "enum":
-        yield f"{name} is {value}{did_you_mean(error.instance, rule)}; it must be {' or '.join(map(str, rule))}"
+        yield f"{name} is {value}{did_you_mean(instance, rule)}; it must be {' or '.join(map(str, rule))}"
     elif error.validator in ("minimum", "maximum"):
         bound = "at least" if error.validator == "minimum" else "at most"
-        kind = TYPE_NAMES["integer" if error.schema.get("type") == "integer" else "number"]
-        yield f"{name} is {value}; it must be {description or f'{kind} of {bound} {rule}'}"
+        kind = TYPE_NAMES["integer" if schema.get("type") == "integer" else "number"]
+        yield f"{name} is {value}; it must be {allowed or f'{kind} of {bound} {rule}'}"
     elif error.validator == "exclusiveMinimum":
         yield f"{name} is {value}; it must be a number greater than {rule}"
     else:
-        yield f"{name} is {value}; it must be {description or f'as the schema says: {error.message}'}"
+        yield f"{name} is {value}; it must be {allowed or f'as the schema says: {error.message}'}"
 
 
 def unknown_key(name: str, key: Any, known: Sequence[str]) -> str:
@@ -135,4 +139,6 @@ def _filled(value: Any, schema: Mapping[str, Any]) -> Any:
         return value
     properties = schema.get("properties", {})
     complete = {key: part["default"] for key, part in properties.items() if "default" in part} | dict(value)
-    return {key: _filled(item, properties[key]) if key in properties else item for key, item in complete.items()}
+    return {
+        key: _filled(item, properties[key]) if key in properties else item for key, item in complete.items()
+    }

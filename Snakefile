@@ -1,0 +1,55 @@
+# manyseeds: config.yaml -> runs (variant x seed) -> checkpoints, curves, episodes -> tables, figures, report.
+import json
+import sys
+
+from manyseeds.errors import UserError
+from manyseeds.workflow import make_plan
+
+try:
+    plan = make_plan(
+        workflow.config_settings.configfiles, config, workflow.resource_settings.cores
+    )
+except UserError as error:
+    sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+
+# {variant} and {seed} stand for one run everywhere below.
+RESULTS = plan.results
+RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
+LOGS = f"logs/{plan.experiment.experiment}"
+
+
+wildcard_constraints:
+    variant=r"[^/]+",
+    seed=r"\d+",
+
+
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/curves.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.draw.output,
+        rules.tables.output,
+
+
+rule train:
+    input:
+        plan.run_files("run.json"),
+
+
+rule evaluate:
+    input:
+        plan.run_files("episodes.csv"),
+
+
+# Draws again what the CSV files of a results folder say, and asks for nothing else, so that it never trains.
+rule figures:
+    localrule: True
+    params:
+        results=plan.drawn_from,
+    shell:
+        "python -m manyseeds.tables {params.results:q} && python -m manyseeds.figures {params.results:q}"

@@ -1,0 +1,287 @@
+"""One run of the workflow: train a variant with a seed, then put its files where the later stages look.
+
+Training happens in `<run>/work`, which no rule declares, so that a killed run can go on: there stand the
+training state, the checkpoints and the event file. When training has ended, the declared files are linked from
+there into the run's folder and `run.json` says what made them. The state stays, so that a run can be made longer.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from manyseeds import provenance
+from manyseeds.config import Experiment, checkpoint_iterations, read_resolved
+from manyseeds.errors import UserError
+from manyseeds.files import write_atomic
+
+EVENTS = "events.out.tfevents.manyseeds"
+# Under this name TensorBoard does not take the working folder of a finished run for a second run.
+EVENTS_AT_REST = "finished.events"
+PARAMS = ("params/agent.yaml", "params/env.yaml")
+LOCK_PATIENCE_S = 60.0
+
+
+def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, threads: int, log: Path) -> None:
+    """Train one run, or continue it, and collect its files.
+
+    Args:
+        experiment: the resolved experiment.
+        folder: the run's folder.
+        variant: name of the variant.
+        seed: the run's seed.
+        threads: CPU threads to use.
+        log: where the console output goes; appended to.
+
+    Raises:
+        UserError: when another process works on this run.
+        subprocess.CalledProcessError: when training fails; `output` is its last line.
+    """
+    settings = experiment.settings(variant, seed)
+    work = folder / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    with _sole_worker(work) as lock:
+        journal = _open_journal(work, settings)
+        _wake(work)
+        for name, content in (("agent.json", settings["agent"]), ("task.json", settings["task_cfg"])):
+            _write_json(work / name, content)
+        _run(command(experiment, variant, seed, threads, work), log, lock)
+        outputs = collect(experiment, folder, variant)
+        provenance.write_run_record(
+            folder,
+            outputs,
+            experiment=experiment.experiment,
+            variant=variant,
+            seed=seed,
+            config=settings,
+            threads=threads,
+            started=journal["started"],
+            ended=_now(),
+            resumed=journal["resumed"],
+        )
+
+
+def command(experiment: Experiment, variant: str, seed: int, threads: int, work: Path) -> list[str]:
+    """Return the command line that trains a run in its working folder."""
+    train = experiment.variant(variant).train
+    options = {
+        "env_spacing": train.env_spacing,
+        "num_envs": train.num_envs,
+        "max_iterations": train.max_iterations,
+        "save_interval": train.save_interval,
+        "state_interval": train.state_interval,
+        "seed": seed,
+        "device": experiment.device,
+        "simulator": experiment.simulator,
+        "agent_cfg_path": work / "agent.json",
+        "task_cfg_path": work / "task.json",
+        "log_dir": work,
+        "threads": threads,
+    }
+    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "manyseeds.training", *flags, "--headless", experiment.task]
+
+
+def collect(experiment: Experiment, folder: Path, variant: str) -> list[str]:
+    """Link the files of a finished run from its working folder into its own and put the event file to rest.
+
+    Hard links, because Snakemake deletes declared outputs before it runs a rule again and a longer run needs them.
+
+    Returns:
+        The names of the files, relative to the run's folder.
+
+    Raises:
+        UserError: when training ended without one of them.
+    """
+    work = folder / "work"
+    outputs = [f"model_{step}.pt" for step in experiment.variant(variant).checkpoints] + [EVENTS, *PARAMS]
+    for name in outputs:
+        if not (work / name).is_file():
+            raise UserError(f"{folder}: training ended without leaving {name} in {work.name}/")
+    for stray in folder.glob("model_*.pt"):
+        if stray.name not in outputs:
+            stray.unlink()
+    for name in outputs:
+        _link(work / name, folder / name)
+    os.replace(work / EVENTS, work / EVENTS_AT_REST)
+    return outputs
+
+
+def reason_to_start_over(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Say why a run with settings `old` cannot be continued with settings `new`, or return None.
+
+    More iterations continue a run; whatever changes the iterations already done does not.
+    """
+    before, after = _flat(old), _flat(new)
+    longer, interval = "train.max_iterations", "train.save_interval"
+    for key in sorted(before.keys() | after.keys()):
+        if key not in (longer, interval) and before.get(key) != after.get(key):
+            return f"{key} was {before.get(key)} and is {after.get(key)}"
+    done = before[longer]
+    if after[longer] < done:
+        return f"{longer} was {done} and is {after[longer]}"
+    kept = checkpoint_iterations(done, before[interval])
+    wanted = checkpoint_iterations(after[longer], after[interval])
+    if any(step <= done and step not in kept for step in wanted):
+        return f"{interval} was {before[interval]} and is {after[interval]}"
+    return None
+
+
+def _open_journal(work: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Note this start in `work/journal.json`; throw the work away first when its settings were others."""
+    path = work / "journal.json"
+    try:
+        journal = json.loads(path.read_text(encoding="utf-8"))
+        reason = reason_to_start_over(journal["settings"], settings)
+        resumed = journal["resumed"] + 1
+        started = journal["started"]
+    except FileNotFoundError:
+        reason, resumed, started = None, 0, _now()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason = f"{path.name} cannot be read"
+    if reason:
+        print(f"{work.parent}: starting over, because {reason}", file=sys.stderr, flush=True)
+        for entry in work.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != "lock":
+                entry.unlink()
+        resumed, started = 0, _now()
+    journal = {"started": started, "resumed": resumed, "settings": settings}
+    _write_json(path, journal)
+    return journal
+
+
+def _wake(work: Path) -> None:
+    """Give the event file of a finished run the name that the trainer appends to."""
+    if (work / EVENTS_AT_REST).is_file() and not (work / EVENTS).exists():
+        # A copy: the file at rest is also the declared output, which must not grow while training.
+        with write_atomic(work / EVENTS) as partial:
+            shutil.copyfile(work / EVENTS_AT_REST, partial)
+        (work / EVENTS_AT_REST).unlink()
+
+
+def _run(arguments: Sequence[str], log: Path, lock: int) -> None:
+    """Run a command with its output in a log; raise CalledProcessError with its last line when it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    last = ""
+    with (
+        log.open("a", encoding="utf-8", buffering=1) as stream,
+        # The child holds the lock too: if this process is killed, no other starts before the child is gone.
+        subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            pass_fds=(lock,),
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            stream.write(line)
+            last = line.strip() or last
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, arguments, output=last)
+
+
+@contextmanager
+def _sole_worker(work: Path) -> Iterator[int]:
+    """Hold the run's lock, which dies with its holders; wait for a while when another process has it."""
+    with (work / "lock").open("w") as stream:
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise UserError(f"{work.parent}: another process is training this run") from None
+                time.sleep(0.5)
+        yield stream.fileno()
+
+
+def _link(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`, or a copy where the file system knows no hard links."""
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.link")
+    partial.unlink(missing_ok=True)
+    try:
+        os.link(source, partial)
+    except OSError:
+        with write_atomic(target) as copy:
+            shutil.copyfile(source, copy)
+    else:
+        os.replace(partial, target)
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(settings, Mapping):
+        return {prefix.rstrip("."): settings}
+    return {
+        key: value
+        for name, part in settings.items()
+        for key, value in _flat(part, f"{prefix}{name}.").items()
+    }
+
+
+def _write_json(path: Path, content: Any) -> None:
+    with write_atomic(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _failure(code: int, last: str, log: Path) -> str:
+    ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    last = re.sub(r"^error: ", "", last)
+    return f"training {ended}{': ' if last else ''}{last} (log: {log})"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return training's exit code, or 2 on bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m manyseeds.trainer", description=__doc__.split("\n", 1)[0]
+    )
+    parser.add_argument("--config", type=Path, required=True, help="config.json of the experiment's folder")
+    parser.add_argument("--variant", default="default", help="which variant (default)")
+    parser.add_argument("--seed", type=int, required=True, help="which seed")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    parser.add_argument(
+        "--log", type=Path, help="where the console output goes (train.log in the run's folder)"
+    )
+    arguments = parser.parse_args(argv)
+    folder = arguments.config.parent / arguments.variant / f"seed_{arguments.seed}"
+    log = arguments.log or folder / "train.log"
+    try:
+        train_run(
+            read_resolved(arguments.config), folder, arguments.variant, arguments.seed, arguments.threads, log
+        )
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except subprocess.CalledProcessError as error:
+        run = f"{arguments.variant}/seed_{arguments.seed}"
+        print(f"error: {run}: {_failure(error.returncode, error.output, log)}", file=sys.stderr)
+        return error.returncode if error.returncode > 0 else 128 - error.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""What the Snakefile needs to know before it can lay out its jobs."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from manyseeds.config import Experiment, Variant, load
+from manyseeds.errors import UserError
+
+# Share of a training iteration that more threads do not shorten: 2 cores make one run 1.56 times as fast.
+SERIAL_SHARE = 0.28
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment as one invocation of Snakemake sees it.
+
+    Attributes:
+        experiment: the resolved experiment.
+        configfiles: the files it came from, later ones winning over earlier ones.
+        changes: values given on the command line, which win over those of the files.
+        cores: CPU cores that Snakemake may use, or None where a cluster decides.
+        drawn_from: the folder that the target `figures` draws.
+    """
+
+    experiment: Experiment
+    configfiles: tuple[str, ...]
+    changes: Mapping[str, Any]
+    cores: int | None
+    drawn_from: str
+
+    @property
+    def results(self) -> str:
+        """The folder that the runs write to."""
+        return f"results/{self.experiment.experiment}"
+
+    @cached_property
+    def threads(self) -> dict[str, int]:
+        """CPU threads of one run, by variant."""
+        cores = self.cores or os.cpu_count() or 1
+        runs = len(self.experiment.variants) * len(self.experiment.seeds)
+        shared = threads_per_run(runs, cores)
+        return {
+            variant.name: shared if variant.train.threads == "auto" else int(variant.train.threads)
+            for variant in self.experiment.variants
+        }
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The variants in the order of config.yaml."""
+        return self.experiment.variants
+
+    def settings(self, variant: str, seed: int | str) -> str:
+        """Return what determines the result of a run, as text that changes when any of it does."""
+        return json.dumps(self.experiment.settings(variant, int(seed)), sort_keys=True)
+
+    def checkpoints(self, variant: str) -> list[str]:
+        """Return the names of the checkpoints of a run."""
+        return [f"model_{iteration}.pt" for iteration in self.experiment.variant(variant).checkpoints]
+
+    def run_files(self, name: str) -> list[str]:
+        """Return the path of a file of this name in every run's folder."""
+        return [
+            f"{self.results}/{variant.name}/seed_{seed}/{name}"
+            for variant in self.variants
+            for seed in self.experiment.seeds
+        ]
+
+
+def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cores: int | None) -> Plan:
+    """Read and check what Snakemake was called with.
+
+    Args:
+        configfiles: the files of `--configfile`; config.yaml when there are none.
+        changes: the values of `--config`; `results` is the folder that the target `figures` draws.
+        cores: the number of `--cores`.
+
+    Raises:
+        UserError: with one sentence for each thing that is wrong.
+    """
+    files = tuple(str(_relative(path)) for path in configfiles) or ("config.yaml",)
+    changes = dict(changes)
+    drawn_from = changes.pop("results", None)
+    experiment = load(files, changes)
+    for variant in experiment.variants:
+        threads = variant.train.threads
+        if cores is not None and threads != "auto" and int(threads) > cores:
+            raise UserError(
+                f"{files[-1]}: train.threads is {threads}, but Snakemake has {cores} cores;"
+                " it must be auto or at most the number of --cores"
+            )
+    return Plan(experiment, files, changes, cores, str(drawn_from or f"results/{experiment.experiment}"))
+
+
+def threads_per_run(runs: int, cores: int) -> int:
+    """Return the threads per run with which all runs are done soonest.
+
+    `floor(cores / threads)` runs go side by side, and a run's speed follows Amdahl's law.
+
+    Args:
+        runs: how many runs there are.
+        cores: how many CPU cores they share.
+    """
+
+    def time(threads: int) -> float:
+        rounds = -(-runs // (cores // threads))
+        return rounds * (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
+
+    return min(range(1, max(cores, 1) + 1), key=lambda threads: (round(time(threads), 9), threads))
+
+
+def _relative(path: str | Path) -> Path:
+    """Return a path relative to the working directory where it lies below it, to keep no machine's path."""
+    path = Path(path)
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,29 @@
+rule export:
+    input:
+        f"{RUN}/events.out.tfevents.manyseeds",
+    output:
+        table=f"{RUN}/scalars.csv",
+        account=f"{RUN}/scalars.json",
+    log:
+        f"{LOGS}/{{variant}}/seed_{{seed}}/export.log",
+    benchmark:
+        f"{LOGS}/{{variant}}/seed_{{seed}}/export.benchmark.tsv"
+    params:
+        run=subpath(input[0], parent=True),
+    shell:
+        "python -m manyseeds.curves export {params.run:q} --output {output.table:q} --account {output.account:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule aggregate:
+    input:
+        plan.run_files("scalars.csv"),
+        config=rules.resolve.output,
+    output:
+        f"{RESULTS}/learning_curves.csv",
+    log:
+        f"{LOGS}/aggregate.log",
+    benchmark:
+        f"{LOGS}/aggregate.benchmark.tsv"
+    shell:
+        "python -m manyseeds.curves aggregate --config {input.config:q} --output {output:q} 2>&1 | tee {log:q}"
