@@ -1,0 +1,130 @@
+"""Scalars as a table: a row per iteration, a column per tag; CSV and Parquet."""
+
+import sys
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from manyseeds.curves.log import RunLog
+from manyseeds.errors import UserError
+from manyseeds.files import write_atomic
+
+FORMATS = ("csv", "parquet")
+ITERATION = "iteration"
+
+
+@dataclass(frozen=True)
+class Scalars:
+    """One run's table.
+
+    `iteration` (rows,) int64; `columns` tag -> (rows,) float64, NaN both where a value is missing and where
+    the run logged NaN.
+    """
+
+    iteration: NDArray[np.int64]
+    columns: dict[str, NDArray[np.float64]]
+
+
+def to_table(log: RunLog, patterns: list[str] | None = None) -> pa.Table:
+    """Rows by ascending `iteration` (int64), columns by tag in alphabetical order (float32).
+
+    A value that was never logged is null; a NaN that was logged stays NaN.
+
+    Args:
+        log: the scalars.
+        patterns: shell patterns; only tags that match one become columns. None: all.
+
+    Raises:
+        UserError: when no tag matches.
+    """
+    present = np.unique(log.tag)
+    chosen = sorted(
+        (log.tags[number], number)
+        for number in present
+        if patterns is None or _matches(log.tags[number], patterns)
+    )
+    if not chosen:
+        raise UserError(
+            f"--tags {' '.join(patterns or [])}: no tag matches; there are {', '.join(sorted(log.tags[n] for n in present))}"
+        )
+    wanted = np.isin(log.tag, [number for _, number in chosen])
+    tag, step, value = log.tag[wanted], log.step[wanted], log.value[wanted]
+    iterations, row = np.unique(step, return_inverse=True)
+    order = np.argsort(tag, kind="stable")
+    numbers, starts = np.unique(tag[order], return_index=True)
+    rows_of = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
+    arrays = [pa.array(iterations)]
+    for _, number in chosen:
+        column = np.zeros(len(iterations), np.float32)
+        missing = np.ones(len(iterations), bool)
+        rows = row[rows_of[number]]
+        column[rows] = value[rows_of[number]]
+        missing[rows] = False
+        arrays.append(pa.array(column, mask=missing, from_pandas=False))
+    return pa.Table.from_arrays(arrays, names=[ITERATION, *(name for name, _ in chosen)])
+
+
+def write_table(table: pa.Table, path: Path | None, file_format: str = "csv") -> None:
+    """Write a table whole or not at all, or to standard output.
+
+    In CSV a missing value is an empty field, NaN is `nan`, infinities are `inf` and `-inf`; floats are the
+    shortest digits that read back as the same float32.
+    """
+    if path is None:
+        _write(table, sys.stdout.buffer, file_format)
+        return
+    with write_atomic(path) as partial, partial.open("wb") as stream:
+        _write(table, stream, file_format)
+
+
+def _write(table: pa.Table, sink, file_format: str) -> None:
+    if file_format == "parquet":
+        pa.parquet.write_table(table, sink)
+    else:
+        pa.csv.write_csv(table, sink, pa.csv.WriteOptions(quoting_style="none", quoting_header="needed"))
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read what `write_table` wrote, keeping NaN and missing apart.
+
+    Raises:
+        UserError: when the file is missing, empty, has no `iteration` column or a column that is not numbers.
+    """
+    try:
+        if path.suffix == ".parquet":
+            table = pa.parquet.read_table(path)
+        else:
+            options = pa.csv.ConvertOptions(null_values=[""], column_types={ITERATION: pa.int64()})
+            table = pa.csv.read_csv(path, convert_options=options)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}: not a table of scalars: {error}") from None
+    if ITERATION not in table.column_names:
+        raise UserError(f"{path}: no column '{ITERATION}'")
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
+            raise UserError(f"{path}: column '{name}' holds something else than numbers")
+    return table
+
+
+def read_scalars(path: Path) -> Scalars:
+    """A table of scalars as arrays; see `Scalars` and, for the errors, `read_table`."""
+    table = read_table(path)
+    columns = {
+        name: np.asarray(table[name].cast(pa.float64()).fill_null(np.nan).to_numpy())
+        for name in table.column_names
+        if name != ITERATION
+    }
+    return Scalars(np.asarray(table[ITERATION].to_numpy()), columns)
+
+
+def _matches(name: str, patterns: list[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,45 @@
+"""Arrays in, intervals out: what a set of seeds says about an algorithm.
+
+Everywhere the first axis is the seed, which is the unit: episodes are never pooled over seeds. NaN is a
+missing value and is left out, so that seeds of unequal length can stand in one array. Where an interval
+cannot be told (fewer than two seeds) it is NaN. Nothing here knows of files or figures; whatever is random
+takes a seed.
+"""
+
+from manyseeds.statistics.bands import pointwise_band, simultaneous_band
+from manyseeds.statistics.bootstrap import bootstrap_interval, iqm, iqm_bootstrap
+from manyseeds.statistics.comparison import (
+    Comparison,
+    compare,
+    compare_all,
+    holm,
+    improvement_bootstrap,
+    probability_of_improvement,
+    seeds_needed,
+)
+from manyseeds.statistics.intervals import Interval, t_interval, wilson
+from manyseeds.statistics.profiles import performance_profile
+from manyseeds.statistics.survival import Survival, censored_quantile, survival_curve, time_to_threshold
+
+__all__ = [
+    "Comparison",
+    "Interval",
+    "Survival",
+    "bootstrap_interval",
+    "censored_quantile",
+    "compare",
+    "compare_all",
+    "holm",
+    "improvement_bootstrap",
+    "iqm",
+    "iqm_bootstrap",
+    "performance_profile",
+    "pointwise_band",
+    "probability_of_improvement",
+    "seeds_needed",
+    "simultaneous_band",
+    "survival_curve",
+    "t_interval",
+    "time_to_threshold",
+    "wilson",
+]

@@ -1,0 +1,117 @@
+"""The interquartile mean over seeds, and percentile intervals from resampled seeds."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
+
+_CHUNK_FLOATS = 1 << 21  # floats held at once while resampling: 16 MB
+
+
+def iqm(values: ArrayLike) -> Floats:
+    """Interquartile mean over the first axis: the mean without the lowest and the highest quarter of the
+    seeds.
+
+    As `scipy.stats.trim_mean(values, 0.25)` and rliable (Agarwal et al., "Deep RL at the edge of the
+    statistical precipice", NeurIPS 2021): floor(n / 4) seeds are dropped on each side, so that it is the
+    plain mean of up to three seeds.
+
+    Args:
+        values: (seeds, ...); NaN is a missing seed.
+
+    Returns:
+        Array of shape (...), NaN where there is no seed.
+    """
+    values = seeds_first(values)
+    ordered = np.sort(values, axis=0)  # NaN last
+    count = (~np.isnan(values)).sum(axis=0)
+    rank = np.arange(len(values)).reshape(-1, *[1] * (values.ndim - 1))
+    cut = count // 4
+    kept = (rank >= cut) & (rank < count - cut)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(kept, ordered, 0).sum(axis=0) / (count - 2 * cut)
+
+
+def iqm_bootstrap(
+    values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Interquartile mean over the first axis with a percentile bootstrap interval over seeds, point by point.
+
+    As rliable's `get_interval_estimates` for one task. The interval is too narrow for few seeds (at 5 seeds
+    about 85 % for nominal 95 %): it stands beside the t interval, not in its place.
+
+    How it is fast: the seeds are exchangeable, so that resampled ranks serve for every point alike. A
+    resample is a row of weights on the sorted seeds, and all resamples of a curve are one matrix product.
+
+    Args:
+        values: (seeds, ...); NaN is a missing seed.
+        confidence: in (0, 1).
+        resamples: how many times the seeds are drawn anew.
+        seed: of the draws; the same seed gives the same bits.
+
+    Returns:
+        Arrays of shape (...). The limits are NaN with fewer than two seeds, and where a value is infinite.
+    """
+    values = seeds_first(values)
+    estimate = iqm(values)
+    flat = np.sort(values.reshape(len(values), -1), axis=0)
+    count = (~np.isnan(flat)).sum(axis=0)
+    low, high = np.full((2, flat.shape[1]), np.nan)
+    for n in np.unique(count[count > 1]):
+        points = np.flatnonzero((count == n) & (np.isfinite(flat).sum(axis=0) == n))
+        weights = _iqm_weights(int(n), resamples, seed)
+        step = max(1, _CHUNK_FLOATS // resamples)
+        for chunk in np.split(points, range(step, len(points), step)):
+            low[chunk], high[chunk] = _percentiles(flat[:n, chunk].T @ weights.T, confidence)
+    return Interval(estimate, low.reshape(estimate.shape)[()], high.reshape(estimate.shape)[()])
+
+
+def bootstrap_interval(
+    statistic: Callable[[Floats], Floats],
+    *samples: ArrayLike,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap interval of any statistic, resampling the seeds of each sample by themselves.
+
+    Args:
+        statistic: takes as many arrays (seeds, ...) as there are samples, and gives an array.
+        samples: (seeds, ...) each, of any number of seeds, without NaN.
+        confidence: in (0, 1).
+        resamples: how many times the seeds are drawn anew.
+        seed: of the draws.
+
+    Returns:
+        The statistic of the samples and its limits, NaN when a sample has fewer than two seeds.
+    """
+    arrays = [seeds_first(sample) for sample in samples]
+    estimate = np.asarray(statistic(*arrays), np.float64)
+    if min(len(array) for array in arrays) < 2:
+        return Interval(estimate, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan))
+    random = np.random.default_rng(seed)
+    draws = np.stack(
+        [
+            statistic(*(array[random.integers(len(array), size=len(array))] for array in arrays))
+            for _ in range(resamples)
+        ],
+        axis=-1,
+    )
+    return Interval(estimate, *_percentiles(draws, confidence))
+
+
+def _iqm_weights(n: int, resamples: int, seed: int) -> Floats:
+    """(resamples, n): how much each rank among n sorted seeds counts in the IQM of a resample."""
+    ranks = np.sort(np.random.default_rng(seed).integers(n, size=(resamples, n)), axis=1)
+    kept = ranks[:, n // 4 : n - n // 4]
+    cells = kept + n * np.arange(resamples)[:, None]
+    return np.bincount(cells.ravel(), minlength=n * resamples).reshape(resamples, n) / kept.shape[1]
+
+
+def _percentiles(draws: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """The limits that leave half of the rest on each side, over the last axis."""
+    tail = (1 - check_confidence(confidence)) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail], axis=-1)
+    return low, high

@@ -1,0 +1,240 @@
+"""Comparing variants over their seeds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import nctdtr, stdtr, stdtrit
+
+from manyseeds.statistics.bootstrap import bootstrap_interval
+from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better variant `a` is than `b`; limits and p are NaN where a variant has fewer than two seeds.
+
+    Attributes:
+        difference: mean over seeds of `a` minus that of `b`.
+        low: lower limit of the difference.
+        high: upper limit.
+        p: of the hypothesis that there is no difference (Welch's t test, two-sided).
+        p_corrected: `p` after Holm's correction for the number of comparisons made together.
+        improvement: probability that a seed of `a` beats a seed of `b`.
+        improvement_low: lower limit of that.
+        improvement_high: upper limit.
+        episode_error: standard error of the difference from the draw of the evaluation episodes; NaN when
+            only scores were given.
+        seeds_a: number of seeds.
+        seeds_b: number of seeds.
+    """
+
+    a: str
+    b: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_corrected: float
+    improvement: float
+    improvement_low: float
+    improvement_high: float
+    episode_error: float
+    seeds_a: int
+    seeds_b: int
+
+
+def compare(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    names: tuple[str, str] = ("a", "b"),
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two variants that were evaluated on the same episodes.
+
+    The seeds are the sample, and each is one number: its mean over the episodes. As both variants face the
+    same episodes, how hard these happen to be is no part of the difference. The interval is Welch's (B. L.
+    Welch, Biometrika 34, 1947) with Satterthwaite's degrees of freedom, for these episodes; `episode_error`
+    says how much other episodes would add.
+
+    Args:
+        a: (seeds,) scores or (seeds, episodes) outcomes, without NaN.
+        b: the same of the other variant; episodes in the same order.
+        names: of the variants.
+        confidence: in (0, 1).
+        resamples: bootstrap draws for the probability of improvement.
+        seed: of these draws.
+
+    Raises:
+        ValueError: when a value is NaN or the numbers of episodes differ.
+    """
+    first, second = seeds_first(a), seeds_first(b)
+    if np.isnan(first).any() or np.isnan(second).any() or not len(first) or not len(second):
+        raise ValueError(f"{names[0]} and {names[1]} must have at least one seed each, and no NaN")
+    if first.shape[1:] != second.shape[1:]:
+        raise ValueError(
+            f"{names[0]} and {names[1]} were not evaluated on the same episodes: {first.shape[1:]} and {second.shape[1:]}"
+        )
+    scores = [values.reshape(len(values), -1).mean(axis=1) for values in (first, second)]
+    difference, low, high, p = _welch(*scores, confidence=confidence)
+    improvement = improvement_bootstrap(*scores, confidence=confidence, resamples=resamples, seed=seed)
+    episode_error = np.nan
+    if first.ndim > 1 and first.shape[1] > 1:
+        # The draw of episodes is paired: only the difference within an episode varies.
+        within = first.mean(axis=0) - second.mean(axis=0)
+        episode_error = float(within.std(ddof=1) / np.sqrt(within.size))
+    return Comparison(
+        *names,
+        difference,
+        low,
+        high,
+        p,
+        p,
+        *(float(x) for x in improvement),
+        episode_error,
+        len(first),
+        len(second),
+    )
+
+
+def compare_all(
+    variants: Mapping[str, ArrayLike], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> list[Comparison]:
+    """Compare every two variants; the p values are corrected for the number of comparisons by Holm.
+
+    Args:
+        variants: name -> (seeds,) or (seeds, episodes), as for `compare`.
+        confidence: of each interval by itself, in (0, 1).
+        resamples: bootstrap draws.
+        seed: of these draws.
+    """
+    pairs = [
+        compare(variants[a], variants[b], names=(a, b), confidence=confidence, resamples=resamples, seed=seed)
+        for a, b in combinations(variants, 2)
+    ]
+    corrected = holm([pair.p for pair in pairs])
+    return [
+        Comparison(**vars(pair) | {"p_corrected": float(p)}) for pair, p in zip(pairs, corrected, strict=True)
+    ]
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Holm's step-down correction: the k-th smallest of m p values times (m - k + 1), never falling, at most
+    1.
+
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979). NaN stays
+    NaN and counts for nothing.
+    """
+    p = np.asarray(p_values, np.float64)
+    corrected = np.full(p.shape, np.nan)
+    order = np.flatnonzero(~np.isnan(p))
+    order = order[np.argsort(p[order], kind="stable")]
+    raised = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
+    corrected[order] = np.minimum(raised, 1.0)
+    return corrected
+
+
+def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
+    """Share of the pairs of seeds in which `a` (seeds,) scores higher than `b` (seeds,), ties counting half
+    (Mann-Whitney U / nm)."""
+    first, second = seeds_first(a)[:, None], seeds_first(b)[None, :]
+    return float(np.mean((first > second) + 0.5 * (first == second)))
+
+
+def improvement_bootstrap(
+    a: ArrayLike, b: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Probability of improvement with a percentile bootstrap interval over the seeds of both, as in
+    rliable."""
+    first, second = seeds_first(a), seeds_first(b)
+    wins = (first[:, None] > second[None, :]) + 0.5 * (first[:, None] == second[None, :])
+
+    def of_rows_and_columns(rows: Floats, columns: Floats) -> Floats:
+        return wins[np.ix_(rows.astype(int), columns.astype(int))].mean()
+
+    return bootstrap_interval(
+        of_rows_and_columns,
+        np.arange(len(first)),
+        np.arange(len(second)),
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def seeds_needed(
+    a: ArrayLike, b: ArrayLike, *, power: float = 0.8, confidence: float = 0.95, limit: int = 100_000
+) -> int | None:
+    """How many seeds more, of each variant, would tell two variants apart if they differ as much as they seem
+    to.
+
+    The number for which a two-sided t test at 1 - confidence finds the observed difference with the wanted
+    power, the seeds spreading as observed: noncentral t (J. Cohen, "Statistical power analysis for the
+    behavioral sciences", chapter 2), the spread being the root mean square of both standard deviations. What
+    is seen with few seeds is itself uncertain: take it as an order of size.
+
+    Args:
+        a: (seeds,) scores, at least two.
+        b: (seeds,) scores, at least two.
+        power: wanted probability of telling them apart, in (0, 1).
+        confidence: in (0, 1).
+        limit: more than this is None.
+
+    Returns:
+        Further seeds per variant beyond the smaller of the two numbers, 0 when there are enough, None when no
+        number up to `limit` suffices (no difference seen).
+
+    Raises:
+        ValueError: when a variant has fewer than two seeds.
+    """
+    first, second = seeds_first(a), seeds_first(b)
+    if min(len(first), len(second)) < 2:
+        raise ValueError("each variant needs at least two seeds to see how much seeds differ")
+    difference = abs(first.mean() - second.mean())
+    spread = np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / 2)
+    if difference == 0:
+        return None
+    if spread == 0:
+        return 0
+    alpha = 1 - check_confidence(confidence)
+
+    def power_with(n: int) -> float:
+        freedom = 2 * n - 2
+        critical = stdtrit(freedom, 1 - alpha / 2)
+        shift = difference / spread * np.sqrt(n / 2)
+        return float(1 - nctdtr(freedom, shift, critical) + nctdtr(freedom, shift, -critical))
+
+    low, high = 1, 2
+    while power_with(high) < power:
+        low, high = high, high * 2
+        if low > limit:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_with(middle) >= power else (middle, high)
+    have = min(len(first), len(second))
+    return None if high - have > limit else max(0, high - have)
+
+
+def _welch(a: Floats, b: Floats, confidence: float) -> tuple[float, float, float, float]:
+    """Difference of means, its limits and the two-sided p."""
+    difference = float(a.mean() - b.mean())
+    if min(len(a), len(b)) < 2:
+        return difference, np.nan, np.nan, np.nan
+    parts = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
+    error = float(np.sqrt(parts.sum()))
+    if error == 0:
+        return difference, difference, difference, 0.0 if difference else 1.0
+    freedom = error**4 / (parts**2 / np.array([len(a) - 1, len(b) - 1])).sum()
+    half = float(stdtrit(freedom, 0.5 + check_confidence(confidence) / 2)) * error
+    return (
+        difference,
+        difference - half,
+        difference + half,
+        float(2 * stdtr(freedom, -abs(difference) / error)),
+    )

@@ -1,0 +1,96 @@
+"""Intervals that have a formula: Student's t over seeds, and Wilson's for one checkpoint's episodes."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtrit
+
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """An estimate and its confidence limits; numbers or arrays of equal shape, NaN where there is none."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+
+
+def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Mean over the first axis with Student's t interval: mean -+ t(n-1) s / sqrt(n).
+
+    Exact for normally distributed seeds; at 5 seeds or more it also holds for success rates not too close to
+    0 or 1. With equal values the interval has no width, which says nothing about further seeds.
+
+    Args:
+        values: (seeds, ...); NaN is a missing seed.
+        confidence: in (0, 1).
+
+    Returns:
+        Arrays of shape (...). Without any seed all are NaN, with one seed the limits are.
+    """
+    mean, error, count = mean_and_error(values)
+    quantile = stdtrit(np.maximum(count - 1, 1), 0.5 + check_confidence(confidence) / 2)
+    with np.errstate(invalid="ignore"):
+        return Interval(mean, mean - quantile * error, mean + quantile * error)
+
+
+def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Wilson's score interval of a binomial proportion: of one checkpoint, over the episodes that it might
+    have met.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927). It
+    says nothing about other seeds: never give it counts that are pooled over seeds.
+
+    Args:
+        successes: whole numbers, any shape.
+        trials: whole numbers; broadcast against `successes`.
+        confidence: in (0, 1).
+
+    Returns:
+        Lower and upper limit, NaN where there are no trials.
+
+    Raises:
+        ValueError: when successes are negative or more than the trials.
+    """
+    k, n = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
+    if np.any((k < 0) | (k > n)):
+        raise ValueError("successes must lie between 0 and the number of trials")
+    z = ndtri(0.5 + check_confidence(confidence) / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = k / n
+        center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    # At no success and at all successes a limit is 0 or 1 exactly, which rounding would miss.
+    low = np.where(k == 0, np.where(n > 0, 0.0, np.nan), np.maximum(center - half, 0.0))
+    high = np.where(k == n, np.where(n > 0, 1.0, np.nan), np.minimum(center + half, 1.0))
+    return low, high
+
+
+def mean_and_error(values: ArrayLike) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Mean over seeds, its standard error s / sqrt(n) (NaN for n < 2), and n, each of shape (...), of values
+    (seeds, ...)."""
+    values = seeds_first(values)
+    present = ~np.isnan(values)
+    count = present.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        mean = np.where(present, values, 0).sum(axis=0) / count
+        squares = (np.where(present, values - mean, 0) ** 2).sum(axis=0)
+        error = np.sqrt(np.where(count > 1, squares / (count - 1), np.nan) / count)
+    return mean, error, count
+
+
+def seeds_first(values: ArrayLike) -> Floats:
+    """The values as float64 with at least one axis, the seeds'."""
+    array = np.asarray(values, np.float64)
+    if array.ndim == 0:
+        raise ValueError("values need an axis of seeds")
+    return array
+
+
+def check_confidence(confidence: float) -> float:
+    """Return the confidence level if it is one."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence} must lie between 0 and 1")
+    return confidence

@@ -1,0 +1,119 @@
+"""Time to a threshold over seeds, where some seeds never reach it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
+
+
+@dataclass(frozen=True)
+class Survival:
+    """Share of seeds that have not yet reached the threshold, as a step function.
+
+    `time` (k,) ascending, distinct times at which a seed reached it; `share` (k,) from that time on, `low`
+    and `high` (k,) its limits.
+    """
+
+    time: Floats
+    share: Floats
+    low: Floats
+    high: Floats
+
+
+def time_to_threshold(
+    times: ArrayLike, curves: ArrayLike, threshold: float, consecutive: int = 1
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """When each seed's curve first reaches a threshold.
+
+    Args:
+        times: (points,), ascending, in any unit (iterations, samples, s).
+        curves: (seeds, points); NaN is a missing value, and is below every threshold.
+        threshold: reached by a value at least as large.
+        consecutive: how many points in a row must reach it; the first of them is the time.
+
+    Returns:
+        (seeds,) the time, or where the threshold is not reached the time of the seed's last value; (seeds,)
+        whether it is reached. A seed without any value has time NaN.
+    """
+    when = np.asarray(times, np.float64)
+    table = seeds_first(curves)
+    if table.ndim != 2 or when.shape != table.shape[1:]:
+        raise ValueError(f"curves {table.shape} must be (seeds, points) with {when.shape} times")
+    if consecutive < 1:
+        raise ValueError(f"consecutive {consecutive} must be at least 1")
+    above = table >= threshold
+    width = len(when) - consecutive + 1
+    start = np.ones((len(table), max(width, 0)), bool)
+    for shift in range(consecutive if width > 0 else 0):
+        start &= above[:, shift : shift + width]
+    reached = start.any(axis=1)
+    present = ~np.isnan(table)
+    last = table.shape[1] - 1 - np.argmax(present[:, ::-1], axis=1)
+    censored = np.where(present.any(axis=1), when[last], np.nan)
+    first = when[np.argmax(start, axis=1)] if width > 0 else censored
+    return np.where(reached, first, censored), reached
+
+
+def survival_curve(time: ArrayLike, reached: ArrayLike, confidence: float = 0.95) -> Survival:
+    """Kaplan-Meier's estimate of the share of seeds that have not reached the threshold at each time.
+
+    Seeds that did not reach it count as not having reached it until their last time (right-censored). Limits
+    by Greenwood's variance on the log(-log) scale (Kalbfleisch and Prentice, "The statistical analysis of
+    failure time data", section 1.4), as `scipy.stats.ecdf(...).sf.confidence_interval(method="log-log")`.
+
+    Args:
+        time: (seeds,) from `time_to_threshold`; seeds with NaN are left out.
+        reached: (seeds,) whether that is when the threshold was reached.
+        confidence: in (0, 1).
+    """
+    when = seeds_first(time)
+    known = ~np.isnan(when)
+    when, event = when[known], np.asarray(reached, bool)[known]
+    steps, events = np.unique(when[event], return_counts=True)
+    at_risk = (when[None, :] >= steps[:, None]).sum(axis=1)
+    share = np.cumprod(1 - events / at_risk)
+    z = ndtri(0.5 + check_confidence(confidence) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        greenwood = np.sqrt(np.cumsum(events / (at_risk * (at_risk - events))))
+        spread = z * greenwood / np.log(share)
+        low, high = share ** np.exp(-spread), share ** np.exp(spread)
+    return Survival(steps, share, low, high)
+
+
+def censored_quantile(
+    time: ArrayLike, reached: ArrayLike, share: float = 0.5, confidence: float = 0.95
+) -> Interval:
+    """The time by which a share of the seeds has reached the threshold, with its interval.
+
+    The interval holds the times at which the survival curve's own interval holds `1 - share` (R. Brookmeyer
+    and J. Crowley, "A confidence interval for the median survival time", Biometrics 38, 1982). It is open
+    above (infinity) when too few seeds reached the threshold; the estimate is infinity when fewer than the
+    share did.
+
+    Args:
+        time: (seeds,) from `time_to_threshold`.
+        reached: (seeds,) whether the threshold was reached then.
+        share: in (0, 1); 0.5 is the median seed.
+        confidence: in (0, 1).
+
+    Returns:
+        Numbers in the unit of `time`; limits are NaN with fewer than two seeds.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share {share} must lie between 0 and 1")
+    curve = survival_curve(time, reached, confidence)
+    remaining = 1 - share
+    seeds = int((~np.isnan(seeds_first(time))).sum())
+
+    def first(below: NDArray[np.bool_]) -> Floats:
+        return np.float64(curve.time[np.argmax(below)]) if below.any() else np.float64(np.inf)
+
+    estimate = first(curve.share <= remaining + 1e-12) if seeds else np.float64(np.nan)
+    if seeds < 2:
+        return Interval(estimate, np.float64(np.nan), np.float64(np.nan))
+    # Once every seed has reached it, nothing remains: 0 ** exp(...) is not a number.
+    low, high = (np.where(curve.share == 0, 0.0, limit) for limit in (curve.low, curve.high))
+    return Interval(estimate, first(low <= remaining), first(high < remaining))
