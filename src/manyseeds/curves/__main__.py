@@ -27,8 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser(
         "export",
         help="a run's event files to a table",
-        description="Write all scalars of one run as a table: a row per iteration, a column per tag. In CSV an empty field was never "
-        "logged and 'nan' was logged as NaN. Old RSL-RL tag names become today's; Train/*/time, whose step is the clock, is left out.",
+        description="Write all scalars of one run as a table: a row per iteration, a column per tag. In CSV "
+        "an empty field was never logged and 'nan' was logged as NaN. Old RSL-RL tag names become today's; "
+        "Train/*/time, whose step is the clock, is left out.",
     )
     one.add_argument(
         "log_dir",
@@ -56,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     many = commands.add_parser(
         "aggregate",
         help="tables of several seeds to learning curves",
-        description="Write a row per variant, tag and iteration: mean with t interval, interquartile mean with bootstrap interval.",
+        description="Write a row per variant, tag and iteration: mean with t interval, interquartile "
+        "mean with bootstrap interval.",
     )
     source = many.add_mutually_exclusive_group(required=True)
     source.add_argument(

@@ -42,8 +42,7 @@ class VariantRuns:
 
 
 def runs_of_experiment(config: Path) -> list[VariantRuns]:
-    """The runs that `results/<experiment>/config.json` names, in its order; their tables need not exist
-    yet."""
+    """The runs that `results/<experiment>/config.json` names, in its order; tables need not exist yet."""
     experiment = read_resolved(config)
     return [
         VariantRuns(

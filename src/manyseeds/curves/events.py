@@ -1,5 +1,4 @@
-"""Payloads of records to scalars: protobuf for any event, and a fast path for the one that fills nearly every
-log.
+"""Payloads of records to scalars: protobuf for any event, a fast path for the one that fills most logs.
 
 Nearly all events of a training log are one float under one tag, in one order of fields. Their bytes differ
 only in the wall time, the step and the value, so that the events of one tag are recognized and decoded as
@@ -9,6 +8,7 @@ that protobuf decoded and that encodes to the same bytes again.
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -45,8 +45,7 @@ class _Layout:
 
 
 class EventDecoder:
-    """Decodes blocks of payloads, and remembers tags and byte layouts from block to block and from file to
-    file.
+    """Decodes blocks of payloads; remembers tags and byte layouts from block to block and from file to file.
 
     Attributes:
         tags: the tag of each number, in order of first appearance.
@@ -86,8 +85,7 @@ class EventDecoder:
         return scalars, restarts
 
     def _decode_equal_lengths(self, payloads: list[bytes], rows: NDArray[np.int64], found: list) -> list[int]:
-        """Decode payloads of one length, as far as they are plain scalars; return the numbers of the
-        others."""
+        """Decode the plain scalars among payloads of one length; return the numbers of the others."""
         length = len(payloads[rows[0]])
         layouts = self._layouts.setdefault(length, [])
         slow: list[int] = []
@@ -177,7 +175,7 @@ class EventDecoder:
         )
         return restarts
 
-    def _scalar(self, value) -> float | None:
+    def _scalar(self, value: Any) -> float | None:
         """The number in a summary value, or None if it holds something else."""
         kind = value.WhichOneof("value")
         if kind == "simple_value":
@@ -199,7 +197,7 @@ class EventDecoder:
         return number
 
 
-def _tensor_scalar(tensor) -> float | None:
+def _tensor_scalar(tensor: Any) -> float | None:
     """The number in a tensor of one element, else None."""
     dtype = _TENSOR_DTYPES.get(tensor.dtype)
     if dtype is None:
@@ -212,7 +210,7 @@ def _tensor_scalar(tensor) -> float | None:
     if tensor.dtype not in _TENSOR_FIELDS:
         return 0.0
     numbers = getattr(tensor, _TENSOR_FIELDS[tensor.dtype])
-    # TensorFlow drops a tensor's trailing values that equal the one before them; a lone zero may be left out altogether.
+    # TensorFlow drops trailing values of a tensor that equal the one before; a lone zero may be left out.
     return float(numbers[0]) if len(numbers) == 1 else None if numbers else 0.0
 
 

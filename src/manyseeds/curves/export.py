@@ -70,14 +70,14 @@ def account_of(log: RunLog, *, rows: int, columns: int) -> dict[str, Any]:
 def describe(account: dict[str, Any]) -> list[str]:
     """The account in sentences: one for the run, one for each stretch of a file that was lost."""
     lines = [
-        f"{account['records']:,} records in {len(account['files'])} file(s), {account['rows']:,} rows x {account['columns']} tags written, "
+        f"{account['records']:,} records in {len(account['files'])} file(s), "
+        f"{account['rows']:,} rows x {account['columns']} tags written, "
         f"{account['rows_cut']:,} rows cut at a resume"
     ]
     for file in account["files"]:
         for damage in file["damage"]:
-            lines.append(
-                f"{file['name']}: {damage['kind']} at byte {damage['offset']:,}: {damage['size']:,} bytes not used"
-            )
+            place = f"{file['name']}: {damage['kind']} at byte {damage['offset']:,}"
+            lines.append(f"{place}: {damage['size']:,} bytes not used")
         if file["undecodable"]:
             lines.append(f"{file['name']}: {file['undecodable']:,} records are no events")
     return lines

@@ -14,7 +14,7 @@ from manyseeds.curves.messages import Event
 from manyseeds.curves.records import Damage, RecordReader
 from manyseeds.errors import UserError
 
-# Their step is the clock in whole seconds, so that many values share a step: they are not per-iteration scalars.
+# Their step is the clock in whole seconds, so that many values share a step: no per-iteration scalars.
 CLOCK_TAGS = "Train/*/time"
 
 # What earlier releases of RSL-RL called the tags of release 5.
@@ -170,8 +170,7 @@ def _first_wall_time(payload: bytes, path: Path) -> float:
 
 
 def _per_iteration(decoder: EventDecoder) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """For each of the decoder's tags, the number of the tag under today's name, and whether it is per
-    iteration."""
+    """For each of the decoder's tags, the number of its name of today, and whether it is per iteration."""
     names = list(decoder.tags)
     numbers = [decoder.number(RENAMED_TAGS.get(name, name)) for name in names]
     keep = [not fnmatchcase(name, CLOCK_TAGS) for name in names]

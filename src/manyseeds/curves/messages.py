@@ -1,5 +1,4 @@
-"""The few fields of TensorFlow's event messages that carry scalars, declared without TensorFlow or
-TensorBoard.
+"""The few fields of TensorFlow's event messages that carry scalars, without TensorFlow or TensorBoard.
 
 Field numbers from tensorflow/core/util/event.proto, framework/summary.proto and framework/tensor.proto.
 Everything else in a message (images, histograms, graphs) is an unknown field to protobuf and is passed over.
@@ -61,7 +60,7 @@ def _message_classes() -> dict[str, Any]:
         if oneof:
             message.oneof_decl.add(name=oneof)
         for field, number, kind, repeated, type_name in fields:
-            entry = message.field.add(name=field, number=number, type=kind, label=3 if repeated else 1)  # type: ignore[arg-type]
+            entry = message.field.add(name=field, number=number, type=kind, label=3 if repeated else 1)
             if type_name:
                 entry.type_name = f".{_PACKAGE}.{type_name}"
             if field in members:

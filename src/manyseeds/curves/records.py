@@ -6,7 +6,7 @@ Layout of one record (tensorflow/core/lib/io/record_writer.h), little-endian:
 
 import struct
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -31,9 +31,6 @@ class Damage:
     offset: int  # bytes from the start of the file
     size: int  # bytes
 
-    def as_dict(self) -> dict[str, str | int]:
-        return asdict(self)
-
 
 def masked_crc(data: bytes) -> int:
     """The CRC32C of `data` as TFRecord files store it: rotated right by 15 bits, plus a constant."""
@@ -42,8 +39,7 @@ def masked_crc(data: bytes) -> int:
 
 
 class RecordReader:
-    """Streams the records of one file, checks both checksums of each, and notes what is damaged instead of
-    raising.
+    """Streams the records of one file, checks both checksums, and notes what is damaged instead of raising.
 
     Attributes:
         records: how many whole and valid records have been read so far.
@@ -64,7 +60,7 @@ class RecordReader:
         """Yield the data of the valid records, a list for each few megabytes of the file."""
         rest = b""
         with self.path.open("rb") as stream:
-            # A record longer than a block is read whole: the next read is at least as long as what is left over.
+            # A record longer than a block is read whole: the next read is as long as what is left over.
             while block := stream.read(max(self._block_bytes, len(rest))):
                 buffer = rest + block
                 payloads, used, readable = self._split(buffer)
@@ -80,8 +76,7 @@ class RecordReader:
             self.damage.append(Damage("truncated", self.position, len(rest)))
 
     def _split(self, buffer: bytes) -> tuple[list[bytes], int, bool]:
-        """The valid payloads of the whole records in `buffer`, the bytes used, and whether the next header is
-        sound."""
+        """The valid payloads in `buffer`, the bytes used, and whether the next header is sound."""
         payloads: list[bytes] = []
         footers: list[bytes] = []
         layouts = self._layouts
@@ -94,7 +89,7 @@ class RecordReader:
             if layout is None:
                 layout = self._learn(header)
                 if layout is None:
-                    # What a crash leaves behind a file's last record on some file systems is zeros, not damage in the middle.
+                    # Zeros are what a crash leaves behind the last record on some file systems.
                     readable = buffer.count(0, position) == end - position
                     break
             data, size = layout

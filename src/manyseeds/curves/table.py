@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -50,24 +51,30 @@ def to_table(log: RunLog, patterns: list[str] | None = None) -> pa.Table:
         if patterns is None or _matches(log.tags[number], patterns)
     )
     if not chosen:
-        raise UserError(
-            f"--tags {' '.join(patterns or [])}: no tag matches; there are {', '.join(sorted(log.tags[n] for n in present))}"
-        )
+        known = ", ".join(sorted(log.tags[number] for number in present))
+        raise UserError(f"--tags {' '.join(patterns or [])}: no tag matches; there are {known}")
     wanted = np.isin(log.tag, [number for _, number in chosen])
     tag, step, value = log.tag[wanted], log.step[wanted], log.value[wanted]
     iterations, row = np.unique(step, return_inverse=True)
     order = np.argsort(tag, kind="stable")
     numbers, starts = np.unique(tag[order], return_index=True)
     rows_of = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
-    arrays = [pa.array(iterations)]
+    arrays = [arrow_array(iterations)]
     for _, number in chosen:
         column = np.zeros(len(iterations), np.float32)
         missing = np.ones(len(iterations), bool)
         rows = row[rows_of[number]]
         column[rows] = value[rows_of[number]]
         missing[rows] = False
-        arrays.append(pa.array(column, mask=missing, from_pandas=False))
+        arrays.append(arrow_array(column, missing))
     return pa.Table.from_arrays(arrays, names=[ITERATION, *(name for name, _ in chosen)])
+
+
+def arrow_array(values: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Numbers (n,) as an Arrow array, null where `missing` (n,); `pa.array` would import pandas."""
+    valid = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [valid, data])
 
 
 def write_table(table: pa.Table, path: Path | None, file_format: str = "csv") -> None:
@@ -83,7 +90,7 @@ def write_table(table: pa.Table, path: Path | None, file_format: str = "csv") ->
         _write(table, stream, file_format)
 
 
-def _write(table: pa.Table, sink, file_format: str) -> None:
+def _write(table: pa.Table, sink: BinaryIO, file_format: str) -> None:
     if file_format == "parquet":
         pa.parquet.write_table(table, sink)
     else:

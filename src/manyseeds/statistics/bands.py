@@ -9,8 +9,7 @@ from manyseeds.statistics.intervals import Interval, check_confidence, mean_and_
 
 
 def pointwise_band(curves: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Mean curve with Student's t interval at each point: each point is covered with the confidence, the
-    whole curve less often.
+    """Mean curve with Student's t interval at each point, which covers each point, not the whole curve.
 
     Args:
         curves: (seeds, points); NaN is a missing value.

@@ -11,8 +11,7 @@ _CHUNK_FLOATS = 1 << 21  # floats held at once while resampling: 16 MB
 
 
 def iqm(values: ArrayLike) -> Floats:
-    """Interquartile mean over the first axis: the mean without the lowest and the highest quarter of the
-    seeds.
+    """Interquartile mean over the first axis: the mean without the lowest and highest quarter of seeds.
 
     As `scipy.stats.trim_mean(values, 0.25)` and rliable (Agarwal et al., "Deep RL at the edge of the
     statistical precipice", NeurIPS 2021): floor(n / 4) seeds are dropped on each side, so that it is the
@@ -69,7 +68,7 @@ def iqm_bootstrap(
 
 
 def bootstrap_interval(
-    statistic: Callable[[Floats], Floats],
+    statistic: Callable[..., Floats],
     *samples: ArrayLike,
     confidence: float = 0.95,
     resamples: int = 2000,

@@ -1,7 +1,7 @@
 """Comparing variants over their seeds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -78,27 +78,31 @@ def compare(
         raise ValueError(f"{names[0]} and {names[1]} must have at least one seed each, and no NaN")
     if first.shape[1:] != second.shape[1:]:
         raise ValueError(
-            f"{names[0]} and {names[1]} were not evaluated on the same episodes: {first.shape[1:]} and {second.shape[1:]}"
+            f"{names[0]} and {names[1]} were not evaluated on the same episodes: "
+            f"{first.shape[1:]} and {second.shape[1:]}"
         )
-    scores = [values.reshape(len(values), -1).mean(axis=1) for values in (first, second)]
-    difference, low, high, p = _welch(*scores, confidence=confidence)
-    improvement = improvement_bootstrap(*scores, confidence=confidence, resamples=resamples, seed=seed)
+    score_a, score_b = (values.reshape(len(values), -1).mean(axis=1) for values in (first, second))
+    difference, low, high, p = _welch(score_a, score_b, confidence)
+    improvement = improvement_bootstrap(score_a, score_b, confidence, resamples, seed)
     episode_error = np.nan
     if first.ndim > 1 and first.shape[1] > 1:
         # The draw of episodes is paired: only the difference within an episode varies.
         within = first.mean(axis=0) - second.mean(axis=0)
         episode_error = float(within.std(ddof=1) / np.sqrt(within.size))
     return Comparison(
-        *names,
-        difference,
-        low,
-        high,
-        p,
-        p,
-        *(float(x) for x in improvement),
-        episode_error,
-        len(first),
-        len(second),
+        a=names[0],
+        b=names[1],
+        difference=difference,
+        low=low,
+        high=high,
+        p=p,
+        p_corrected=p,
+        improvement=float(improvement.estimate),
+        improvement_low=float(improvement.low),
+        improvement_high=float(improvement.high),
+        episode_error=episode_error,
+        seeds_a=len(first),
+        seeds_b=len(second),
     )
 
 
@@ -118,14 +122,11 @@ def compare_all(
         for a, b in combinations(variants, 2)
     ]
     corrected = holm([pair.p for pair in pairs])
-    return [
-        Comparison(**vars(pair) | {"p_corrected": float(p)}) for pair, p in zip(pairs, corrected, strict=True)
-    ]
+    return [replace(pair, p_corrected=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Holm's step-down correction: the k-th smallest of m p values times (m - k + 1), never falling, at most
-    1.
+    """Holm's step-down correction: the k-th smallest of m p values times m - k + 1, never falling.
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979). NaN stays
     NaN and counts for nothing.
@@ -140,8 +141,14 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
-    """Share of the pairs of seeds in which `a` (seeds,) scores higher than `b` (seeds,), ties counting half
-    (Mann-Whitney U / nm)."""
+    """Share of the pairs of seeds in which `a` scores higher than `b`, ties counting half.
+
+    That is Mann-Whitney's U over the number of pairs.
+
+    Args:
+        a: (seeds,) scores.
+        b: (seeds,) scores.
+    """
     first, second = seeds_first(a)[:, None], seeds_first(b)[None, :]
     return float(np.mean((first > second) + 0.5 * (first == second)))
 
@@ -149,8 +156,7 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
 def improvement_bootstrap(
     a: ArrayLike, b: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> Interval:
-    """Probability of improvement with a percentile bootstrap interval over the seeds of both, as in
-    rliable."""
+    """Probability of improvement with a percentile bootstrap interval over both's seeds, as in rliable."""
     first, second = seeds_first(a), seeds_first(b)
     wins = (first[:, None] > second[None, :]) + 0.5 * (first[:, None] == second[None, :])
 
@@ -170,8 +176,7 @@ def improvement_bootstrap(
 def seeds_needed(
     a: ArrayLike, b: ArrayLike, *, power: float = 0.8, confidence: float = 0.95, limit: int = 100_000
 ) -> int | None:
-    """How many seeds more, of each variant, would tell two variants apart if they differ as much as they seem
-    to.
+    """How many seeds more, of each variant, would tell two variants apart that differ as they seem to.
 
     The number for which a two-sided t test at 1 - confidence finds the observed difference with the wanted
     power, the seeds spreading as observed: noncentral t (J. Cohen, "Statistical power analysis for the

@@ -1,6 +1,6 @@
 """Intervals that have a formula: Student's t over seeds, and Wilson's for one checkpoint's episodes."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +12,9 @@ Floats = NDArray[np.float64]
 class Interval(NamedTuple):
     """An estimate and its confidence limits; numbers or arrays of equal shape, NaN where there is none."""
 
-    estimate: Floats
-    low: Floats
-    high: Floats
+    estimate: Any
+    low: Any
+    high: Any
 
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -37,8 +37,7 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Wilson's score interval of a binomial proportion: of one checkpoint, over the episodes that it might
-    have met.
+    """Wilson's score interval of a proportion: of one checkpoint, over the episodes that it might have met.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927). It
     says nothing about other seeds: never give it counts that are pooled over seeds.
@@ -69,8 +68,7 @@ def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) ->
 
 
 def mean_and_error(values: ArrayLike) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Mean over seeds, its standard error s / sqrt(n) (NaN for n < 2), and n, each of shape (...), of values
-    (seeds, ...)."""
+    """Mean over seeds, its standard error (NaN for n < 2), and n, each (...), of values (seeds, ...)."""
     values = seeds_first(values)
     present = ~np.isnan(values)
     count = present.sum(axis=0)

@@ -49,7 +49,7 @@ def time_to_threshold(
     start = np.ones((len(table), max(width, 0)), bool)
     for shift in range(consecutive if width > 0 else 0):
         start &= above[:, shift : shift + width]
-    reached = start.any(axis=1)
+    reached = np.asarray(start.any(axis=1))
     present = ~np.isnan(table)
     last = table.shape[1] - 1 - np.argmax(present[:, ::-1], axis=1)
     censored = np.where(present.any(axis=1), when[last], np.nan)
@@ -108,12 +108,12 @@ def censored_quantile(
     remaining = 1 - share
     seeds = int((~np.isnan(seeds_first(time))).sum())
 
-    def first(below: NDArray[np.bool_]) -> Floats:
-        return np.float64(curve.time[np.argmax(below)]) if below.any() else np.float64(np.inf)
+    def first(below: NDArray[np.bool_]) -> float:
+        return float(curve.time[np.argmax(below)]) if below.any() else np.inf
 
-    estimate = first(curve.share <= remaining + 1e-12) if seeds else np.float64(np.nan)
+    estimate = first(curve.share <= remaining + 1e-12) if seeds else np.nan
     if seeds < 2:
-        return Interval(estimate, np.float64(np.nan), np.float64(np.nan))
+        return Interval(estimate, np.nan, np.nan)
     # Once every seed has reached it, nothing remains: 0 ** exp(...) is not a number.
     low, high = (np.where(curve.share == 0, 0.0, limit) for limit in (curve.low, curve.high))
     return Interval(estimate, first(low <= remaining), first(high < remaining))
