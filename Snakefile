@@ -7,7 +7,9 @@ from manyseeds.workflow import make_plan
 
 try:
     plan = make_plan(
-        workflow.config_settings.configfiles, config, workflow.resource_settings.cores
+        workflow.config_settings.configfiles,
+        workflow.config_settings.config,
+        workflow.resource_settings.cores,
     )
 except UserError as error:
     sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))

@@ -1,8 +1,8 @@
 """One run of the workflow: train a variant with a seed, then put its files where the later stages look.
 
 Training happens in `<run>/work`, which no rule declares, so that a killed run can go on: there stand the
-training state, the checkpoints and the event file. When training has ended, the declared files are linked from
-there into the run's folder and `run.json` says what made them. The state stays, so that a run can be made longer.
+training state, the checkpoints and the event file. When training has ended, the declared files are linked
+into the run's folder and `run.json` says what made them. The state stays, to make a run longer later.
 """
 
 import argparse
@@ -93,9 +93,9 @@ def command(experiment: Experiment, variant: str, seed: int, threads: int, work:
 
 
 def collect(experiment: Experiment, folder: Path, variant: str) -> list[str]:
-    """Link the files of a finished run from its working folder into its own and put the event file to rest.
+    """Link the files of a finished run from its working folder into its own; put the event file to rest.
 
-    Hard links, because Snakemake deletes declared outputs before it runs a rule again and a longer run needs them.
+    Hard links, because Snakemake deletes declared outputs before it repeats a rule and a longer run needs them.
 
     Returns:
         The names of the files, relative to the run's folder.

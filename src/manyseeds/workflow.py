@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from manyseeds.config import Experiment, Variant, load
+from manyseeds.config.content import check_content
+from manyseeds.config.loading import parse_scalar
 from manyseeds.errors import UserError
 
 # Share of a training iteration that more threads do not shorten: 2 cores make one run 1.56 times as fast.
@@ -83,9 +85,10 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
         UserError: with one sentence for each thing that is wrong.
     """
     files = tuple(str(_relative(path)) for path in configfiles) or ("config.yaml",)
-    changes = dict(changes)
+    changes = {key: _typed(value) for key, value in changes.items()}
     drawn_from = changes.pop("results", None)
     experiment = load(files, changes)
+    plan = Plan(experiment, files, changes, cores, str(drawn_from or f"results/{experiment.experiment}"))
     for variant in experiment.variants:
         threads = variant.train.threads
         if cores is not None and threads != "auto" and int(threads) > cores:
@@ -93,7 +96,9 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
                 f"{files[-1]}: train.threads is {threads}, but Snakemake has {cores} cores;"
                 " it must be auto or at most the number of --cores"
             )
-    return Plan(experiment, files, changes, cores, str(drawn_from or f"results/{experiment.experiment}"))
+    if not _is_resolved(experiment, Path(plan.results) / "config.json"):
+        check_content(experiment, files[-1])
+    return plan
 
 
 def threads_per_run(runs: int, cores: int) -> int:
@@ -111,6 +116,20 @@ def threads_per_run(runs: int, cores: int) -> int:
         return rounds * (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
 
     return min(range(1, max(cores, 1) + 1), key=lambda threads: (round(time(threads), 9), threads))
+
+
+def _is_resolved(experiment: Experiment, path: Path) -> bool:
+    """Whether an earlier invocation has checked and written the same experiment."""
+    return path.is_file() and path.read_text(encoding="utf-8") == experiment.to_json()
+
+
+def _typed(value: Any) -> Any:
+    """Give values within lists and mappings their types back; Snakemake's command line leaves text."""
+    if isinstance(value, Mapping):
+        return {key: _typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    return parse_scalar(value) if isinstance(value, str) else value
 
 
 def _relative(path: str | Path) -> Path:

@@ -12,12 +12,12 @@ rule evaluate_run:
         f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.log",
     benchmark:
         f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.benchmark.tsv"
+    threads: lambda wildcards: plan.threads[wildcards.variant]
     params:
         run=subpath(output[0], parent=True),
         episodes=plan.experiment.evaluate.episodes,
         seed=plan.experiment.evaluate.seed,
         tolerance=plan.experiment.evaluate.tolerance,
-    threads: lambda wildcards: plan.threads[wildcards.variant]
     shell:
         "python -m manyseeds.evaluation --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
         " --tolerance {params.tolerance} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"

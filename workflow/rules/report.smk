@@ -3,7 +3,14 @@ rule tables:
         rules.aggregate.output,
         plan.run_files("episodes.csv"),
     output:
-        multiext(f"{RESULTS}/success_rates", ".csv", "_over_seeds.csv", ".md", ".html", ".tex"),
+        multiext(
+            f"{RESULTS}/success_rates",
+            ".csv",
+            "_over_seeds.csv",
+            ".md",
+            ".html",
+            ".tex",
+        ),
     log:
         f"{LOGS}/tables.log",
     params:

@@ -3,11 +3,11 @@ rule resolve:
         f"{RESULTS}/config.json",
     log:
         f"{LOGS}/resolve.log",
+    localrule: True
     params:
         files=plan.configfiles,
         changes=json.dumps(plan.changes),
         resolved=plan.experiment.to_json(),
-    localrule: True
     shell:
         "python -m manyseeds.config {params.files:q} --changes {params.changes:q} --output {output:q} 2> {log:q}"
 
@@ -36,12 +36,12 @@ for variant in plan.variants:
             f"{LOGS}/{variant.name}/seed_{{seed}}/train.log",
         benchmark:
             f"{LOGS}/{variant.name}/seed_{{seed}}/train.benchmark.tsv"
+        threads: plan.threads[variant.name]
         params:
             variant=variant.name,
             settings=lambda wildcards, variant=variant.name: plan.settings(
                 variant, wildcards.seed
             ),
-        threads: plan.threads[variant.name]
         shell:
             "python -m manyseeds.trainer --config {input.config:q} --variant {params.variant:q}"
             " --seed {wildcards.seed} --threads {threads} --log {log:q}"

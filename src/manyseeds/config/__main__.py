@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from manyseeds.config.content import check_content
 from manyseeds.config.loading import load
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         experiment = load(arguments.config, json.loads(arguments.changes))
+        check_content(experiment, arguments.config[-1])
     except UserError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2

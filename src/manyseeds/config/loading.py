@@ -81,6 +81,15 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return fields
 
 
+def parse_scalar(text: str) -> Any:
+    """Return the number, truth value or text that `text` is in a YAML file."""
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, int | float) else text
+
+
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `changes` laid over it, mapping by mapping."""
     result = dict(base)

@@ -18,8 +18,8 @@ def expand(
 
     Args:
         name: the variant's name in config.yaml.
-        sections: overrides by section (`train`, `agent`, `task`); nested or with dotted keys. A list holds the
-            values of a grid; a value that is itself a list stands as a list in the list.
+        sections: overrides by section (`train`, `agent`, `task`); nested or with dotted keys. A list holds
+            the values of a grid; a value that is itself a list stands as a list in the list.
 
     Yields:
         The name of the point, `<name>_<key>=<value>...` where there is a grid, and its overrides by section
