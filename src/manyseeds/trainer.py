@@ -95,7 +95,7 @@ def command(experiment: Experiment, variant: str, seed: int, threads: int, work:
 def collect(experiment: Experiment, folder: Path, variant: str) -> list[str]:
     """Link the files of a finished run from its working folder into its own; put the event file to rest.
 
-    Hard links, because Snakemake deletes declared outputs before it repeats a rule and a longer run needs them.
+    Hard links, because Snakemake deletes outputs before it repeats a rule, and a longer run needs them.
 
     Returns:
         The names of the files, relative to the run's folder.

@@ -47,7 +47,8 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         for variant, sections in named.items()
         for name, point, overrides in _points(variant, sections or {})
     ]
-    names = [name for name, _, _ in points]
+    resolved = tuple(_variant(source, complete, *point) for point in points)
+    names = [variant.name for variant in resolved]
     _raise(
         source,
         [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1],
@@ -59,7 +60,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         device=complete["device"],
         trainer=complete["trainer"],
         seeds=tuple(int(seed) for seed in complete["seeds"]),
-        variants=tuple(_variant(source, complete, *point) for point in points),
+        variants=resolved,
         evaluate=EvaluateSettings(**complete["evaluate"]),
     )
 
@@ -142,6 +143,13 @@ def _variant(
     if "file" not in chosen:
         raise UserError(f"{where}: agent.file is missing")
     content = _agent_content(where, chosen["file"])
+    lists = [key for key, old in variants.flatten(content).items() if isinstance(old, list)]
+    for key, value in overrides["agent"].items():
+        if key in lists and not isinstance(value, list):
+            raise UserError(
+                f"{where}: agent.overrides.{key} is {value!r}; it must be a list, which stands as a list in the list"
+                f" of a grid's values: [[{value!r}]]"
+            )
     return Variant(
         name=name,
         train=TrainSettings(

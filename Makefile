@@ -1,0 +1,60 @@
+# What a person types. Each target sets up what it needs; `make` alone lists them.
+CONFIG ?= config.yaml
+CORES ?= all
+RESULTS ?= results/published
+VENV ?= .venv
+export VENV
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-analysis run test figures report watch tensorboard check format bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: ## make .venv with everything
+	@envs/setup.sh full
+
+setup-analysis: ## make .venv with what tables and figures need
+	@envs/setup.sh analysis
+
+run: setup ## train, evaluate and report what CONFIG says (config.yaml)
+	@python -m manyseeds.config $(CONFIG) > /dev/null
+	snakemake --cores $(CORES) --configfile $(CONFIG)
+
+test: setup ## run the tests
+	python -m pytest
+
+figures: setup-analysis ## draw tables and figures again from RESULTS (results/published)
+	snakemake figures --cores $(CORES) --config results=$(RESULTS)
+
+report: setup-analysis ## write report.html from the results of CONFIG
+	snakemake --cores $(CORES) --configfile $(CONFIG) --report report.html
+
+watch: setup ## show a line per run while runs of CONFIG are going
+	@python -m manyseeds.watch $(CONFIG)
+
+tensorboard: setup ## open TensorBoard over all runs
+	tensorboard --logdir results
+
+check: setup ## format, lint and type checks
+	ruff format --check src tests
+	ruff check src tests
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint --cores 1
+
+format: setup ## bring all code into the project's format
+	ruff format src tests
+	ruff check --fix src tests
+	snakefmt Snakefile workflow
+
+bench: setup ## measure speed
+	@for script in benchmarks/*.py; do echo "$$script"; python "$$script" || exit 1; done
+
+lock: setup ## pin the newest versions of all packages in envs/requirements.lock
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
+		--no-annotate --custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml
+
+clean: ## remove the environment and caches; results stay
+	rm -rf $(VENV) .snakemake .pytest_cache .hypothesis .mypy_cache .ruff_cache

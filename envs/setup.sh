@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Makes .venv with the versions of envs/requirements.lock: `envs/setup.sh analysis` (tables and figures, no torch) or
+# `envs/setup.sh full`. A second call with nothing to do costs nothing. PYTHON chooses the interpreter, VENV the folder.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what=${1:-full}
+python=${PYTHON:-python3}
+venv=${VENV:-.venv}
+
+die() { echo "error: $*" >&2; exit 1; }
+
+case $what in
+    analysis) extras=workflow needed_mb=1500 ;;
+    full) extras=mujoco,workflow,test,dev needed_mb=4000 ;;
+    *) die "envs/setup.sh is given '$what'; it must be analysis or full" ;;
+esac
+
+# The stamp holds what was installed from, so that another lock or another project file installs again.
+stamp=$venv/.installed-$what
+wanted=$(cat pyproject.toml envs/requirements.lock envs/setup.sh | sha256sum)
+if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
+
+command -v "$python" >/dev/null || die "$python is not found; install Python 3.11 or newer: apt install python3 python3-venv"
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || die "$python does not start"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+    || die "$python is Python $version; 3.11 or newer is needed: make PYTHON=python3.11 ..."
+"$python" -c 'import ensurepip, venv' 2>/dev/null \
+    || die "Python's venv module is missing; install it: apt install python$version-venv"
+free_mb=$(df --output=avail -m . | tail -n 1)
+[ -d "$venv" ] || [ "$free_mb" -ge "$needed_mb" ] || die "$free_mb MB are free here; the environment needs $needed_mb MB"
+
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c envs/requirements.lock "$@"; }
+
+if [ "$what" = full ]; then
+    # PyPI's torch brings 2 GB of CUDA libraries. Where no GPU could use them, take the build without, if it can be had.
+    cpu=https://download.pytorch.org/whl/cpu
+    torch=$(grep '^torch==' envs/requirements.lock)
+    if ! command -v nvidia-smi >/dev/null && "$venv/bin/python" - "$cpu/torch/" 2>/dev/null <<'PROBE'
+import sys
+import urllib.request
+
+urllib.request.urlopen(sys.argv[1], timeout=5)
+PROBE
+    then
+        echo "installing $torch for the CPU"
+        install --extra-index-url "$cpu" "$torch"
+    else
+        echo "installing $torch"
+        install "$torch"
+    fi
+fi
+echo "installing manyseeds[$extras]"
+install --editable ".[$extras]"
+echo "$wanted" > "$stamp"
