@@ -1,0 +1,62 @@
+"""What training says on the console: the iteration block of the document."""
+
+WIDTH = 80
+_PAD = 41
+_LOSS_NAMES = {"value": "value_function"}
+
+
+def iteration_block(
+    iteration: int,
+    total: int,
+    scalars: dict[str, float],
+    *,
+    timesteps: int,
+    iteration_time: float,
+    elapsed: float,
+) -> str:
+    """Return the block of one iteration.
+
+    Args:
+        iteration: completed iterations.
+        total: iterations of the run.
+        scalars: this iteration's, by event tag.
+        timesteps: environment steps so far, over all environments.
+        iteration_time: seconds this iteration took.
+        elapsed: seconds of training so far, over all starts of the run.
+    """
+    lines = [
+        _line(
+            "Computation",
+            f"{scalars['Perf/total_fps']:.0f} steps/s (collection: {scalars['Perf/collection_time']:.3f}s, "
+            f"learning {scalars['Perf/learning_time']:.3f}s)",
+        ),
+        _line("Mean action noise std", f"{scalars['Policy/mean_std']:.2f}"),
+    ]
+    for tag, value in scalars.items():
+        name = tag.removeprefix("Loss/")
+        if name != tag and name != "learning_rate":
+            lines.append(_line(f"Mean {_LOSS_NAMES.get(name, name)} loss", f"{value:.4f}"))
+    if "Train/mean_reward" in scalars:
+        lines.append(_line("Mean reward", f"{scalars['Train/mean_reward']:.2f}"))
+        lines.append(_line("Mean episode length", f"{scalars['Train/mean_episode_length']:.2f}"))
+    known = ("Loss/", "Perf/", "Policy/", "Train/")
+    lines += [_line(tag, f"{value:.4f}") for tag, value in scalars.items() if not tag.startswith(known)]
+    lines += [
+        "=" * WIDTH,
+        _line("Total timesteps", str(timesteps)),
+        _line("Iteration time", f"{iteration_time:.2f}s"),
+        _line("Time elapsed", clock(elapsed)),
+        _line("ETA", clock(elapsed / iteration * (total - iteration))),
+    ]
+    title = f" Learning iteration {iteration}/{total} ".center(WIDTH).rstrip()
+    return "\n".join(["#" * WIDTH, title, "", *lines, ""])
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as hours, minutes and seconds: 01:02:03."""
+    whole = int(seconds)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _line(label: str, value: str) -> str:
+    return f"{label + ':':>{_PAD}} {value}"

@@ -1,0 +1,80 @@
+"""What an iteration's episodes say: rewards and lengths of the last 100, and the environment's own log."""
+
+import math
+from collections import deque
+from typing import Any
+
+import torch
+from torch import Tensor
+
+WINDOW = 100
+
+
+class EpisodeStatistics:
+    """The book-keeping of rsl_rl's logger, done once per iteration instead of once per step.
+
+    Args:
+        num_envs: environments.
+        num_steps: steps per iteration.
+        device: where rewards and dones live.
+    """
+
+    def __init__(self, num_envs: int, num_steps: int, device: str) -> None:
+        self._rewards = torch.zeros(num_steps, num_envs, device=device)
+        self._dones = torch.zeros(num_steps, num_envs, dtype=torch.bool, device=device)
+        self._logs: list[dict[str, Tensor]] = []
+        self._return = torch.zeros(num_envs, device=device)
+        self._length = torch.zeros(num_envs, device=device)
+        self._returns: deque[float] = deque(maxlen=WINDOW)
+        self._lengths: deque[float] = deque(maxlen=WINDOW)
+
+    def record(self, step: int, rewards: Tensor, dones: Tensor, extras: dict[str, Any]) -> None:
+        """Note one step of the iteration: rewards and dones (num_envs,), the environment's extras."""
+        self._rewards[step] = rewards
+        self._dones[step] = dones
+        if "log" in extras:
+            self._logs.append(extras["log"])
+
+    def summarize(self) -> dict[str, float]:
+        """Return this iteration's scalars by tag and make ready for the next.
+
+        A tag of the environment's log is the mean over the steps that logged it; an iteration in which no
+        episode ended has none. `Train/*` are means over the last 100 episodes, missing before the first has ended.
+        """
+        ended = self._dones.any(1).tolist()
+        for rewards, dones, any_ended in zip(self._rewards, self._dones, ended, strict=True):
+            self._return += rewards
+            self._length += 1
+            if any_ended:
+                self._returns.extend(self._return[dones].tolist())
+                self._lengths.extend(self._length[dones].tolist())
+                self._return[dones] = 0
+                self._length[dones] = 0
+        tags = dict.fromkeys(tag for log in self._logs for tag in log)
+        scalars = {}
+        for tag in tags:
+            values = [
+                torch.as_tensor(log[tag], dtype=torch.float32).mean() for log in self._logs if tag in log
+            ]
+            scalars[tag] = float(torch.stack(values).mean())
+        self._logs.clear()
+        if self._returns:
+            scalars["Train/mean_reward"] = math.fsum(self._returns) / len(self._returns)
+            scalars["Train/mean_episode_length"] = math.fsum(self._lengths) / len(self._lengths)
+        return scalars
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what goes on into the next iteration."""
+        return {
+            "return": self._return.clone(),
+            "length": self._length.clone(),
+            "returns": list(self._returns),
+            "lengths": list(self._lengths),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._return.copy_(state["return"])
+        self._length.copy_(state["length"])
+        self._returns = deque(state["returns"], WINDOW)
+        self._lengths = deque(state["lengths"], WINDOW)

@@ -1,0 +1,70 @@
+"""The event file of a run: one file, one record per scalar, cut back to the last saved state on resuming."""
+
+import os
+import struct
+import time
+from pathlib import Path
+
+import google_crc32c
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+
+EVENT_FILE = "events.out.tfevents.manyseeds"
+"""Its name; TensorBoard finds it by `tfevents`."""
+
+
+class EventWriter:
+    """Appends scalars to a run's event file in TensorBoard's format.
+
+    Args:
+        path: the file.
+        offset: bytes to keep of a file that exists; 0 starts it anew.
+    """
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._stream = path.open("r+b" if offset else "w+b", buffering=0)
+        self._stream.truncate(offset)
+        self._stream.seek(offset)
+        self._clock = time.time()
+        if not offset:
+            self._append(_record(Event(wall_time=self._clock, file_version="brain.Event:2")))
+
+    def write(self, step: int, scalars: dict[str, float]) -> None:
+        """Append the scalars of one iteration."""
+        # Readers sort by wall time, so a clock that jumps back must not show.
+        self._clock = max(self._clock, time.time())
+        records = (
+            Event(
+                wall_time=self._clock,
+                step=step,
+                summary=Summary(value=[Summary.Value(tag=tag, simple_value=value)]),
+            )
+            for tag, value in scalars.items()
+        )
+        self._append(b"".join(map(_record, records)))
+
+    def sync(self) -> int:
+        """Wait until everything is on disk; return the file's length in bytes."""
+        os.fsync(self._stream.fileno())
+        return self._stream.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _append(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._stream.write(rest) :]
+
+
+def _record(event: Event) -> bytes:
+    """Frame an event as TensorFlow's records do: length, its checksum, data, its checksum."""
+    data = event.SerializeToString()
+    length = struct.pack("<Q", len(data))
+    return length + _masked_crc(length) + data + _masked_crc(data)
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

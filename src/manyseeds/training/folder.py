@@ -1,0 +1,139 @@
+"""A run's folder: who may write in it, what of it can be continued, and what must make way."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import yaml
+
+from manyseeds.errors import UserError
+from manyseeds.files import write_atomic
+from manyseeds.training.checkpoint import checkpoint_path, checkpoints
+from manyseeds.training.events import EVENT_FILE
+from manyseeds.training.state import PREVIOUS_STATE_FILE, STATE_FILE, read_states
+
+SUPERSEDED = "superseded"
+_LOCK = ".lock"
+_PARTIALS = (".model_*.pt", ".state*.pt", ".diverged_*.pt")
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold a run's folder against other processes; the lock dies with the process.
+
+    Raises:
+        UserError: when another process holds it or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / _LOCK, timeout=0)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise UserError(f"--log_dir {folder} is in use by another training process.") from error
+    except OSError as error:
+        raise UserError(f"--log_dir {folder} cannot be written: {error.strerror}.") from error
+    try:
+        for pattern in _PARTIALS:  # a killed process could not remove its own
+            for partial in folder.glob(pattern):
+                partial.unlink()
+        yield
+    finally:
+        lock.release()
+
+
+def find_state(
+    folder: Path, config: dict[str, Any], max_iterations: int, save_interval: int
+) -> dict[str, Any] | None:
+    """Return the newest state that training can go on from; None when it must start from the beginning.
+
+    Says on the console which state is damaged and why a run starts over; then the older files are moved aside.
+
+    Args:
+        folder: the run's folder.
+        config: everything that decides the results.
+        max_iterations: iterations asked for.
+        save_interval: iterations between checkpoints.
+    """
+    reason = "the event file is left without a state"
+    for name, state in read_states(folder):
+        if isinstance(state, UserError):
+            print(f"[WARNING] {state} Looking for the state before it.", flush=True)
+            reason = "no whole state is left"
+            continue
+        if _size(folder / EVENT_FILE) < state["event_file_size"]:
+            print(f"[WARNING] {name} does not fit {EVENT_FILE}, which is missing or cut short.", flush=True)
+            reason = f"{EVENT_FILE} is missing or cut short"
+            continue
+        changed = _why_not(folder, state, config, max_iterations, save_interval)
+        if changed is None:
+            return state
+        reason = changed
+        break
+    if _supersede(folder):
+        print(f"[INFO] Starting over: {reason}. The older files are in {folder / SUPERSEDED}.", flush=True)
+    return None
+
+
+def write_params(folder: Path, agent: dict[str, Any], env: dict[str, Any]) -> None:
+    """Write params/agent.yaml and params/env.yaml."""
+    for name, content in (("agent", agent), ("env", env)):
+        with write_atomic(folder / "params" / f"{name}.yaml") as partial:
+            partial.write_text(yaml.safe_dump(plain(content), sort_keys=False), encoding="utf-8")
+
+
+def plain(content: Any) -> Any:
+    """Return nested containers as dictionaries and lists only."""
+    if isinstance(content, dict):
+        return {key: plain(value) for key, value in content.items()}
+    return [plain(item) for item in content] if isinstance(content, (list, tuple)) else content
+
+
+def _why_not(
+    folder: Path, state: dict[str, Any], config: dict[str, Any], max_iterations: int, save_interval: int
+) -> str | None:
+    """Say why a whole state cannot be continued, or return None."""
+    old, new = _flat(state["config"]), _flat(config)
+    for key in old.keys() | new.keys() if old != new else ():
+        if old.get(key) != new.get(key):
+            return f"{key} was {old.get(key, 'not set')} and is {new.get(key, 'not set')}"
+    done = state["runner"]["iteration"]
+    if done > max_iterations:
+        return f"max_iterations is {max_iterations}, fewer than the {done} that are done"
+    if save_interval != state["save_interval"]:
+        for iteration in range(save_interval, done + 1, save_interval):
+            if not checkpoint_path(folder, iteration).exists():
+                return f"save_interval was {state['save_interval']} and is {save_interval}"
+    return None
+
+
+def _supersede(folder: Path) -> bool:
+    """Move a former run's files aside, if there are any worth it; an event file alone is worth nothing."""
+    states = [path for name in (STATE_FILE, PREVIOUS_STATE_FILE) if (path := folder / name).exists()]
+    old = [*checkpoints(folder).values(), *states]
+    if not old:
+        (folder / EVENT_FILE).unlink(missing_ok=True)
+        return False
+    aside = folder / SUPERSEDED
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    rest = [folder / EVENT_FILE, folder / "params", folder / "videos", *folder.glob("diverged_*.pt")]
+    # The states go last: killed in between, the next start finds them and moves the rest.
+    for path in [*(path for path in rest if path.exists()), *old]:
+        os.replace(path, aside / path.name)
+    return True
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(content, dict):
+        return {prefix[:-1]: content}
+    return {
+        key: value for name, part in content.items() for key, value in _flat(part, f"{prefix}{name}.").items()
+    }
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else -1

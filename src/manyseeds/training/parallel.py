@@ -1,0 +1,72 @@
+"""Neural networks on several threads with results that do not depend on their number.
+
+Torch's own threads split matrix products, element-wise kernels and reductions by the number of threads, and the
+last bits follow. So torch computes on one thread, and a network's rows are cut into chunks of a fixed size that a
+pool of threads computes; gradients are summed in the order of the chunks.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+CHUNK = 512
+"""Rows a thread computes at once. Results depend on it, so it is no option."""
+
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+
+
+def thread_map(threads: int) -> Map:
+    """Return a `map` that runs on `threads` threads and keeps the order; torch itself is set to one."""
+    torch.set_num_threads(1)
+    if threads == 1:
+        return lambda function, items: [function(item) for item in items]
+    pool = ThreadPoolExecutor(threads, "manyseeds", initializer=torch.set_num_threads, initargs=(1,))
+    return lambda function, items: list(pool.map(function, items))
+
+
+def parallelize(mlp: nn.Sequential, run: Map) -> None:
+    """Make a network compute its rows in chunks through `run`; its state dict stays as it is."""
+    layers = nn.Sequential(*mlp)
+    parameters = tuple(mlp.parameters())
+
+    def forward(rows: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return _Chunked.apply(rows, layers, run, *parameters)
+        return torch.cat(run(lambda chunk: _without_grad(layers, chunk), rows.split(CHUNK)))
+
+    mlp.forward = forward  # type: ignore[method-assign]
+
+
+class _Chunked(torch.autograd.Function):
+    """A network as one node of the graph; gradients of its parameters only, for inputs are observations."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, layers: nn.Module, run: Map, *parameters: Tensor) -> Tensor:
+        outputs = run(lambda chunk: _with_grad(layers, chunk), rows.split(CHUNK))
+        ctx.outputs, ctx.parameters, ctx.run = outputs, parameters, run
+        return torch.cat([output.detach() for output in outputs])
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        pairs = list(zip(ctx.outputs, grad_outputs[0].split(CHUNK), strict=True))
+        ctx.outputs = None
+        gradients: Sequence[tuple[Tensor, ...]] = ctx.run(
+            lambda pair: torch.autograd.grad(pair[0], ctx.parameters, pair[1]), pairs
+        )
+        total = list(gradients[0])
+        for more in gradients[1:]:
+            torch._foreach_add_(total, more)
+        return None, None, None, *total
+
+
+def _with_grad(layers: nn.Module, chunk: Tensor) -> Tensor:
+    with torch.enable_grad():
+        return layers(chunk)
+
+
+def _without_grad(layers: nn.Module, chunk: Tensor) -> Tensor:
+    with torch.no_grad():
+        return layers(chunk)

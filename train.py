@@ -1,0 +1,7 @@
+"""The training command of the document: `python train.py --num_envs 512 --headless lift_object`."""
+
+import sys
+
+from manyseeds.training.cli import main
+
+sys.exit(main())
