@@ -1,4 +1,4 @@
-"""How often a policy brings the cube to its target: fixed episodes, the same for all checkpoints and seeds."""
+"""How often a policy brings the cube to its target: fixed episodes, the same for every checkpoint."""
 
 import argparse
 import csv

@@ -1,7 +1,7 @@
 """Agent files: JSON in the document's layout or rsl_rl's own, checked, as the dictionary rsl_rl wants.
 
-A class's keys are those of its `__init__`, so no second list of them exists here. Keys left out have the class's
-defaults.
+A class's keys are those of its `__init__`, so no second list of them exists here. Keys left out have the defaults
+of the class.
 """
 
 import difflib
@@ -180,9 +180,9 @@ def _parameters(cls: type) -> tuple[dict[str, inspect.Parameter], dict[str, Any]
     for ancestor in cls.__mro__:
         if "__init__" not in vars(ancestor):
             continue
-        own = inspect.signature(ancestor.__init__).parameters
+        own = inspect.signature(vars(ancestor)["__init__"]).parameters
         parameters = {key: part for key, part in own.items() if part.kind not in variadic} | parameters
-        hints = typing.get_type_hints(ancestor.__init__) | hints
+        hints = typing.get_type_hints(vars(ancestor)["__init__"]) | hints
         if inspect.Parameter.VAR_KEYWORD not in (part.kind for part in own.values()):
             break
     return parameters, hints
@@ -198,7 +198,7 @@ def _resolve_class(name: Any, base: type, home: types.ModuleType, where: str) ->
             cls = getattr(home, name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            f"{where} is '{name}'; it must be a class of rsl_rl or 'module:Class' that can be imported ({error})."
+            f"{where} is '{name}'; it must be a class of rsl_rl or an importable 'module:Class' ({error})."
         ) from error
     if not (isinstance(cls, type) and issubclass(cls, base)) or getattr(cls, "is_recurrent", False):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Checkpoints `model_<iteration>.pt`: rsl_rl's own layout, whole or not at all, read without running their content."""
+"""Checkpoints `model_<iteration>.pt`: rsl_rl's own layout, read without running what they hold."""
 
 import io
 import pickle

@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
     parser = argparse.ArgumentParser(
         prog="python -m manyseeds.training",
-        description="Train a policy with RSL-RL's PPO. A --log_dir that holds an unfinished run continues it.",
+        description="Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )

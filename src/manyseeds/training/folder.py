@@ -50,7 +50,7 @@ def find_state(
 ) -> dict[str, Any] | None:
     """Return the newest state that training can go on from; None when it must start from the beginning.
 
-    Says on the console which state is damaged and why a run starts over; then the older files are moved aside.
+    Says on the console which state is damaged and why a run starts over; then older files are moved aside.
 
     Args:
         folder: the run's folder.

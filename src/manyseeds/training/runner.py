@@ -47,8 +47,8 @@ class Iteration:
 class Runner:
     """rsl_rl's algorithm, models and storage with an environment; `iterate` does one iteration of PPO.
 
-    Two runners with the same configuration and seed do the same, bit for bit, whatever `threads` is; and a runner
-    that loads another's `state_dict` goes on as that one would have.
+    Two runners with the same configuration and seed do the same, bit for bit, whatever `threads` is; and a
+    runner that loads another's `state_dict` goes on as that one would have.
 
     Args:
         env: the environments.
