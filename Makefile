@@ -31,8 +31,8 @@ figures: setup-analysis ## draw tables and figures again from RESULTS (results/p
 report: setup-analysis ## write report.html from the results of CONFIG
 	snakemake --cores $(CORES) --configfile $(CONFIG) --report report.html
 
-watch: setup ## show a line per run while runs of CONFIG are going
-	@python -m manyseeds.watch $(CONFIG)
+watch: setup ## show a line per run while runs are going
+	@python -m manyseeds.watch
 
 tensorboard: setup ## open TensorBoard over all runs
 	tensorboard --logdir results

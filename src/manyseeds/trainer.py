@@ -14,20 +14,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from manyseeds import provenance
-from manyseeds.config import Experiment, checkpoint_iterations, read_resolved
+from manyseeds.config import Experiment, read_resolved
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
 
 EVENTS = "events.out.tfevents.manyseeds"
 # Under this name TensorBoard does not take the working folder of a finished run for a second run.
 EVENTS_AT_REST = "finished.events"
+# Where training puts the files of a run that it cannot continue, because its settings were others.
+SUPERSEDED = "superseded"
+PREVIOUS_STATE = "state.previous.pt"
 PARAMS = ("params/agent.yaml", "params/env.yaml")
 LOCK_PATIENCE_S = 60.0
 
@@ -51,11 +54,15 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     with _sole_worker(work) as lock:
-        journal = _open_journal(work, settings)
+        started, replaced = _now(), _identity(work / SUPERSEDED)
+        journal = _open_journal(work)
         _wake(work)
         for name, content in (("agent.json", settings["agent"]), ("task.json", settings["task_cfg"])):
             _write_json(work / name, content)
         _run(command(experiment, variant, seed, threads, work), log, lock)
+        if _identity(work / SUPERSEDED) != replaced:
+            journal = {"started": started, "resumed": 0}
+            _write_json(work / "journal.json", journal)
         outputs = collect(experiment, folder, variant)
         provenance.write_run_record(
             folder,
@@ -114,50 +121,19 @@ def collect(experiment: Experiment, folder: Path, variant: str) -> list[str]:
     for name in outputs:
         _link(work / name, folder / name)
     os.replace(work / EVENTS, work / EVENTS_AT_REST)
+    shutil.rmtree(work / SUPERSEDED, ignore_errors=True)
+    (work / PREVIOUS_STATE).unlink(missing_ok=True)
     return outputs
 
 
-def reason_to_start_over(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-    """Say why a run with settings `old` cannot be continued with settings `new`, or return None.
-
-    More iterations continue a run; whatever changes the iterations already done does not.
-    """
-    before, after = _flat(old), _flat(new)
-    longer, interval = "train.max_iterations", "train.save_interval"
-    for key in sorted(before.keys() | after.keys()):
-        if key not in (longer, interval) and before.get(key) != after.get(key):
-            return f"{key} was {before.get(key)} and is {after.get(key)}"
-    done = before[longer]
-    if after[longer] < done:
-        return f"{longer} was {done} and is {after[longer]}"
-    kept = checkpoint_iterations(done, before[interval])
-    wanted = checkpoint_iterations(after[longer], after[interval])
-    if any(step <= done and step not in kept for step in wanted):
-        return f"{interval} was {before[interval]} and is {after[interval]}"
-    return None
-
-
-def _open_journal(work: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Note this start in `work/journal.json`; throw the work away first when its settings were others."""
+def _open_journal(work: Path) -> dict[str, Any]:
+    """Note in `work/journal.json` that the run is started once more; a journal cut short begins anew."""
     path = work / "journal.json"
     try:
         journal = json.loads(path.read_text(encoding="utf-8"))
-        reason = reason_to_start_over(journal["settings"], settings)
-        resumed = journal["resumed"] + 1
-        started = journal["started"]
-    except FileNotFoundError:
-        reason, resumed, started = None, 0, _now()
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason = f"{path.name} cannot be read"
-    if reason:
-        print(f"{work.parent}: starting over, because {reason}", file=sys.stderr, flush=True)
-        for entry in work.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            elif entry.name != "lock":
-                entry.unlink()
-        resumed, started = 0, _now()
-    journal = {"started": started, "resumed": resumed, "settings": settings}
+        journal = {"started": journal["started"], "resumed": journal["resumed"] + 1}
+    except (OSError, ValueError, KeyError, TypeError):
+        journal = {"started": _now(), "resumed": 0}
     _write_json(path, journal)
     return journal
 
@@ -229,14 +205,8 @@ def _link(source: Path, target: Path) -> None:
         os.replace(partial, target)
 
 
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(settings, Mapping):
-        return {prefix.rstrip("."): settings}
-    return {
-        key: value
-        for name, part in settings.items()
-        for key, value in _flat(part, f"{prefix}{name}.").items()
-    }
+def _identity(path: Path) -> tuple[int, int] | None:
+    return (path.stat().st_ino, path.stat().st_ctime_ns) if path.exists() else None
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -147,8 +147,8 @@ def _variant(
     for key, value in overrides["agent"].items():
         if key in lists and not isinstance(value, list):
             raise UserError(
-                f"{where}: agent.overrides.{key} is {value!r}; it must be a list, which stands as a list in the list"
-                f" of a grid's values: [[{value!r}]]"
+                f"{where}: agent.overrides.{key} is {value!r}; it must be a list, which stands"
+                f" as a list in the list of a grid's values: [[{value!r}]]"
             )
     return Variant(
         name=name,
