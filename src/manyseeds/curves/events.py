@@ -71,7 +71,7 @@ class EventDecoder:
         lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
         order = np.argsort(lengths, kind="stable")
         starts = np.flatnonzero(np.diff(lengths[order], prepend=-1))
-        for rows in np.split(order, starts[1:]):
+        for rows in np.split(order, starts[1:]) if payloads else []:
             slow += self._decode_equal_lengths(payloads, rows, found)
         restarts = self._decode_any(payloads, sorted(slow), found)
         tag, step, value, record = (
