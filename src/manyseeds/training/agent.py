@@ -1,7 +1,7 @@
 """Agent files: JSON in the document's layout or rsl_rl's own, checked, as the dictionary rsl_rl wants.
 
-A class's keys are those of its `__init__`, so no second list of them exists here. Keys left out have the defaults
-of the class.
+A class's keys are those of its `__init__`, so no second list of them exists here. Keys left out have the
+defaults of the class.
 """
 
 import difflib

@@ -39,7 +39,7 @@ class EpisodeStatistics:
         """Return this iteration's scalars by tag and make ready for the next.
 
         A tag of the environment's log is the mean over the steps that logged it; an iteration in which no
-        episode ended has none. `Train/*` are means over the last 100 episodes, missing before the first ended.
+        episode ended has none. `Train/*` are means over the last 100 episodes, missing before the first.
         """
         ended = self._dones.any(1).tolist()
         for rewards, dones, any_ended in zip(self._rewards, self._dones, ended, strict=True):

@@ -1,8 +1,8 @@
 """Neural networks on several threads with results that do not depend on their number.
 
 Torch's own threads split matrix products, element-wise kernels and reductions by the number of threads, and
-the last bits follow. So torch computes on one thread, and a network's rows are cut into chunks of a fixed size
-that a pool of threads computes; gradients are summed in the order of the chunks.
+the last bits follow. So torch computes on one thread, a network's rows are cut into chunks of a fixed size
+that a pool of threads computes, and gradients are summed in the order of the chunks.
 """
 
 from collections.abc import Callable, Iterable, Sequence
