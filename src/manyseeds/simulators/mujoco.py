@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manyseeds.simulators import NonFiniteError
 from manyseeds.task import lift_object as task
+from manyseeds.task.grasp_starts import GraspStarts, solve_grasp_starts
 from manyseeds.task.kinematics import PointOnChain
 
 _ARM = [f"panda_link{i}" for i in range(1, 8)]
@@ -93,6 +94,7 @@ class MujocoEnv(VecEnv):
         self._target = self._batch.bind("mocap_pos")[:, 0]
         self._chain = end_effector_chain(self._model)
         self._default = task.default_joint_pos(cfg)
+        self._grasp_starts = self._solve_grasp_starts() if auto_reset and cfg.grasp_start_share > 0 else None
         self._renderer: mujoco.Renderer | None = None
 
         self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long)
@@ -106,7 +108,9 @@ class MujocoEnv(VecEnv):
 
     def get_observations(self) -> TensorDict:
         """Return {"policy": (num_envs, 36)} of the present state."""
-        return TensorDict({"policy": task.observations(self.task_cfg, self._state)}, batch_size=[self.num_envs])
+        return TensorDict(
+            {"policy": task.observations(self.task_cfg, self._state)}, batch_size=[self.num_envs]
+        )
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
         """Advance every environment by one step of `step_dt` seconds.
@@ -134,6 +138,8 @@ class MujocoEnv(VecEnv):
         if len(ids):
             extras["log"] = self._episode_log(ids, ended[ids], distance[ids])
             self._reset(ids, *task.sample_resets(self.task_cfg, len(ids), self._generator))
+            if self._grasp_starts is not None:
+                self._start_some_around_the_cube(ids, self._grasp_starts)
             self._read_state()
         return self.get_observations(), rewards, dones.long(), extras
 
@@ -228,6 +234,18 @@ class MujocoEnv(VecEnv):
         self.episode_length_buf[ids] = 0
         self._reward_sums[ids] = 0.0
         self._reached[ids] = False
+
+    def _solve_grasp_starts(self) -> GraspStarts:
+        limits = torch.tensor(np.array([self._model.joint(f"panda_joint{i}").range for i in range(1, 8)]))
+        return solve_grasp_starts(self.task_cfg, self._chain, limits)
+
+    def _start_some_around_the_cube(self, ids: Tensor, starts: GraspStarts) -> None:
+        draws = torch.rand(2, len(ids), generator=self._generator)
+        chosen = draws[0] < self.task_cfg.grasp_start_share
+        rows, poses = ids[chosen].numpy(), (draws[1, chosen] * len(starts.arm)).long()
+        self._qpos[rows, :7] = starts.arm[poses].numpy()
+        self._ctrl[rows, :7] = starts.arm[poses].numpy()
+        self._qpos[rows, 9:12] = starts.object_pos[poses].numpy()
 
     def _episode_log(self, ids: Tensor, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
         """Means over the episodes that end now, by event tag. Reward terms are per second of a full episode, as in Isaac Lab."""

@@ -18,12 +18,22 @@ class PointOnChain:
         self._translations = translations
         self._point = point
 
-    def position(self, angles: Tensor) -> Tensor:
-        """Return the point in the frame of the chain's base, (n, 3) in m, at joint angles (n, k) in rad."""
+    def position(self, angles: Tensor, offset: Tensor | None = None) -> Tensor:
+        """Return the point in the frame of the chain's base, (n, 3) in m, at joint angles (n, k) in rad.
+
+        Args:
+            offset: (3,) in the last link's frame, m: the point next to it is meant instead.
+        """
         sin, cos = torch.sin(angles), torch.cos(angles)
-        point = self._point.expand(len(angles), 3)
+        point = (self._point if offset is None else self._point + offset).expand(len(angles), 3)
         for i in reversed(range(angles.shape[1])):
             x, y, z = point.unbind(1)
             turned = torch.stack((cos[:, i] * x - sin[:, i] * y, sin[:, i] * x + cos[:, i] * y, z), dim=1)
             point = torch.addmm(self._translations[i], turned, self._transposed[i])
         return point
+
+    def double(self) -> "PointOnChain":
+        """Return the same chain in float64."""
+        return PointOnChain(
+            self._transposed.double().transpose(1, 2), self._translations.double(), self._point.double()
+        )

@@ -14,6 +14,8 @@ from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 from torch import Tensor, nn
 
+from manyseeds.training.parallel import CHUNK, Map, thread_map
+
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -30,11 +32,26 @@ class PPO(RslRlPPO):
             from `max_std`; None leaves them free.
         max_std: that bound at the start of the annealing.
         anneal_start: iteration at which the annealing starts.
-        anneal_end: iteration at which it ends. Both are counted in updates, so a longer run is the same run at first.
+        anneal_end: iteration at which it ends; no share of the run's length, so that a longer run is the same run at first.
 
     Raises:
         ValueError: for a model or an option that this class does not compute.
     """
+
+    RANGES = {
+        "entropy_coef_final": (0.0, None),
+        "desired_kl_final": (0.0, None),
+        "max_std": (1e-3, None),
+        "max_std_final": (1e-3, None),
+        "anneal_start": (0, None),
+        "anneal_end": (1, None),
+    }
+
+    map: Map = staticmethod(thread_map(1))
+    """How chunks of rows are computed: on one thread, or on several."""
+
+    iteration: int = 0
+    """Completed iterations; whoever runs the loop sets it. The schedules follow it."""
 
     def __init__(
         self,
@@ -53,15 +70,22 @@ class PPO(RslRlPPO):
             raise ValueError("manyseeds' PPO knows the optimizer 'adam' only")
         super().__init__(actor, critic, *args, **kwargs)
         if self.rnd or self.symmetry or self.is_multi_gpu or self.normalize_advantage_per_mini_batch:
-            raise ValueError("manyseeds' PPO has no rnd, symmetry, several devices or normalization per mini-batch")
+            raise ValueError(
+                "manyseeds' PPO has no rnd, symmetry, several devices or normalization per mini-batch"
+            )
         self._actor_layers, self._critic_layers = _linear_layers(actor), _linear_layers(critic)
         if not hasattr(actor.distribution, "std_param"):
             raise ValueError("manyseeds' PPO needs a GaussianDistribution with std_type 'scalar'")
-        self.optimizer = torch.optim.Adam(self.optimizer.param_groups[0]["params"], lr=self.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(
+            self.optimizer.param_groups[0]["params"], lr=self.learning_rate, fused=True
+        )
         self._start = {"entropy_coef": self.entropy_coef, "desired_kl": self.desired_kl, "max_std": max_std}
-        self._final = {"entropy_coef": entropy_coef_final, "desired_kl": desired_kl_final, "max_std": max_std_final}
+        self._final = {
+            "entropy_coef": entropy_coef_final,
+            "desired_kl": desired_kl_final,
+            "max_std": max_std_final,
+        }
         self._anneal = (anneal_start, anneal_end)
-        self.updates_done = 0
         self._time_outs: list[Tensor] = []
 
     # Rollout.
@@ -116,19 +140,29 @@ class PPO(RslRlPPO):
 
         dtype = torch.bfloat16 if self.use_mixed_precision else torch.float32
         inputs = {
-            model: shuffled(model.get_latent(st.observations)).to(dtype) for model in (self.actor, self.critic)
+            model: shuffled(model.get_latent(st.observations)).to(dtype)
+            for model in (self.actor, self.critic)
         }
-        columns = (st.actions, *st.distribution_params, st.actions_log_prob, st.advantages, st.values, st.returns)
+        columns = (
+            st.actions,
+            *st.distribution_params,
+            st.actions_log_prob,
+            st.advantages,
+            st.values,
+            st.returns,
+        )
         data = [shuffled(x) for x in columns]
         sums = torch.zeros(3)
         for _ in range(self.num_learning_epochs):
             for k in range(self.num_mini_batches):
                 rows = slice(k * batch, (k + 1) * batch)
-                sums += self._step(inputs[self.actor][rows], inputs[self.critic][rows], [x[rows] for x in data], dtype)
+                sums += self._step(
+                    inputs[self.actor][rows], inputs[self.critic][rows], [x[rows] for x in data], dtype
+                )
         for model in (self.actor, self.critic):
             model.update_normalization(st.observations.flatten(0, 1))
+        self.actor.distribution.update(st.distribution_params[0][-1])  # what `output_std` reports
         st.clear()
-        self.updates_done += 1
         value, surrogate, entropy = (sums / (self.num_learning_epochs * self.num_mini_batches)).tolist()
         return {"value": value, "surrogate": surrogate, "entropy": entropy}
 
@@ -136,8 +170,12 @@ class PPO(RslRlPPO):
         """Descend once on one mini-batch; return its value loss, surrogate loss and entropy, (3,)."""
         actions, old_mean, old_std, old_log_prob, advantages, old_values, returns = data
         n = len(actions)
-        actor_acts, mean = _forward(self._actor_layers, actor_in, dtype)
-        critic_acts, values = _forward(self._critic_layers, critic_in, dtype)
+        nets = [(self._actor_layers, x) for x in actor_in.split(CHUNK)]
+        nets += [(self._critic_layers, x) for x in critic_in.split(CHUNK)]
+        passes = self.map(lambda net: _forward(*net, dtype), nets)
+        chunks = len(nets) // 2
+        mean = torch.cat([out for _, out in passes[:chunks]])
+        values = torch.cat([out for _, out in passes[chunks:]])
         std = self._std()
         if self.desired_kl is not None and self.schedule == "adaptive":
             self._adapt_learning_rate(old_mean, old_std, mean, std)
@@ -162,9 +200,12 @@ class PPO(RslRlPPO):
             value_loss = error.square().mean()
         d_values = error * (2 * self.value_loss_coef / n)
 
-        _backward(self._actor_layers, actor_acts, d_mean, dtype)
+        d_outs = [*d_mean.split(CHUNK), *d_values.split(CHUNK)]
+        work = [(layers, acts, d) for (layers, _), (acts, _), d in zip(nets, passes, d_outs, strict=True)]
+        gradients = self.map(lambda args: _backward(*args, dtype), work)
+        _set_gradients(self._actor_layers, gradients[:chunks])
+        _set_gradients(self._critic_layers, gradients[chunks:])
         self.actor.distribution.std_param.grad = d_std
-        _backward(self._critic_layers, critic_acts, d_values, dtype)
         nn.utils.clip_grad_norm_(self.actor.parameters(), self.max_grad_norm)
         nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
         self.optimizer.step()
@@ -174,7 +215,11 @@ class PPO(RslRlPPO):
 
     def _adapt_learning_rate(self, old_mean: Tensor, old_std: Tensor, mean: Tensor, std: Tensor) -> None:
         """Keep the step near `desired_kl`, as rsl_rl does: KL(old || new) of diagonal Gaussians."""
-        kl = torch.log(std / old_std) + (old_std.square() + (old_mean - mean).square()) / (2 * std.square()) - 0.5
+        kl = (
+            torch.log(std / old_std)
+            + (old_std.square() + (old_mean - mean).square()) / (2 * std.square())
+            - 0.5
+        )
         kl_mean = kl.sum(1).mean().item()
         if kl_mean > self.desired_kl * 2.0:
             self.learning_rate = max(1e-5, self.learning_rate / 1.5)
@@ -187,7 +232,7 @@ class PPO(RslRlPPO):
 
     def _apply_schedules(self) -> None:
         start, end = self._anneal
-        done = min(max((self.updates_done - start) / max(end - start, 1), 0.0), 1.0)
+        done = min(max((self.iteration - start) / max(end - start, 1), 0.0), 1.0)
         now = {
             key: self._start[key] if final is None else self._start[key] + done * (final - self._start[key])
             for key, final in self._final.items()
@@ -199,20 +244,13 @@ class PPO(RslRlPPO):
         if self._max_std < math.inf:
             self.actor.distribution.std_param.clamp_(max=self._max_std)
 
-    def save(self) -> dict[str, Any]:
-        """Return rsl_rl's checkpoint content and how far the schedules are."""
-        return super().save() | {"updates_done": self.updates_done}
-
-    def load(self, loaded_dict: dict, load_cfg: dict | None, strict: bool) -> bool:
-        """Load a checkpoint of this class or of rsl_rl's PPO."""
-        self.updates_done = loaded_dict.get("updates_done", loaded_dict.get("iter", 0))
-        return super().load(loaded_dict, load_cfg, strict)
-
 
 def _linear_layers(model: MLPModel) -> list[nn.Linear]:
     layers = list(model.mlp)
     linear = layers[0::2]
-    if not all(isinstance(x, nn.Linear) for x in linear) or not all(isinstance(x, nn.ELU) for x in layers[1::2]):
+    if not all(isinstance(x, nn.Linear) for x in linear) or not all(
+        isinstance(x, nn.ELU) for x in layers[1::2]
+    ):
         raise ValueError("manyseeds' PPO needs perceptrons with the activation 'elu'")
     return linear
 
@@ -222,6 +260,7 @@ def _log_prob(actions: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return -(((actions - mean) / std).square() / 2 + std.log() + _LOG_SQRT_2PI).sum(-1)
 
 
+@torch.no_grad()
 def _forward(layers: list[nn.Linear], x: Tensor, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
     """Return the input of every layer, in `dtype`, and the output in float32."""
     activations = [x]
@@ -232,14 +271,29 @@ def _forward(layers: list[nn.Linear], x: Tensor, dtype: torch.dtype) -> tuple[li
     return activations, nn.functional.linear(x.float(), layers[-1].weight, layers[-1].bias)
 
 
-def _backward(layers: list[nn.Linear], activations: list[Tensor], d_out: Tensor, dtype: torch.dtype) -> None:
-    """Set the gradients of all layers from the gradient of the output, (n, out) in float32."""
+@torch.no_grad()
+def _backward(
+    layers: list[nn.Linear], activations: list[Tensor], d_out: Tensor, dtype: torch.dtype
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the gradients of weight and bias of every layer, from the gradient of the output, (n, out) in float32."""
+    gradients = []
     for i in reversed(range(len(layers))):
-        layer, x = layers[i], activations[i]
+        x, weight = activations[i], layers[i].weight
         last = i == len(layers) - 1
-        layer.weight.grad = (d_out.t() @ (x.float() if last else x)).float()
-        layer.bias.grad = d_out.sum(0, dtype=torch.float32)
+        gradients.append(
+            ((d_out.t() @ (x.float() if last else x)).float(), d_out.sum(0, dtype=torch.float32))
+        )
         if i > 0:
-            d_x = (d_out @ (layer.weight if last else layer.weight.to(dtype))).to(dtype)
+            d_x = (d_out @ (weight if last else weight.to(dtype))).to(dtype)
             # ELU's derivative from its result y: 1 where y > 0, else y + 1.
             d_out = torch.ops.aten.elu_backward(d_x, 1.0, 1.0, 1.0, True, x)
+    return gradients[::-1]
+
+
+def _set_gradients(layers: list[nn.Linear], chunks: list[list[tuple[Tensor, Tensor]]]) -> None:
+    """Sum the chunks' gradients, always in the same order, into the layers."""
+    for i, layer in enumerate(layers):
+        layer.weight.grad, layer.bias.grad = chunks[0][i]
+        for chunk in chunks[1:]:
+            layer.weight.grad += chunk[i][0]
+            layer.bias.grad += chunk[i][1]
