@@ -1,5 +1,4 @@
 # manyseeds: config.yaml -> runs (variant x seed) -> checkpoints, curves, episodes -> tables, figures, report.
-import json
 import sys
 
 from manyseeds.errors import UserError
@@ -18,6 +17,11 @@ except UserError as error:
 RESULTS = plan.results
 RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
 LOGS = f"logs/{plan.experiment.experiment}"
+
+
+# The resolved experiment, which the jobs read. It is no output of a rule: one key changed must not repeat every run.
+onstart:
+    plan.write_config()
 
 
 wildcard_constraints:

@@ -12,6 +12,7 @@ from manyseeds.config import Experiment, Variant, load
 from manyseeds.config.content import check_content
 from manyseeds.config.loading import parse_scalar
 from manyseeds.errors import UserError
+from manyseeds.files import write_atomic
 
 # Share of a training iteration that more threads do not shorten: 2 cores make one run 1.56 times as fast.
 SERIAL_SHARE = 0.28
@@ -23,15 +24,11 @@ class Plan:
 
     Attributes:
         experiment: the resolved experiment.
-        configfiles: the files it came from, later ones winning over earlier ones.
-        changes: values given on the command line, which win over those of the files.
         cores: CPU cores that Snakemake may use, or None where a cluster decides.
         drawn_from: the folder that the target `figures` draws.
     """
 
     experiment: Experiment
-    configfiles: tuple[str, ...]
-    changes: Mapping[str, Any]
     cores: int | None
     drawn_from: str
 
@@ -39,6 +36,22 @@ class Plan:
     def results(self) -> str:
         """The folder that the runs write to."""
         return f"results/{self.experiment.experiment}"
+
+    @property
+    def config_json(self) -> str:
+        """The file that holds the resolved experiment."""
+        return f"{self.results}/config.json"
+
+    def write_config(self) -> None:
+        """Write the resolved experiment for the jobs, unless only another folder's figures are drawn."""
+        if self.drawn_from == self.results and not self.is_written():
+            with write_atomic(self.config_json) as partial:
+                partial.write_text(self.experiment.to_json(), encoding="utf-8")
+
+    def is_written(self) -> bool:
+        """Whether an earlier invocation has checked and written the same experiment."""
+        path = Path(self.config_json)
+        return path.is_file() and path.read_text(encoding="utf-8") == self.experiment.to_json()
 
     @cached_property
     def threads(self) -> dict[str, int]:
@@ -59,6 +72,13 @@ class Plan:
     def settings(self, variant: str, seed: int | str) -> str:
         """Return what determines the result of a run, as text that changes when any of it does."""
         return json.dumps(self.experiment.settings(variant, int(seed)), sort_keys=True)
+
+    @property
+    def all_settings(self) -> list[str]:
+        """What determines the results of all runs, in the order of the config."""
+        return [
+            self.settings(variant.name, seed) for variant in self.variants for seed in self.experiment.seeds
+        ]
 
     def checkpoints(self, variant: str) -> list[str]:
         """Return the names of the checkpoints of a run."""
@@ -88,7 +108,7 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
     changes = {key: _typed(value) for key, value in changes.items()}
     drawn_from = changes.pop("results", None)
     experiment = load(files, changes)
-    plan = Plan(experiment, files, changes, cores, str(drawn_from or f"results/{experiment.experiment}"))
+    plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"))
     for variant in experiment.variants:
         threads = variant.train.threads
         if cores is not None and threads != "auto" and int(threads) > cores:
@@ -96,7 +116,7 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
                 f"{files[-1]}: train.threads is {threads}, but Snakemake has {cores} cores;"
                 " it must be auto or at most the number of --cores"
             )
-    if not _is_resolved(experiment, Path(plan.results) / "config.json"):
+    if not plan.is_written():
         check_content(experiment, files[-1])
     return plan
 
@@ -116,11 +136,6 @@ def threads_per_run(runs: int, cores: int) -> int:
         return rounds * (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
 
     return min(range(1, max(cores, 1) + 1), key=lambda threads: (round(time(threads), 9), threads))
-
-
-def _is_resolved(experiment: Experiment, path: Path) -> bool:
-    """Whether an earlier invocation has checked and written the same experiment."""
-    return path.is_file() and path.read_text(encoding="utf-8") == experiment.to_json()
 
 
 def _typed(value: Any) -> Any:

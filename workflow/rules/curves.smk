@@ -18,12 +18,14 @@ rule export:
 rule aggregate:
     input:
         plan.run_files("scalars.csv"),
-        config=rules.resolve.output,
     output:
         f"{RESULTS}/learning_curves.csv",
     log:
         f"{LOGS}/aggregate.log",
     benchmark:
         f"{LOGS}/aggregate.benchmark.tsv"
+    params:
+        config=plan.config_json,
+        runs=plan.all_settings,
     shell:
-        "python -m manyseeds.curves aggregate --config {input.config:q} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m manyseeds.curves aggregate --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
