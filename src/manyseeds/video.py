@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 FPS = 25
 _STRIDE = 2  # environment steps per frame: 50 Hz
+
+
+def draw_without_window() -> None:
+    """Choose a renderer that needs no display; only before MuJoCo is imported does it count."""
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def film(
@@ -90,7 +97,8 @@ def _write_gif(path: Path, frames: Sequence[np.ndarray]) -> None:
 
     images = [Image.fromarray(frame) for frame in frames]
     # One palette for all pictures, so that still parts stay equal and cost nothing.
-    palette = images[len(images) // 2].quantize(128)
+    # Maximum coverage, for median cut would give the small cube the table's color.
+    palette = images[len(images) // 2].quantize(256, Image.Quantize.MAXCOVERAGE)
     quantized = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     with write_atomic(path) as partial:
         quantized[0].save(
@@ -158,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in args.output:
             if path.suffix not in (".mp4", ".gif"):
                 raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
+        draw_without_window()
         frames = film_checkpoint(
             args.checkpoint,
             run_dir=args.run_dir or args.checkpoint.parent,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from manyseeds.errors import UserError
+from manyseeds.video import draw_without_window
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
 
@@ -59,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         _check_numbers(args)
+        if args.video:
+            draw_without_window()
         from manyseeds.training.runner import DivergedError
         from manyseeds.training.train import dump_path, train
 
