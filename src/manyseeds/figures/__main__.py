@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from manyseeds.errors import UserError
-from manyseeds.figures import curves, profiles, style, success, throughput, workspace
+from manyseeds.figures import NAMES, curves, profiles, style, success, throughput, workspace
 from manyseeds.figures.data import Data
 from manyseeds.files import write_atomic
 from manyseeds.results import Experiment, find_experiments
@@ -30,7 +30,7 @@ FIGURES: dict[str, Callable[[Data], tuple[Figure, str]]] = {
 }
 
 
-def draw(experiment: Experiment, names: Sequence[str] = tuple(FIGURES)) -> list[Path]:
+def draw(experiment: Experiment, names: Sequence[str] = NAMES) -> list[Path]:
     """Draw figures of one experiment into its folder `figures/`.
 
     Args:
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the names of the figures and end")
     arguments = parser.parse_args(argv)
     if arguments.list:
-        print("\n".join(FIGURES))
+        print("\n".join(NAMES))
         return 0
     if arguments.results_dir is None:
         parser.error("give a results folder, or --list")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from manyseeds.figures import captions, style
+from manyseeds.figures import captions, palette, style
 from manyseeds.figures.data import Curve, Data
 
 REWARD = "Train/mean_reward"
@@ -89,7 +89,7 @@ def _draw(
     data: Data, get: Getter, panels: Sequence[tuple[Axes, str]], factor: float
 ) -> dict[str, dict[str, int]]:
     """Draw each tag into its axes; returns how many seeds of each variant each tag has."""
-    looks = style.looks(data.variants)
+    looks = palette.looks(data.variants)
     drawn: dict[str, dict[str, int]] = {}
     for axes, tag in panels:
         scale = 100.0 if tag in SHARES else 1.0
@@ -108,7 +108,7 @@ def _draw(
 
 
 def _draw_curve(
-    axes: Axes, curve: Curve, look: style.Look, factor: float, scale: float, top: float | None
+    axes: Axes, curve: Curve, look: palette.Look, factor: float, scale: float, top: float | None
 ) -> None:
     for x, y in zip(curve.x, curve.seeds, strict=True):
         axes.plot(x * factor, y * scale, color=look.color, **style.SEED_LINE)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from manyseeds import statistics
-from manyseeds.figures import captions, style
+from manyseeds.figures import captions, palette, style
 from manyseeds.figures.data import Data
 
 THRESHOLDS = (0.5, 0.75, 0.9)
@@ -48,7 +48,7 @@ def performance_profile(data: Data) -> tuple[Figure, str]:
 
 
 def _profile(axes: Axes, data: Data, variant: str) -> None:
-    look = style.looks(data.variants)[variant]
+    look = palette.looks(data.variants)[variant]
     scores = data.final.loc[data.final["variant"] == variant, "reached"].to_numpy()
     thresholds = np.linspace(0, 1, 1001)
     share, low, high = statistics.performance_profile(scores, thresholds)
@@ -57,7 +57,7 @@ def _profile(axes: Axes, data: Data, variant: str) -> None:
 
 
 def _distances(axes: Axes, data: Data, variant: str) -> None:
-    look = style.looks(data.variants)[variant]
+    look = palette.looks(data.variants)[variant]
     distances = np.geomspace(0.003, 1.0, 200)
     shares = []
     for last in data.final_episodes(variant).values():
@@ -85,11 +85,11 @@ def time_to_threshold(data: Data) -> tuple[Figure, str]:
         style.say(right, "No run logs its collection and learning time.")
     handles = [
         Line2D([], [], linestyle="none", color=look.color, marker=look.marker, label=variant)
-        for variant, look in style.looks(data.variants).items()
+        for variant, look in palette.looks(data.variants).items()
     ]
     if never:
         handles.append(
-            Line2D([], [], linestyle="none", **OPEN, color=style.GREY, label="not there by the end")
+            Line2D([], [], linestyle="none", **OPEN, color=palette.GREY, label="not there by the end")
         )
     if len(handles) > 1:
         style.legend(figure, handles)
@@ -116,7 +116,7 @@ def _panel(axes: Axes, data: Data, *, by_clock: bool) -> str:
     width = 0.8 / len(seeds)
     never: list[str] = []
     for place, variant in enumerate(seeds):
-        look = style.looks(data.variants)[variant]
+        look = palette.looks(data.variants)[variant]
         for level, threshold in enumerate(THRESHOLDS):
             times, there = _times(data, variant, threshold, by_clock)
             if not times.size:

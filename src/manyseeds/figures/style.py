@@ -1,9 +1,7 @@
 """How every figure looks and how it is saved: sizes, type, colors, lines, markers, formats."""
 
-import itertools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from manyseeds.figures.palette import GREY, looks
 from manyseeds.files import write_atomic
 
 # Widths in inch of one and of two columns of the usual two-column paper (IEEE: 3.5 and 7.16).
@@ -27,21 +26,6 @@ TWO_COLUMNS = 7.16
 
 FORMATS = ("png", "svg", "pdf")
 
-# Okabe and Ito (2008), told apart by all common kinds of color blindness; ordered so that neighbors differ in
-# lightness, and joined with a line style and a marker each, so that a print in grey still tells them apart.
-COLORS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
-LINES = (
-    "-",
-    (0, (5, 1.5)),
-    (0, (1, 1)),
-    (0, (6, 1.5, 1, 1.5)),
-    (0, (3, 1, 1, 1, 1, 1)),
-    (0, (8, 3)),
-    (0, (2, 2)),
-)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-GREY = "#767676"
 SEED_LINE: dict[str, Any] = {"linewidth": 0.55, "alpha": 0.55}
 BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0}
 
@@ -78,26 +62,6 @@ RC: Any = {
     "pdf.fonttype": 42,  # TrueType, which journals accept; Matplotlib's Type 3 they refuse.
     "axes.unicode_minus": True,
 }
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one variant is drawn in every figure."""
-
-    color: str
-    line: Any
-    marker: str
-
-
-def looks(variants: list[str]) -> dict[str, Look]:
-    """Give each variant its color, line and marker; from the eighth on, they come in other combinations."""
-    cycle = zip(
-        itertools.cycle(COLORS),
-        itertools.chain.from_iterable(LINES[turn:] + LINES[:turn] for turn in itertools.count()),
-        itertools.chain.from_iterable(MARKERS[turn:] + MARKERS[:turn] for turn in itertools.count()),
-        strict=True,
-    )
-    return {variant: Look(*look) for variant, look in zip(variants, cycle, strict=False)}
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple:

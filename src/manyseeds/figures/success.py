@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from manyseeds.figures import captions, style
+from manyseeds.figures import captions, palette, style
 from manyseeds.figures.data import Data
 
 FLAGS = {"reached": "reached (%)", "held": "held to the end (%)"}
@@ -41,7 +41,7 @@ def success_per_checkpoint(data: Data) -> tuple[Figure, str]:
 
 
 def _checkpoints(axes: Axes, data: Data, variant: str, flag: str) -> None:
-    look = style.looks(data.variants)[variant]
+    look = palette.looks(data.variants)[variant]
     for _, own in data.rates[data.rates["variant"] == variant].groupby("seed"):
         x = data.to_axis(variant, own["iteration"].to_numpy())
         axes.plot(x, 100 * own[flag], color=look.color, **style.SEED_LINE)
@@ -102,7 +102,7 @@ def _final_panel(axes: Axes, data: Data, flag: str, seeds: dict[str, list[int]])
     for variant, own in seeds.items():
         rows = data.final[data.final["variant"] == variant].sort_values("seed")
         x = start + min(1.0, 5 / len(own)) * np.arange(len(own))
-        look = style.looks(data.variants)[variant]
+        look = palette.looks(data.variants)[variant]
         bars: dict[str, Any] = {
             "elinewidth": 0.7,
             "linestyle": "none",

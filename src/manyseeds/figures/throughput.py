@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from manyseeds.figures import captions, style
+from manyseeds.figures import captions, palette, style
 from manyseeds.figures.data import Data
 
 COLLECTION, LEARNING, STEPS = "Perf/collection_time", "Perf/learning_time", "Perf/total_fps"
@@ -15,7 +15,7 @@ COLLECTION, LEARNING, STEPS = "Perf/collection_time", "Perf/learning_time", "Per
 
 def throughput(data: Data) -> tuple[Figure, str]:
     """Steps per second against samples, and the time of an iteration split into collection and learning."""
-    looks = style.looks(data.variants)
+    looks = palette.looks(data.variants)
     figure, grid = style.new_figure(style.TWO_COLUMNS, 2.3, 1, 2)
     speed, split = grid[0]
     seeds: dict[str, list[int]] = {}
@@ -53,7 +53,7 @@ def _split(axes: Axes, data: Data) -> str:
     if not runs:
         style.say(axes, "No run logs its collection and learning time.")
         return ""
-    looks = style.looks(data.variants)
+    looks = palette.looks(data.variants)
     collection = np.array([np.nanmedian(data.scalars[run][COLLECTION]) for run in runs])
     learning = np.array([np.nanmedian(data.scalars[run][LEARNING]) for run in runs])
     # A gap between variants.
@@ -75,8 +75,8 @@ def _split(axes: Axes, data: Data) -> str:
     axes.set_ylim(0, 1.18 * (collection + learning).max())
     axes.legend(
         handles=[
-            Patch(facecolor="white", edgecolor=style.GREY, hatch="/////", linewidth=0.6, label="learning"),
-            Patch(facecolor=style.GREY, label="collection"),
+            Patch(facecolor="white", edgecolor=palette.GREY, hatch="/////", linewidth=0.6, label="learning"),
+            Patch(facecolor=palette.GREY, label="collection"),
         ],
         loc="upper right",
         ncols=2,
