@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
+
+from manyseeds.curves.records import Group
 
 START = 1_700_000_000.0  # s since 1970
 
@@ -28,7 +31,7 @@ def curve(values: Mapping[int, float], tag: str = "Loss/value") -> list[event_pb
 
 
 def write_events(path: Path, events: Iterable[event_pb2.Event], wall_time: float | None = START) -> list[int]:
-    """Write a file; return where each record starts, and where the file ends. `wall_time` None: without a version event."""
+    """Write a file; return where each record starts and the file ends. `wall_time` None: no version event."""
     path.parent.mkdir(parents=True, exist_ok=True)
     offsets = []
     with path.open("wb") as stream:
@@ -38,6 +41,27 @@ def write_events(path: Path, events: Iterable[event_pb2.Event], wall_time: float
             writer.write(event.SerializeToString())
         offsets.append(stream.tell())
     return offsets
+
+
+def payloads_of(groups: Iterable[Group]) -> list[bytes]:
+    """The records of a block in their order."""
+    numbered = [
+        (number, column.tobytes())
+        for group in groups
+        for number, column in zip(group.number.tolist(), group.data.T, strict=True)
+    ]
+    return [payload for _, payload in sorted(numbered)]
+
+
+def groups_of(payloads: list[bytes]) -> list[Group]:
+    """A block with these records."""
+    return [
+        Group(
+            np.array([list(payload) for payload in payloads if len(payload) == length], np.uint8).T,
+            np.array([number for number, payload in enumerate(payloads) if len(payload) == length], np.int64),
+        )
+        for length in {len(payload) for payload in payloads}
+    ]
 
 
 def flip(path: Path, offset: int, mask: int = 0xFF) -> None:

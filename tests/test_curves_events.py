@@ -5,12 +5,12 @@ import struct
 
 import numpy as np
 import pytest
-from event_files import restart, scalar, version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 from tensorboard.util import tensor_util
 
+from event_files import groups_of, restart, scalar, version
 from manyseeds.curves.events import EventDecoder
 
 STEPS = st.one_of(st.integers(0, 300), st.sampled_from([-1, 2**40, 2**63 - 1, -(2**63)]))
@@ -21,7 +21,7 @@ TAGS = st.sampled_from(["Loss/value", "Loss/other", "Loß/wert", 'a,"b"', "", "T
 def decode(events, decoder=None):
     """(tag, step, bits of the value) of every scalar, in order; and the restarts."""
     decoder = decoder or EventDecoder()
-    scalars, restarts = decoder.decode([event.SerializeToString() for event in events])
+    scalars, restarts = decoder.decode(groups_of([event.SerializeToString() for event in events]))
     bits = scalars.value.view(np.uint32).tolist()
     names = [decoder.tags[number] for number in scalars.tag]
     return list(zip(names, scalars.step.tolist(), bits, strict=True)), restarts
@@ -68,7 +68,7 @@ def test_a_step_of_zero_may_be_written_or_left_out():
     left_out = scalar("Loss/value", 0, 1.5).SerializeToString()
     assert b"\x10\x00" not in left_out[9:11]
     written = left_out[:9] + b"\x10\x00" + left_out[9:]
-    scalars, _ = EventDecoder().decode([left_out, written, left_out, written])
+    scalars, _ = EventDecoder().decode(groups_of([left_out, written, left_out, written]))
     assert scalars.step.tolist() == [0, 0, 0, 0]
     assert scalars.value.tolist() == [1.5] * 4
 
@@ -128,5 +128,5 @@ def test_restarts_stand_at_their_place():
 
 def test_a_payload_that_is_no_event_is_counted():
     decoder = EventDecoder()
-    scalars, _ = decoder.decode([b"\xff\xff\xff", scalar("a", 1, 1.0).SerializeToString()])
+    scalars, _ = decoder.decode(groups_of([b"\xff\xff\xff", scalar("a", 1, 1.0).SerializeToString()]))
     assert (decoder.undecodable, len(scalars.step)) == (1, 1)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from event_files import START, curve, flip, restart, scalar, version, write_events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
+from event_files import START, curve, flip, restart, scalar, version, write_events
 from manyseeds.curves.log import RunLog, read_log
 from manyseeds.errors import UserError
 
@@ -47,7 +47,7 @@ def test_the_values_are_those_that_tensorboards_reader_gives(tmp_path):
                 np.asarray(event.tensor_proto.float_val or event.tensor_proto.double_val)[0]
             )
         found = series(log, tag)
-        # Stock readers sort a tag into scalars or tensors by its first event; here both ways of writing count.
+        # Stock readers take a tag for scalars or tensors by its first event; here both ways of writing count.
         assert set(expected) <= set(found) and len(found) == 50
         for step, value in expected.items():
             np.testing.assert_array_equal(np.float32(value), np.float32(found[step]))
@@ -65,8 +65,8 @@ def test_texts_histograms_images_and_hparams_beside_scalars_are_ignored(tmp_path
 
 
 def test_a_resumed_run_takes_the_later_files_rows_from_its_first_iteration_on(tmp_path):
-    write(tmp_path, "1", curve({i: 1.0 for i in range(1, 101)}), START)
-    write(tmp_path, "2", curve({i: 2.0 for i in range(50, 121)}), START + 9)
+    write(tmp_path, "1", curve(dict.fromkeys(range(1, 101), 1.0)), START)
+    write(tmp_path, "2", curve(dict.fromkeys(range(50, 121), 2.0)), START + 9)
     log = read_log(tmp_path)
     assert series(log, "Loss/value") == {i: 1.0 if i < 50 else 2.0 for i in range(1, 121)}
     assert [file.rows_cut for file in log.files] == [51, 0]
@@ -75,8 +75,8 @@ def test_a_resumed_run_takes_the_later_files_rows_from_its_first_iteration_on(tm
 
 def test_a_resume_cuts_what_the_earlier_file_has_beyond_the_later_files_end(tmp_path):
     """Rows of two histories in one curve would be a zigzag."""
-    write(tmp_path, "1", curve({i: 1.0 for i in range(100)}) + curve({99: 0.0}, "Train/mean_reward"))
-    write(tmp_path, "2", curve({i: 2.0 for i in range(50, 60)}), START + 9)
+    write(tmp_path, "1", curve(dict.fromkeys(range(100), 1.0)) + curve({99: 0.0}, "Train/mean_reward"))
+    write(tmp_path, "2", curve(dict.fromkeys(range(50, 60), 2.0)), START + 9)
     log = read_log(tmp_path)
     assert max(series(log, "Loss/value")) == 59
     assert series(log, "Train/mean_reward") == {}
@@ -91,15 +91,15 @@ def test_a_run_resumed_twice(tmp_path):
 
 
 def test_the_first_wall_time_orders_files_not_their_names(tmp_path):
-    write(tmp_path, "2", curve({i: 1.0 for i in range(10)}), START)
-    write(tmp_path, "10", curve({i: 2.0 for i in range(5, 10)}), START + 9)
+    write(tmp_path, "2", curve(dict.fromkeys(range(10), 1.0)), START)
+    write(tmp_path, "10", curve(dict.fromkeys(range(5, 10), 2.0)), START + 9)
     log = read_log(tmp_path)
     assert [file.name.rsplit(".", 1)[1] for file in log.files] == ["2", "10"]
     assert series(log, "Loss/value")[9] == 2.0
 
 
 def test_a_file_of_another_writer_with_other_tags_cuts_nothing(tmp_path):
-    write(tmp_path, "1", curve({i: 1.0 for i in range(10)}), START)
+    write(tmp_path, "1", curve(dict.fromkeys(range(10), 1.0)), START)
     write(tmp_path, "2", curve({0: 0.5}, "Eval/success"), START + 9)
     log = read_log(tmp_path)
     assert len(series(log, "Loss/value")) == 10
@@ -126,9 +126,8 @@ def test_a_restart_within_a_file_cuts_what_stands_before_it(tmp_path):
 
 
 def test_a_repeated_step_within_a_file_cuts_its_tag_back_to_it(tmp_path):
-    write(
-        tmp_path, "1", curve({i: 1.0 for i in range(10)}) + curve({5: 2.0, 6: 2.0}) + curve({9: 1.0}, "Other")
-    )
+    events = curve(dict.fromkeys(range(10), 1.0)) + curve({5: 2.0, 6: 2.0})
+    write(tmp_path, "1", [*events, *curve({9: 1.0}, "Other")])
     log = read_log(tmp_path)
     assert series(log, "Loss/value") == {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0, 4: 1.0, 5: 2.0, 6: 2.0}
     assert series(log, "Other") == {9: 1.0}
@@ -146,7 +145,7 @@ def test_of_steps_out_of_order_a_repeated_one_is_replaced(tmp_path):
 
 
 def test_clock_scalars_are_left_out_and_counted(tmp_path):
-    """Their step is the second: kept, they would be rows of their own, and a resume would seem to start there."""
+    """Their step is the second: they would be rows of their own, and seem to be where a resume starts."""
     clock = [scalar("Train/mean_reward/time", 17, float(i)) for i in range(5)]
     write(tmp_path, "1", clock + curve({1: 1.0, 20: 1.0}))
     log = read_log(tmp_path)
@@ -219,7 +218,7 @@ def test_a_missing_folder_and_one_without_event_files_are_errors(tmp_path):
 
 @pytest.mark.parametrize(("within", "kind"), [(14, "corrupt"), (1, "unreadable")])
 def test_corruption_in_the_middle_is_an_error_unless_allowed(tmp_path, within, kind):
-    offsets = write(tmp_path, "1", curve({i: 1.0 for i in range(9)}))
+    offsets = write(tmp_path, "1", curve(dict.fromkeys(range(9), 1.0)))
     flip(tmp_path / "events.out.tfevents.1", offsets[5] + within)
     with pytest.raises(UserError, match=rf"tfevents.1: {kind} at byte {offsets[5]} .*--allow-corrupt"):
         read_log(tmp_path)
@@ -230,7 +229,7 @@ def test_corruption_in_the_middle_is_an_error_unless_allowed(tmp_path, within, k
 
 
 def test_a_truncated_end_is_no_error_and_is_told(tmp_path):
-    offsets = write(tmp_path, "1", curve({i: 1.0 for i in range(9)}))
+    offsets = write(tmp_path, "1", curve(dict.fromkeys(range(9), 1.0)))
     path = tmp_path / "events.out.tfevents.1"
     path.write_bytes(path.read_bytes()[:-3])
     log = read_log(tmp_path)

@@ -2,21 +2,23 @@
 
 import random
 
+import numpy as np
 import pytest
-from event_files import curve, flip, scalar, write_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.record_writer import masked_crc32c
 
-from manyseeds.curves.records import Damage, RecordReader, masked_crc
+from event_files import curve, flip, payloads_of, scalar, write_events
+from manyseeds.curves.checksum import masked_crcs
+from manyseeds.curves.records import Damage, RecordReader
 
 EVENTS = [*curve({step: step / 7 for step in range(12)}), scalar("A longer/tag name", 3, 2.0)]
 
 
 def payloads(path, block_bytes=4 << 20):
     reader = RecordReader(path, block_bytes)
-    return [payload for block in reader.blocks() for payload in block], reader
+    return [payload for groups in reader.blocks() for payload in payloads_of(groups)], reader
 
 
 @pytest.fixture
@@ -25,9 +27,12 @@ def log(tmp_path):
     return path, write_events(path, EVENTS)
 
 
-@given(st.binary(max_size=200))
-def test_checksum_is_tensorboards(data):
-    assert masked_crc(data) == masked_crc32c(data)
+@settings(max_examples=30, deadline=None)
+@given(length=st.integers(0, 300), count=st.integers(1, 50), seed=st.integers(0, 9))
+def test_checksums_are_tensorboards_for_short_and_long_and_few_and_many_messages(length, count, seed):
+    messages = np.random.default_rng(seed).integers(256, size=(length, count), dtype=np.uint8)
+    expected = [masked_crc32c(column.tobytes()) for column in messages.T]
+    assert masked_crcs(messages).tolist() == expected
 
 
 @pytest.mark.parametrize("block_bytes", [1, 7, 16, 61, 1000])

@@ -2,8 +2,8 @@
 
 Nearly all events of a training log are one float under one tag, in one order of fields. Their bytes differ
 only in the wall time, the step and the value, so that the events of one tag are recognized and decoded as
-rows of a byte matrix. An event is taken by the fast path only if all its other bytes equal those of an event
-that protobuf decoded and that encodes to the same bytes again.
+columns of a byte matrix. An event is taken by the fast path only if all its other bytes equal those of an
+event that protobuf decoded and that encodes to the same bytes again.
 """
 
 import struct
@@ -15,9 +15,12 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from manyseeds.curves.messages import SESSION_START, Event
+from manyseeds.curves.records import Group
 
 _MAX_LAYOUTS = 64  # of one length; beyond it (thousands of tags) protobuf alone is faster
 _WALL = slice(1, 9)
+# tag, step, value and record number, as in Scalars
+_Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
 _TENSOR_DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2", 10: "?"}
 _TENSOR_FIELDS = {1: "float_val", 2: "double_val", 3: "int_val", 9: "int64_val", 10: "bool_val"}
 
@@ -38,7 +41,7 @@ class Scalars:
 
 @dataclass(frozen=True)
 class _Layout:
-    mask: NDArray[np.uint8]  # which bits of an event are the same in every event of this layout
+    mask: NDArray[np.uint8]  # (length, 1) which bits are the same in every event of this layout
     expected: NDArray[np.uint8]
     step: slice
     tag: int
@@ -59,62 +62,54 @@ class EventDecoder:
         self._layouts: dict[int, list[_Layout]] = {}
         self._scalar_tensors: set[str] = set()
 
-    def decode(self, payloads: list[bytes]) -> tuple[Scalars, list[tuple[int, int]]]:
+    def decode(self, groups: list[Group]) -> tuple[Scalars, list[tuple[int, int]]]:
         """Decode one block.
+
+        Args:
+            groups: what `RecordReader.blocks` yields.
 
         Returns:
             The scalars, and the restarts: (record number within the block, step) of each SessionLog START,
             which asks to discard everything before it with that step or a later one.
         """
-        found: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []
-        slow: list[int] = []
-        lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
-        order = np.argsort(lengths, kind="stable")
-        starts = np.flatnonzero(np.diff(lengths[order], prepend=-1))
-        for rows in np.split(order, starts[1:]) if payloads else []:
-            slow += self._decode_equal_lengths(payloads, rows, found)
-        restarts = self._decode_any(payloads, sorted(slow), found)
-        tag, step, value, record = (
-            np.concatenate(parts) if parts else np.zeros(0, np.int64)
-            for parts in (zip(*found, strict=True) if found else [()] * 4)
-        )
+        found: list[_Columns] = []
+        slow: list[tuple[int, bytes]] = []
+        for group in groups:
+            slow += self._decode_plain(group, found)
+        restarts = self._decode_any(sorted(slow), found)
+        tag, step, value, record = (np.concatenate(column) for column in zip(*found, strict=True))
         order = np.argsort(record, kind="stable")
-        scalars = Scalars(
-            tag[order].astype(np.int32), step[order], value[order].astype(np.float32), record[order]
-        )
-        return scalars, restarts
+        return Scalars(tag[order], step[order], value[order], record[order]), restarts
 
-    def _decode_equal_lengths(self, payloads: list[bytes], rows: NDArray[np.int64], found: list) -> list[int]:
-        """Decode the plain scalars among payloads of one length; return the numbers of the others."""
-        length = len(payloads[rows[0]])
-        layouts = self._layouts.setdefault(length, [])
-        slow: list[int] = []
-        chosen = payloads if len(rows) == len(payloads) else [payloads[i] for i in rows]
-        matrix = np.frombuffer(b"".join(chosen), np.uint8).reshape(len(rows), length)
+    def _decode_plain(self, group: Group, found: list[_Columns]) -> list[tuple[int, bytes]]:
+        """Decode the plain scalars of a group; return the other records with their numbers."""
+        data, record = group.data, group.number
+        layouts = self._layouts.setdefault(len(data), [])
+        slow: list[tuple[int, bytes]] = []
         number = 0
-        while len(rows) and number <= len(layouts):
+        while len(record) and number < _MAX_LAYOUTS:
             if number == len(layouts):
-                layout = self._learn(matrix[0].tobytes()) if number < _MAX_LAYOUTS else None
+                first = data[:, 0].tobytes()
+                layout = self._learn(first)
                 if layout is None:
-                    slow.append(int(rows[0]))
-                    if number >= _MAX_LAYOUTS:
-                        return slow + rows[1:].tolist()
-                    rows, matrix = rows[1:], matrix[1:]
+                    slow.append((int(record[0]), first))
+                    data, record = data[:, 1:], record[1:]
                     continue
                 layouts.append(layout)
             layout = layouts[number]
             number += 1
-            fits = ((matrix & layout.mask) == layout.expected).all(axis=1)
+            fits = ((data & layout.mask) == layout.expected).all(axis=0)
             if not fits.any():
                 continue
-            events = matrix[fits]
-            step = np.zeros(len(events), np.uint64)
-            for shift, column in enumerate(events[:, layout.step].T):
-                step |= (column & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * shift)
-            value = np.ascontiguousarray(events[:, -4:]).view("<f4")[:, 0]
-            found.append((np.full(len(events), layout.tag), step.view(np.int64), value, rows[fits]))
-            rows, matrix = rows[~fits], matrix[~fits]
-        return slow
+            events = data if fits.all() else data[:, fits]
+            step = np.zeros(events.shape[1], np.uint64)
+            for shift, digit in enumerate(events[layout.step]):
+                step |= (digit & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * shift)
+            value = np.ascontiguousarray(events[-4:].T).view("<f4")[:, 0]
+            tag = np.full(len(step), layout.tag, np.int32)
+            found.append((tag, step.view(np.int64), value, record[fits]))
+            data, record = data[:, ~fits], record[~fits]
+        return slow + [(int(number), column.tobytes()) for number, column in zip(record, data.T, strict=True)]
 
     def _learn(self, payload: bytes) -> _Layout | None:
         """The layout of a payload, or None unless it is one plain scalar in the usual order of fields."""
@@ -142,20 +137,21 @@ class EventDecoder:
                 mask[-4:] = 0
                 digits = slice(10, 9 + len(encoded_step)) if encoded_step else slice(9, 9)
                 mask[digits] = 0x80  # the bit that says whether the step goes on
-                return _Layout(mask, np.frombuffer(payload, np.uint8) & mask, digits, self.number(value.tag))
+                expected = np.frombuffer(payload, np.uint8) & mask
+                return _Layout(mask[:, None], expected[:, None], digits, self.number(value.tag))
         return None
 
-    def _decode_any(self, payloads: list[bytes], rows: list[int], found: list) -> list[tuple[int, int]]:
-        """Decode payloads by protobuf."""
+    def _decode_any(self, records: list[tuple[int, bytes]], found: list[_Columns]) -> list[tuple[int, int]]:
+        """Decode records by protobuf."""
         tags: list[int] = []
         steps: list[int] = []
         values: list[float] = []
-        records: list[int] = []
+        rows: list[int] = []
         restarts: list[tuple[int, int]] = []
-        for row in rows:
+        for row, payload in records:
             event = Event()
             try:
-                event.ParseFromString(payloads[row])
+                event.ParseFromString(payload)
             except DecodeError:
                 self.undecodable += 1
                 continue
@@ -167,12 +163,10 @@ class EventDecoder:
                     tags.append(self.number(value.tag))
                     steps.append(event.step)
                     values.append(number)
-                    records.append(row)
+                    rows.append(row)
         with np.errstate(over="ignore"):
             floats = np.array(values, np.float64).astype(np.float32)
-        found.append(
-            (np.array(tags, np.int64), np.array(steps, np.int64), floats, np.array(records, np.int64))
-        )
+        found.append((np.array(tags, np.int32), np.array(steps, np.int64), floats, np.array(rows, np.int64)))
         return restarts
 
     def _scalar(self, value: Any) -> float | None:

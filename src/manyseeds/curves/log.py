@@ -126,10 +126,11 @@ def _read_file(path: Path, decoder: EventDecoder, allow_corrupt: bool, progress:
     decoder.undecodable = 0
     columns: list[tuple[NDArray, NDArray, NDArray]] = []
     restarts: list[tuple[int, int]] = []
-    for payloads in reader.blocks():
+    for groups in reader.blocks():
         if account.first_wall_time is None:
-            account.first_wall_time = _first_wall_time(payloads[0], path)
-        scalars, marks = decoder.decode(payloads)
+            first = min(groups, key=lambda group: group.number[0])
+            account.first_wall_time = _first_wall_time(first.data[:, 0].tobytes(), path)
+        scalars, marks = decoder.decode(groups)
         numbers, keep = _per_iteration(decoder)
         kept = keep[scalars.tag]
         restarts += [(account.scalars + int(kept[scalars.record < row].sum()), step) for row, step in marks]

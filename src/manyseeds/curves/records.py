@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from google_crc32c import value as crc32c
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from manyseeds.curves.checksum import masked_crc, masked_crcs
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
-_MASK_DELTA = 0xA282EAD8
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,16 @@ class Damage:
     size: int  # bytes
 
 
-def masked_crc(data: bytes) -> int:
-    """The CRC32C of `data` as TFRecord files store it: rotated right by 15 bits, plus a constant."""
-    crc = crc32c(data)
-    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+@dataclass(frozen=True)
+class Group:
+    """The records of one length in a block of a file.
+
+    `data` (length, count) uint8 has a record in each column; `number` (count,) int64 ascending is their
+    places in the order of the block.
+    """
+
+    data: NDArray[np.uint8]
+    number: NDArray[np.int64]
 
 
 class RecordReader:
@@ -54,19 +62,20 @@ class RecordReader:
         self.damage: list[Damage] = []
         self._block_bytes = block_bytes
         # A header (length and checksum) seen once needs no second check; a log holds few different lengths.
-        self._layouts: dict[bytes, tuple[struct.Struct, int]] = {}
+        self._sizes: dict[bytes, int] = {}
 
-    def blocks(self) -> Iterator[list[bytes]]:
-        """Yield the data of the valid records, a list for each few megabytes of the file."""
+    def blocks(self) -> Iterator[list[Group]]:
+        """Yield the valid records of each few megabytes of the file, grouped by length."""
         rest = b""
         with self.path.open("rb") as stream:
             # A record longer than a block is read whole: the next read is as long as what is left over.
             while block := stream.read(max(self._block_bytes, len(rest))):
                 buffer = rest + block
-                payloads, used, readable = self._split(buffer)
+                starts, used, readable = self._split(buffer)
+                groups = self._check(buffer, starts, used)
                 self.position += used
-                if payloads:
-                    yield payloads
+                if groups:
+                    yield groups
                 if not readable:
                     size = self.path.stat().st_size - self.position
                     self.damage.append(Damage("unreadable", self.position, size))
@@ -75,52 +84,56 @@ class RecordReader:
         if rest:
             self.damage.append(Damage("truncated", self.position, len(rest)))
 
-    def _split(self, buffer: bytes) -> tuple[list[bytes], int, bool]:
-        """The valid payloads in `buffer`, the bytes used, and whether the next header is sound."""
-        payloads: list[bytes] = []
-        footers: list[bytes] = []
-        layouts = self._layouts
+    def _split(self, buffer: bytes) -> tuple[list[int], int, bool]:
+        """Where the records in `buffer` start, where the last ends, and whether the next header is sound."""
+        starts: list[int] = []
+        sizes = self._sizes
         end = len(buffer)
         position = 0
-        readable = True
         while position + HEADER_BYTES <= end:
             header = buffer[position : position + HEADER_BYTES]
-            layout = layouts.get(header)
-            if layout is None:
-                layout = self._learn(header)
-                if layout is None:
+            size = sizes.get(header)
+            if size is None:
+                size = self._learn(header)
+                if size is None:
                     # Zeros are what a crash leaves behind the last record on some file systems.
-                    readable = buffer.count(0, position) == end - position
-                    break
-            data, size = layout
-            following = position + size
-            if following > end:
+                    return starts, position, buffer.count(0, position) == end - position
+            if position + size > end:
                 break
-            payload, footer = data.unpack_from(buffer, position + HEADER_BYTES)
-            payloads.append(payload)
-            footers.append(footer)
-            position = following
-        return self._check(payloads, footers), position, readable
+            starts.append(position)
+            position += size
+        return starts, position, True
 
-    def _learn(self, header: bytes) -> tuple[struct.Struct, int] | None:
+    def _learn(self, header: bytes) -> int | None:
+        """The bytes of a record with this header, or None when the header does not fit its checksum."""
         length, checksum = struct.unpack("<QI", header)
         if masked_crc(header[:8]) != checksum or length > 1 << 40:
             return None
-        layout = struct.Struct(f"<{length}s4s"), HEADER_BYTES + length + FOOTER_BYTES
-        if len(self._layouts) < 10_000:
-            self._layouts[header] = layout
-        return layout
+        size = int(HEADER_BYTES + length + FOOTER_BYTES)
+        if len(self._sizes) < 10_000:
+            self._sizes[header] = size
+        return size
 
-    def _check(self, payloads: list[bytes], footers: list[bytes]) -> list[bytes]:
-        """Drop payloads that do not fit their checksums, noting where they stood."""
-        crcs = np.fromiter(map(crc32c, payloads), np.uint32, len(payloads))
-        masked = (crcs >> 15 | crcs << 17) + np.uint32(_MASK_DELTA)
-        bad = np.flatnonzero(masked != np.frombuffer(b"".join(footers), "<u4"))
-        self.records += len(payloads) - len(bad)
-        if not len(bad):
-            return payloads
-        sizes = np.fromiter(map(len, payloads), np.int64, len(payloads)) + HEADER_BYTES + FOOTER_BYTES
-        offsets = self.position + np.cumsum(sizes) - sizes
-        self.damage += [Damage("corrupt", int(offsets[i]), int(sizes[i])) for i in bad]
-        lost = set(bad.tolist())
-        return [payload for i, payload in enumerate(payloads) if i not in lost]
+    def _check(self, buffer: bytes, starts: list[int], used: int) -> list[Group]:
+        """Group the records by length; those that do not fit their checksums are left out and noted."""
+        offsets = np.array([*starts, used], np.int64)
+        sizes = np.diff(offsets)
+        content = np.frombuffer(buffer, np.uint8)
+        groups: list[Group] = []
+        damage: list[Damage] = []
+        for size in np.unique(sizes):
+            number = np.flatnonzero(sizes == size)
+            windows = sliding_window_view(content, int(size) - HEADER_BYTES)
+            columns = np.ascontiguousarray(windows[offsets[number] + HEADER_BYTES].T)
+            data, footers = columns[:-FOOTER_BYTES], columns[-FOOTER_BYTES:]
+            stored = np.ascontiguousarray(footers.T).view("<u4")[:, 0]
+            sound = masked_crcs(data) == stored
+            if not sound.all():
+                lost = offsets[number[~sound]]
+                damage += [Damage("corrupt", self.position + int(start), int(size)) for start in lost]
+                data, number = data[:, sound], number[sound]
+            if len(number):
+                groups.append(Group(data, number))
+        self.records += sum(len(group.number) for group in groups)
+        self.damage += sorted(damage, key=lambda stretch: stretch.offset)
+        return groups

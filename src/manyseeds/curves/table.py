@@ -98,28 +98,28 @@ def _write(table: pa.Table, sink: BinaryIO, file_format: str) -> None:
 
 
 def read_table(path: Path) -> pa.Table:
-    """Read what `write_table` wrote, keeping NaN and missing apart.
+    """Read what `write_table` wrote: `iteration` int64, the other columns float32, NaN and missing apart.
 
     Raises:
-        UserError: when the file is missing, empty, has no `iteration` column or a column that is not numbers.
+        UserError: when the file is missing, has no `iteration` column or holds something else than numbers.
     """
     try:
         if path.suffix == ".parquet":
             table = pa.parquet.read_table(path)
         else:
-            options = pa.csv.ConvertOptions(null_values=[""], column_types={ITERATION: pa.int64()})
+            # Inferred types would take a column of -0 for integers, and the default nulls include "nan".
+            with pa.csv.open_csv(path) as stream:
+                types = dict.fromkeys(stream.schema.names, pa.float32()) | {ITERATION: pa.int64()}
+            options = pa.csv.ConvertOptions(null_values=[""], column_types=types)
             table = pa.csv.read_csv(path, convert_options=options)
+        if ITERATION not in table.column_names:
+            raise UserError(f"{path}: no column '{ITERATION}'")
+        kinds = [pa.int64() if name == ITERATION else pa.float32() for name in table.column_names]
+        return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise UserError(f"{path}: not a table of scalars: {error}") from None
-    if ITERATION not in table.column_names:
-        raise UserError(f"{path}: no column '{ITERATION}'")
-    for name in table.column_names:
-        kind = table.schema.field(name).type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
-            raise UserError(f"{path}: column '{name}' holds something else than numbers")
-    return table
 
 
 def read_scalars(path: Path) -> Scalars:
