@@ -45,6 +45,7 @@ rule all:
 rule train:
     input:
         plan.run_files("run.json"),
+        plan.all_checkpoints,
 
 
 rule evaluate:

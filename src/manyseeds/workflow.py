@@ -84,6 +84,16 @@ class Plan:
         """Return the names of the checkpoints of a run."""
         return [f"model_{iteration}.pt" for iteration in self.experiment.variant(variant).checkpoints]
 
+    @property
+    def all_checkpoints(self) -> list[str]:
+        """The checkpoints of all runs."""
+        return [
+            f"{self.results}/{variant.name}/seed_{seed}/{checkpoint}"
+            for variant in self.variants
+            for seed in self.experiment.seeds
+            for checkpoint in self.checkpoints(variant.name)
+        ]
+
     def run_files(self, name: str) -> list[str]:
         """Return the path of a file of this name in every run's folder."""
         return [

@@ -45,7 +45,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     points = [
         (name, point, overrides)
         for variant, sections in named.items()
-        for name, point, overrides in _points(variant, sections or {})
+        for name, point, overrides in _points(source, variant, sections or {})
     ]
     resolved = tuple(_variant(source, complete, *point) for point in points)
     names = [variant.name for variant in resolved]
@@ -120,13 +120,17 @@ def _with_longhands(fields: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _points(variant: str, sections: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+def _points(source: str, variant: str, sections: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     agent, task = sections.get("agent", {}), sections.get("task", {})
     grid = {
         "train": sections.get("train", {}),
         "agent": agent.get("overrides", {}),
         "task": task.get("overrides", {}),
     }
+    empty = [
+        f"{section}.{key}" for section in grid for key, value in variants.flatten(grid[section]).items() if value == []
+    ]
+    _raise(f"{source}: variants.{variant}", [f"{key} is []; a grid needs at least one value" for key in empty])
     return [(name, dict(agent), overrides) for name, overrides in variants.expand(variant, grid)]
 
 
@@ -154,10 +158,7 @@ def _variant(
         name=name,
         train=TrainSettings(
             **train
-            | {
-                key: int(train[key])
-                for key in ("num_envs", "max_iterations", "save_interval", "state_interval")
-            }
+            | {key: int(train[key]) for key in ("num_envs", "max_iterations", "save_interval", "state_interval")}
             | {"env_spacing": float(train["env_spacing"])}
         ),
         agent_file=chosen["file"],

@@ -32,11 +32,7 @@ def load_schema() -> dict[str, Any]:
 
 def breaches(fields: Mapping[str, Any]) -> list[str]:
     """Return one sentence for everything in `fields` that the schema forbids, in the order of the file."""
-    infinite = [
-        f"{dotted(path)} is {value}; it must be finite"
-        for path, value in walk(fields)
-        if not is_finite(value)
-    ]
+    infinite = [f"{dotted(path)} is {value}; it must be finite" for path, value in walk(fields) if not is_finite(value)]
     validator = jsonschema.Draft202012Validator(load_schema())
     errors = sorted(validator.iter_errors(fields), key=lambda error: [str(part) for part in error.path])
     return infinite or [sentence for error in errors for sentence in sentences(error)]
@@ -139,6 +135,4 @@ def _filled(value: Any, schema: Mapping[str, Any]) -> Any:
         return value
     properties = schema.get("properties", {})
     complete = {key: part["default"] for key, part in properties.items() if "default" in part} | dict(value)
-    return {
-        key: _filled(item, properties[key]) if key in properties else item for key, item in complete.items()
-    }
+    return {key: _filled(item, properties[key]) if key in properties else item for key, item in complete.items()}

@@ -6,38 +6,24 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from manyseeds.errors import UserError
-
 SECTIONS = ("train", "agent", "task")
 
 
-def expand(
-    name: str, sections: Mapping[str, Mapping[str, Any]]
-) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
+def expand(name: str, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
     """Yield every point of a variant's grid.
 
     Args:
         name: the variant's name in config.yaml.
         sections: overrides by section (`train`, `agent`, `task`); nested or with dotted keys. A list holds
-            the values of a grid; a value that is itself a list stands as a list in the list.
+            the values of a grid, at least one; a value that is itself a list stands as a list in the list.
 
     Yields:
         The name of the point, `<name>_<key>=<value>...` where there is a grid, and its overrides by section
         with dotted keys.
-
-    Raises:
-        UserError: when a list is empty.
     """
     flat = {
-        (section, key): value
-        for section in SECTIONS
-        for key, value in flatten(sections.get(section) or {}).items()
+        (section, key): value for section in SECTIONS for key, value in flatten(sections.get(section) or {}).items()
     }
-    for (section, key), value in flat.items():
-        if value == []:
-            raise UserError(
-                f"variants.{name}.{section}: {key} is an empty list; a grid needs at least one value"
-            )
     axes = [place for place, value in flat.items() if isinstance(value, list)]
     for values in itertools.product(*(flat[place] for place in axes)):
         point = flat | dict(zip(axes, values, strict=True))

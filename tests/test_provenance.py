@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from manyseeds.errors import UserError
+from manyseeds.provenance import collect, main, sha256, verify, write_run_record
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run's folder with two outputs and their record."""
+    folder = tmp_path / "experiment" / "default" / "seed_1"
+    (folder / "params").mkdir(parents=True)
+    (folder / "model_1.pt").write_bytes(b"policy")
+    (folder / "params" / "env.yaml").write_text("num_envs: 1\n")
+    write_run_record(folder, ["model_1.pt", "params/env.yaml"], experiment="experiment", seed=1, threads=2)
+    return folder
+
+
+def test_the_record_says_what_made_the_run(run):
+    record = json.loads((run / "run.json").read_text())
+    assert record["seed"] == 1 and record["threads"] == 2
+    assert record["outputs"]["model_1.pt"] == sha256(run / "model_1.pt")
+    assert set(record["code"]) == {"version", "commit", "dirty"}
+    assert record["packages"]["numpy"] and record["python"] and record["hardware"]["cores"] >= 1
+
+
+def test_what_is_collected_is_plain_json():
+    assert json.loads(json.dumps(collect())) == collect()
+
+
+def test_whole_results_verify(run, capsys):
+    assert verify(run.parents[1]) == []
+    assert main(["verify", str(run.parents[1])]) == 0
+    assert "every file is what its run left" in capsys.readouterr().out
+
+
+def test_a_changed_and_a_missing_file_are_named(run, capsys):
+    (run / "model_1.pt").write_bytes(b"polic\x00")
+    (run / "params" / "env.yaml").unlink()
+    assert main(["verify", str(run.parents[1])]) == 1
+    printed = capsys.readouterr().out
+    assert "model_1.pt is not the file that the run left" in printed
+    assert "env.yaml is missing" in printed
+
+
+def test_a_folder_without_runs_is_an_error(tmp_path, capsys):
+    assert main(["verify", str(tmp_path)]) == 2
+    assert "holds no run.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"outputs": 3}'])
+def test_a_damaged_record_is_one_sentence(run, content):
+    (run / "run.json").write_text(content)
+    with pytest.raises(UserError, match="is not the record of a run"):
+        verify(run)
