@@ -1,0 +1,89 @@
+"""Compare manyseeds.statistics with rliable; run by hand in an environment of its own, with the package on the path.
+
+    python -m venv ENV && ENV/bin/pip install -r tests/oracles/requirements-rliable.txt
+    PYTHONPATH=src ENV/bin/python tests/oracles/rliable_oracle.py
+
+Estimates must be equal. Limits come from other draws, and the IQM of few seeds has gaps between its possible
+values: rliable's limits must lie among those that ten seeds of our draws give, or within 1 % of the width of them.
+"""
+
+import sys
+import time
+
+import numpy as np
+from rliable import library, metrics
+
+from manyseeds import statistics
+
+RESAMPLES = 20_000
+DRAWS = 10
+TOLERANCE = 0.01  # of the width
+
+
+def intervals(scores, function):
+    """Estimate, low and high of rliable's percentile bootstrap."""
+    estimates, limits = library.get_interval_estimates({"a": scores}, function, reps=RESAMPLES)
+    return np.array(estimates["a"]), np.array(limits["a"])
+
+
+def iqm_bootstrap(values, seed):
+    return statistics.iqm_bootstrap(values, resamples=RESAMPLES, seed=seed)
+
+
+def compare(name, ours, estimate, limits):
+    """Print the largest differences to `ours`, a function of the seed; return whether they are small."""
+    draws = [ours(seed) for seed in range(DRAWS)]
+    width = np.maximum(np.ravel(limits[1] - limits[0]), 1e-12)
+    value = float(np.abs(np.ravel(draws[0].estimate) - np.ravel(estimate)).max())
+    outside = 0.0
+    for want, got in ((limits[0], [d.low for d in draws]), (limits[1], [d.high for d in draws])):
+        beyond = np.maximum(np.min(got, axis=0) - want, want - np.max(got, axis=0))
+        outside = max(outside, float((np.ravel(beyond) / width).max()))
+    good = value < 1e-9 and outside < TOLERANCE
+    told = f"estimates differ by {value:.1e}, limits lie outside of our draws' by {100 * outside:.2f} % of the width"
+    print(f"{'ok ' if good else 'BAD'} {name}: {told}", flush=True)
+    return good
+
+
+def main() -> int:
+    random = np.random.default_rng(0)
+    good = []
+    for seeds in (3, 4, 5, 8, 10, 20):
+        scores = random.gamma(2.0, size=(seeds, 1))
+        theirs = intervals(scores, lambda x: np.array([metrics.aggregate_iqm(x)]))
+        good.append(compare(f"IQM of {seeds} seeds", lambda seed, s=scores[:, 0]: iqm_bootstrap(s, seed), *theirs))
+
+    curves = random.normal(size=(10, 8)).cumsum(axis=1)
+    start = time.process_time()
+    theirs = intervals(
+        curves[:, None, :], lambda x: np.array([metrics.aggregate_iqm(x[..., i]) for i in range(x.shape[-1])])
+    )
+    middle = time.process_time()
+    iqm_bootstrap(curves, 0)
+    print(f"    CPU time: rliable {middle - start:.1f} s, ours {time.process_time() - middle:.3f} s")
+    good.append(compare("IQM curve of 10 seeds", lambda seed: iqm_bootstrap(curves, seed), *theirs))
+
+    scores = random.random((12, 1))
+    thresholds = np.linspace(0.05, 0.95, 10)
+    profile, band = library.create_performance_profile({"a": scores}, thresholds, reps=RESAMPLES)
+    ours = statistics.performance_profile(scores[:, 0], thresholds, resamples=RESAMPLES)
+    # Shares of 12 seeds are whole twelfths: two draws may give neighboring ones.
+    steps = max(np.abs(ours.low - band["a"][0]).max(), np.abs(ours.high - band["a"][1]).max()) * 12
+    equal = np.abs(ours.estimate - profile["a"]).max() < 1e-9 and steps < 1.01
+    print(f"{'ok ' if equal else 'BAD'} performance profile: limits differ by at most {steps:.2f} seeds of 12")
+    good.append(bool(equal))
+
+    a, b = random.normal(0.7, size=(9, 1)), random.normal(size=(7, 1))
+    estimates, limits = library.get_interval_estimates(
+        {"a,b": (a, b)}, lambda x, y: np.array([metrics.probability_of_improvement(x, y)]), reps=RESAMPLES
+    )
+
+    def improvement(seed):
+        return statistics.improvement_bootstrap(a[:, 0], b[:, 0], resamples=RESAMPLES // 4, seed=seed)
+
+    good.append(compare("probability of improvement", improvement, estimates["a,b"], limits["a,b"]))
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
