@@ -38,9 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folder with the event files of one run, or one event file",
     )
     one.add_argument("--output", type=Path, metavar="FILE", help="the table (default: standard output)")
-    one.add_argument(
-        "--account", type=Path, metavar="FILE", help="also write the account of the export as JSON"
-    )
+    one.add_argument("--account", type=Path, metavar="FILE", help="also write the account of the export as JSON")
     one.add_argument(
         "--tags",
         nargs="+",
@@ -74,9 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "--samples-per-iteration", type=int, metavar="N", help="environment steps per iteration, with --runs"
     )
     many.add_argument("--output", type=Path, required=True, metavar="FILE", help="the CSV file")
-    many.add_argument(
-        "--confidence", type=float, default=0.95, help="of the intervals (default: %(default)s)"
-    )
+    many.add_argument("--confidence", type=float, default=0.95, help="of the intervals (default: %(default)s)")
     many.add_argument("--resamples", type=int, default=2000, help="bootstrap draws (default: %(default)s)")
     many.add_argument("--seed", type=int, default=0, help="of the bootstrap draws (default: %(default)s)")
     many.add_argument("--allow-missing", action="store_true", help="go on without runs that have no table")
@@ -107,9 +103,7 @@ def _aggregate(args: argparse.Namespace) -> int:
     # Here and not above, because `export` is quick and needs neither the configuration nor SciPy.
     from manyseeds.curves.aggregate import aggregate, named_runs, runs_of_experiment
 
-    variants = (
-        runs_of_experiment(args.config) if args.config else named_runs(args.runs, args.samples_per_iteration)
-    )
+    variants = runs_of_experiment(args.config) if args.config else named_runs(args.runs, args.samples_per_iteration)
     rows = aggregate(
         variants,
         args.output,

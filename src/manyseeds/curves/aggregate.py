@@ -114,18 +114,10 @@ def aggregate(
             _warn_of_differences(variant.name, runs, warn)
             for tag, iteration, values in _by_tag(list(runs.values())):
                 progress(f"{variant.name}: {tag}")
-                n = (
-                    np.isfinite(values).sum(axis=0)
-                    if np.isinf(values).any()
-                    else (~np.isnan(values)).sum(axis=0)
-                )
+                n = np.isfinite(values).sum(axis=0) if np.isinf(values).any() else (~np.isnan(values)).sum(axis=0)
                 mean = t_interval(values, confidence)
                 center = iqm_bootstrap(values, confidence, resamples, seed)
-                samples = (
-                    None
-                    if variant.samples_per_iteration is None
-                    else iteration * variant.samples_per_iteration
-                )
+                samples = None if variant.samples_per_iteration is None else iteration * variant.samples_per_iteration
                 columns = [
                     pa.array([variant.name]).take(pa.array(np.zeros(len(iteration), np.int8))),
                     pa.array([tag]).take(pa.array(np.zeros(len(iteration), np.int8))),
@@ -171,17 +163,14 @@ def _warn_of_differences(variant: str, runs: Mapping[str, Scalars], warn: Callab
     lengths = {name: int(run.iteration[-1]) for name, run in runs.items()}
     if len(set(lengths.values())) > 1:
         warn(
-            f"variant {variant}: runs end at different iterations: "
-            + ", ".join(f"{k} {v}" for k, v in lengths.items())
+            f"variant {variant}: runs end at different iterations: " + ", ".join(f"{k} {v}" for k, v in lengths.items())
         )
     if len(runs) == 1:
         warn(f"variant {variant}: one run only, so that there is no interval")
     tags = {tag for run in runs.values() for tag in run.columns}
     for tag in sorted(tags):
         lacking = [name for name, run in runs.items() if tag not in run.columns]
-        empty = [
-            name for name, run in runs.items() if tag in run.columns and np.isnan(run.columns[tag]).all()
-        ]
+        empty = [name for name, run in runs.items() if tag in run.columns and np.isnan(run.columns[tag]).all()]
         if lacking:
             warn(f"variant {variant}: {', '.join(lacking)} did not log {tag}")
         if empty:

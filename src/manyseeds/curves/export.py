@@ -61,9 +61,7 @@ def account_of(log: RunLog, *, rows: int, columns: int) -> dict[str, Any]:
     for key in ("records", "scalars", "clock_scalars", "undecodable", "rows_cut", "scalars_cut"):
         account[key] = sum(file[key] for file in files)
     for kind in ("corrupt", "unreadable", "truncated"):
-        account[f"{kind}_bytes"] = sum(
-            d["size"] for file in files for d in file["damage"] if d["kind"] == kind
-        )
+        account[f"{kind}_bytes"] = sum(d["size"] for file in files for d in file["damage"] if d["kind"] == kind)
     return account | {"files": files}
 
 

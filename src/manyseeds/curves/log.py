@@ -143,9 +143,7 @@ def _read_file(path: Path, decoder: EventDecoder, allow_corrupt: bool, progress:
     if account.size and not account.records and all(damage.kind == "unreadable" for damage in account.damage):
         raise UserError(f"{path}: not an event file")
     if account.undecodable and not allow_corrupt:
-        raise UserError(
-            f"{path}: {account.undecodable} records are no events; --allow-corrupt passes over them"
-        )
+        raise UserError(f"{path}: {account.undecodable} records are no events; --allow-corrupt passes over them")
     corrupt = [damage for damage in account.damage if damage.kind != "truncated"]
     if corrupt and not allow_corrupt:
         raise UserError(
@@ -211,8 +209,6 @@ def _cut_repeated_steps(tag: NDArray, step: NDArray, alive: NDArray[np.bool_]) -
             if at in seen:
                 while seen and next(reversed(seen)) >= at:
                     alive[seen.popitem()[1]] = False
-                if (
-                    at in seen
-                ):  # behind a smaller step: steps were out of order, and only this one is repeated
+                if at in seen:  # behind a smaller step: steps were out of order, and only this one is repeated
                     alive[seen.pop(at)] = False
             seen[at] = row

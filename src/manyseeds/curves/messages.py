@@ -51,9 +51,7 @@ SESSION_START = 1  # SessionLog.SessionStatus.START
 
 
 def _message_classes() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="manyseeds/events.proto", package=_PACKAGE, syntax="proto3"
-    )
+    file = descriptor_pb2.FileDescriptorProto(name="manyseeds/events.proto", package=_PACKAGE, syntax="proto3")
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         oneof, members = _ONEOF.get(name, ("", ()))
@@ -68,8 +66,7 @@ def _message_classes() -> dict[str, Any]:
     pool = descriptor_pool.DescriptorPool()  # a pool of its own: TensorBoard may be imported beside us
     pool.Add(file)
     return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in _MESSAGES
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _MESSAGES
     }
 
 

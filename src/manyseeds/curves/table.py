@@ -24,12 +24,12 @@ ITERATION = "iteration"
 class Scalars:
     """One run's table.
 
-    `iteration` (rows,) int64; `columns` tag -> (rows,) float64, NaN both where a value is missing and where
+    `iteration` (rows,) int64; `columns` tag -> (rows,) float32, NaN both where a value is missing and where
     the run logged NaN.
     """
 
     iteration: NDArray[np.int64]
-    columns: dict[str, NDArray[np.float64]]
+    columns: dict[str, NDArray[np.float32]]
 
 
 def to_table(log: RunLog, patterns: list[str] | None = None) -> pa.Table:
@@ -46,9 +46,7 @@ def to_table(log: RunLog, patterns: list[str] | None = None) -> pa.Table:
     """
     present = np.unique(log.tag)
     chosen = sorted(
-        (log.tags[number], number)
-        for number in present
-        if patterns is None or _matches(log.tags[number], patterns)
+        (log.tags[number], number) for number in present if patterns is None or _matches(log.tags[number], patterns)
     )
     if not chosen:
         known = ", ".join(sorted(log.tags[number] for number in present))
@@ -126,9 +124,7 @@ def read_scalars(path: Path) -> Scalars:
     """A table of scalars as arrays; see `Scalars` and, for the errors, `read_table`."""
     table = read_table(path)
     columns = {
-        name: np.asarray(table[name].cast(pa.float64()).fill_null(np.nan).to_numpy())
-        for name in table.column_names
-        if name != ITERATION
+        name: np.asarray(table[name].fill_null(np.nan).to_numpy()) for name in table.column_names if name != ITERATION
     }
     return Scalars(np.asarray(table[ITERATION].to_numpy()), columns)
 

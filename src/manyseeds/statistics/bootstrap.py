@@ -33,9 +33,7 @@ def iqm(values: ArrayLike) -> Floats:
         return np.where(kept, ordered, 0).sum(axis=0) / (count - 2 * cut)
 
 
-def iqm_bootstrap(
-    values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> Interval:
+def iqm_bootstrap(values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """Interquartile mean over the first axis with a percentile bootstrap interval over seeds, point by point.
 
     As rliable's `get_interval_estimates` for one task. The interval is too narrow for few seeds (at 5 seeds
@@ -62,8 +60,10 @@ def iqm_bootstrap(
         points = np.flatnonzero((count == n) & (np.isfinite(flat).sum(axis=0) == n))
         weights = _iqm_weights(int(n), resamples, seed)
         step = max(1, _CHUNK_FLOATS // resamples)
+        draws = np.empty((min(step, len(points)), resamples))  # one for all chunks: fresh memory is slow
         for chunk in np.split(points, range(step, len(points), step)):
-            low[chunk], high[chunk] = _percentiles(flat[:n, chunk].T @ weights.T, confidence)
+            part = np.matmul(flat[:n, chunk].T, weights.T, out=draws[: len(chunk)])
+            low[chunk], high[chunk] = _percentiles(part, confidence)
     return Interval(estimate, low.reshape(estimate.shape)[()], high.reshape(estimate.shape)[()])
 
 
@@ -110,7 +110,16 @@ def _iqm_weights(n: int, resamples: int, seed: int) -> Floats:
 
 
 def _percentiles(draws: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """The limits that leave half of the rest on each side, over the last axis."""
+    """The limits that leave half of the rest on each side, over the last axis, which is sorted in place.
+
+    As `numpy.quantile`, which partitions; sorting whole rows is several times quicker with vector instructions.
+    """
+    draws.sort(axis=-1)
     tail = (1 - check_confidence(confidence)) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail], axis=-1)
-    return low, high
+    last = draws.shape[-1] - 1
+    limits = []
+    for place in (tail * last, (1 - tail) * last):
+        below = min(int(place), max(last - 1, 0))
+        lower, upper = draws[..., below], draws[..., min(below + 1, last)]
+        limits.append(lower + (upper - lower) * (place - below))
+    return limits[0], limits[1]

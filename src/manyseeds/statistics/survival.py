@@ -83,9 +83,7 @@ def survival_curve(time: ArrayLike, reached: ArrayLike, confidence: float = 0.95
     return Survival(steps, share, low, high)
 
 
-def censored_quantile(
-    time: ArrayLike, reached: ArrayLike, share: float = 0.5, confidence: float = 0.95
-) -> Interval:
+def censored_quantile(time: ArrayLike, reached: ArrayLike, share: float = 0.5, confidence: float = 0.95) -> Interval:
     """The time by which a share of the seeds has reached the threshold, with its interval.
 
     The interval holds the times at which the survival curve's own interval holds `1 - share` (R. Brookmeyer
