@@ -117,9 +117,7 @@ def make_results(
             scalars = make_scalars(iterations, seed + 100 * place, own, 0.35 + 0.08 * place)
             scalars.to_csv(run / "scalars.csv", index=False)
             checkpoints = [*range(save_interval, iterations, save_interval), iterations]
-            make_episodes(checkpoints, episodes, seed + 100 * place, own).to_csv(
-                run / "episodes.csv", index=False
-            )
+            make_episodes(checkpoints, episodes, seed + 100 * place, own).to_csv(run / "episodes.csv", index=False)
         steps = np.arange(1, iterations + 1)
         aggregated.append(
             pd.DataFrame(

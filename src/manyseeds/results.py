@@ -98,8 +98,7 @@ def find_experiments(results_dir: str | Path) -> list[Experiment]:
             found.setdefault(folder.parent.parent, []).append(run)
     if not found:
         raise UserError(
-            f"{results_dir}: no run found; expected <variant>/seed_<seed>/ with a scalars.csv or an "
-            f"episodes.csv"
+            f"{results_dir}: no run found; expected <variant>/seed_<seed>/ with a scalars.csv or an episodes.csv"
         )
     return [_experiment(folder, runs) for folder, runs in sorted(found.items())]
 
@@ -124,9 +123,7 @@ def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:
     table = table.drop_duplicates("variant", keep="last")
     return {
         variant: round(samples / iteration)
-        for variant, samples, iteration in zip(
-            table["variant"], table["samples"], table["iteration"], strict=True
-        )
+        for variant, samples, iteration in zip(table["variant"], table["samples"], table["iteration"], strict=True)
     }
 
 
@@ -141,16 +138,12 @@ def read_scalars(run: Run) -> pd.DataFrame:
     """
     table = _read_csv(run.scalars)
     if "iteration" not in table.columns:
-        raise UserError(
-            f"{run.scalars}: column 'iteration' is missing; rows are iterations, columns are tags"
-        )
+        raise UserError(f"{run.scalars}: column 'iteration' is missing; rows are iterations, columns are tags")
     if table.empty:
         raise UserError(f"{run.scalars}: no rows; the run logged nothing")
     iterations = _whole(table.pop("iteration"), run.scalars, "iteration", lowest=0)
     if iterations.duplicated().any():
-        raise UserError(
-            f"{run.scalars}: iteration {iterations[iterations.duplicated()].iloc[0]} stands there twice"
-        )
+        raise UserError(f"{run.scalars}: iteration {iterations[iterations.duplicated()].iloc[0]} stands there twice")
     for tag in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
         raise UserError(f"{run.scalars}: column {tag!r} holds something that is no number")
     table = table.astype(np.float64).set_axis(pd.Index(iterations, name="iteration"))
@@ -190,6 +183,34 @@ def read_episodes(run: Run) -> pd.DataFrame:
     return table
 
 
+def read_all_episodes(experiment: Experiment) -> dict[Run, pd.DataFrame]:
+    """Read the evaluation episodes of every run that was evaluated.
+
+    Raises:
+        UserError: when one is malformed, or two checkpoints or seeds of a variant met different episodes.
+    """
+    tables = {run: read_episodes(run) for run in experiment.runs if run.episodes.is_file()}
+    for variant in experiment.variants:
+        first: pd.DataFrame | None = None
+        for run, table in tables.items():
+            if run.variant != variant:
+                continue
+            for _, checkpoint in table.groupby("iteration"):
+                starts = checkpoint.set_index("episode")[START_COLUMNS]
+                first = starts if first is None else first
+                if not same_episodes(starts, first):
+                    raise UserError(
+                        f"{run.episodes}: other evaluation episodes than those of the other checkpoints and seeds of "
+                        f"{variant}; evaluate all of them with the same evaluate.episodes and evaluate.seed"
+                    )
+    return tables
+
+
+def same_episodes(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two tables of starts, indexed by episode, are the same to a micrometer."""
+    return one.index.equals(other.index) and np.allclose(one[START_COLUMNS], other[START_COLUMNS], atol=1e-6)
+
+
 def _whole(column: pd.Series, path: Path, name: str, lowest: int) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
     if numbers.isna().any() or (numbers % 1 != 0).any() or (numbers < lowest).any():
@@ -199,7 +220,7 @@ def _whole(column: pd.Series, path: Path, name: str, lowest: int) -> pd.Series:
 
 def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, float_precision="round_trip", **options)
+        return pd.read_csv(path, **options)
     except (ValueError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not readable as a CSV file: {reason}") from error

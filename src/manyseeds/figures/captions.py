@@ -45,9 +45,7 @@ def _ranges(numbers: list[int]) -> str:
             groups[-1].append(number)
         else:
             groups.append([number])
-    return ", ".join(
-        f"{group[0]} to {group[-1]}" if len(group) > 2 else ", ".join(map(str, group)) for group in groups
-    )
+    return ", ".join(f"{group[0]} to {group[-1]}" if len(group) > 2 else ", ".join(map(str, group)) for group in groups)
 
 
 def interval(kind: str, seeds: dict[str, list[int]]) -> str:
@@ -77,7 +75,5 @@ def unfinished(data: Data) -> str:
         for seed, own in rows.groupby("seed"):
             last = own["iteration"].max()
             if last < rows["iteration"].max():
-                sentences.append(
-                    f" {variant} seed {seed} is left out: evaluated up to iteration {last} only."
-                )
+                sentences.append(f" {variant} seed {seed} is left out: evaluated up to iteration {last} only.")
     return "".join(sentences)

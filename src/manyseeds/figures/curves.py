@@ -85,9 +85,7 @@ def _terms(data: Data, get: Getter, label: str, factor: float, against: str) -> 
     return figure, lead + _caption(data, drawn)
 
 
-def _draw(
-    data: Data, get: Getter, panels: Sequence[tuple[Axes, str]], factor: float
-) -> dict[str, dict[str, int]]:
+def _draw(data: Data, get: Getter, panels: Sequence[tuple[Axes, str]], factor: float) -> dict[str, dict[str, int]]:
     """Draw each tag into its axes; returns how many seeds of each variant each tag has."""
     looks = palette.looks(data.variants)
     drawn: dict[str, dict[str, int]] = {}
@@ -107,9 +105,7 @@ def _draw(
     return drawn
 
 
-def _draw_curve(
-    axes: Axes, curve: Curve, look: palette.Look, factor: float, scale: float, top: float | None
-) -> None:
+def _draw_curve(axes: Axes, curve: Curve, look: palette.Look, factor: float, scale: float, top: float | None) -> None:
     for x, y in zip(curve.x, curve.seeds, strict=True):
         axes.plot(x * factor, y * scale, color=look.color, **style.SEED_LINE)
     low, high = (curve.low, curve.high) if top is None else np.clip((curve.low, curve.high), 0, top)
@@ -137,9 +133,7 @@ def _legend(figure: Figure, data: Data, drawn: dict[str, dict[str, int]]) -> Non
 
 
 def _caption(data: Data, drawn: dict[str, dict[str, int]]) -> str:
-    seeds = {
-        variant: [run.seed for run in data.scalars if run.variant == variant] for variant in data.variants
-    }
+    seeds = {variant: [run.seed for run in data.scalars if run.variant == variant] for variant in data.variants}
     sentences = [
         captions.interval(
             "Thin: each seed; bold: mean over seeds; band: pointwise 95 % t interval over seeds, drawn "
@@ -152,9 +146,7 @@ def _caption(data: Data, drawn: dict[str, dict[str, int]]) -> str:
     for tag, counts in drawn.items():
         for variant, count in counts.items():
             if count < len(seeds[variant]):
-                sentences.append(
-                    f"{tag}: n = {count} of {len(seeds[variant])} for {variant}, the others lack it."
-                )
+                sentences.append(f"{tag}: n = {count} of {len(seeds[variant])} for {variant}, the others lack it.")
     if data.block > 1:
         sentences.append(f"Each point is the mean of {data.block} successive iterations.")
     return " ".join(sentences)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from manyseeds import statistics
-from manyseeds.results import Experiment, Run, describe, read_episodes, read_scalars
-from manyseeds.tables import success_rates, success_rates_over_seeds
+from manyseeds.results import Experiment, Run, describe, read_all_episodes, read_scalars
+from manyseeds.tables.rates import at_the_end, success_rates, success_rates_over_seeds
 
 # A curve of more points than this is finer than its line is wide.
 POINTS = 200
@@ -55,31 +55,27 @@ class Data:
         self.scalars: dict[Run, pd.DataFrame] = {
             run: _with_new_names(read_scalars(run)) for run in experiment.runs if run.scalars.is_file()
         }
-        self.episodes: dict[Run, pd.DataFrame] = {
-            run: read_episodes(run) for run in experiment.runs if run.episodes.is_file()
-        }
+        self.episodes: dict[Run, pd.DataFrame] = read_all_episodes(experiment)
 
     @cached_property
     def rates(self) -> pd.DataFrame:
-        """The success rates of every checkpoint; see `manyseeds.tables.success_rates`."""
-        return success_rates(self.experiment)
+        """The success rates of every checkpoint; see `manyseeds.tables.rates.success_rates`."""
+        return success_rates(self.experiment, self.episodes)
 
     @cached_property
     def rates_over_seeds(self) -> pd.DataFrame:
-        """The same over seeds; see `manyseeds.tables.success_rates_over_seeds`."""
+        """The same over seeds; see `manyseeds.tables.rates.success_rates_over_seeds`."""
         return success_rates_over_seeds(self.rates)
 
     @cached_property
     def final(self) -> pd.DataFrame:
         """The rows of `rates` that belong to each variant's last checkpoint."""
-        last = self.rates.groupby("variant")["iteration"].transform("max")
-        return self.rates[self.rates["iteration"] == last]
+        return at_the_end(self.rates)
 
     @cached_property
     def final_over_seeds(self) -> pd.DataFrame:
         """The rows of `rates_over_seeds` that belong to each variant's last checkpoint."""
-        last = self.rates_over_seeds.groupby("variant")["iteration"].transform("max")
-        return self.rates_over_seeds[self.rates_over_seeds["iteration"] == last]
+        return at_the_end(self.rates_over_seeds)
 
     def final_episodes(self, variant: str) -> dict[Run, pd.DataFrame]:
         """The last checkpoint's episodes of each seed of a variant that has it, indexed by episode."""
@@ -152,9 +148,7 @@ class Data:
         if not runs:
             return None
         length = max(self.scalars[run].index[-1] for run in runs)
-        values = np.stack(
-            [self.scalars[run][tag].reindex(range(1, length + 1)).to_numpy(np.float64) for run in runs]
-        )
+        values = np.stack([self.scalars[run][tag].reindex(range(1, length + 1)).to_numpy(np.float64) for run in runs])
         values = block_means(values, self.block)
         x = self.to_axis(variant, block_means(np.arange(1.0, length + 1)[None], self.block)[0])
         return _curve([x] * len(runs), list(values), x, values)

@@ -88,9 +88,7 @@ def time_to_threshold(data: Data) -> tuple[Figure, str]:
         for variant, look in palette.looks(data.variants).items()
     ]
     if never:
-        handles.append(
-            Line2D([], [], linestyle="none", **OPEN, color=palette.GREY, label="not there by the end")
-        )
+        handles.append(Line2D([], [], linestyle="none", **OPEN, color=palette.GREY, label="not there by the end"))
     if len(handles) > 1:
         style.legend(figure, handles)
     seeds = captions.seeds_in(data, data.rates)
@@ -99,11 +97,7 @@ def time_to_threshold(data: Data) -> tuple[Figure, str]:
         "Training until the first checkpoint of which at least 50, 75 and 90 % of the evaluation episodes "
         "reach the "
         "target; known to the distance between two checkpoints. Filled: each seed; "
-        + (
-            "bar: median seed (Kaplan and Meier), where at least half of the seeds got there; "
-            if several
-            else ""
-        )
+        + ("bar: median seed (Kaplan and Meier), where at least half of the seeds got there; " if several else "")
         + "open triangle: a seed that did not get there, at the end of its training. "
         + (f"Not there by the end: {never}. " if never else "Every seed got there. ")
         + captions.counts(data, seeds)
@@ -122,9 +116,7 @@ def _panel(axes: Axes, data: Data, *, by_clock: bool) -> str:
             if not times.size:
                 continue
             middle = level + (place - (len(seeds) - 1) / 2) * width
-            x = middle + 0.55 * width * (
-                np.linspace(-0.5, 0.5, times.size) if times.size > 1 else np.zeros(1)
-            )
+            x = middle + 0.55 * width * (np.linspace(-0.5, 0.5, times.size) if times.size > 1 else np.zeros(1))
             axes.plot(x[there], times[there], look.marker, color=look.color, markersize=3)
             axes.plot(x[~there], times[~there], color=look.color, linestyle="none", **OPEN)
             median = statistics.censored_quantile(times, there).estimate

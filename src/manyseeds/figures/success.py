@@ -29,8 +29,7 @@ def success_per_checkpoint(data: Data) -> tuple[Figure, str]:
     most = max(map(len, seeds.values()))
     style.legend(figure, style.curve_handles(data.variants, most, band="", markers=True))
     drawn = captions.interval(
-        "Thin: each seed; marks: mean over seeds; bars: pointwise 95 % t interval over seeds, cut to 0 to "
-        "100 %",
+        "Thin: each seed; marks: mean over seeds; bars: pointwise 95 % t interval over seeds, cut to 0 to 100 %",
         seeds,
     )
     return figure, (
@@ -81,9 +80,7 @@ def final_success(data: Data) -> tuple[Figure, str]:
     grid[0, 0].set_ylim(max(low, -3), min(high, 103))
     if len(seeds) > 1:
         style.legend(figure, style.curve_handles(data.variants, 1, band="", markers=True))
-    drawn = captions.interval(
-        "Open diamonds: mean over seeds with its 95 % t interval, cut to 0 to 100 %", seeds
-    )
+    drawn = captions.interval("Open diamonds: mean over seeds with its 95 % t interval, cut to 0 to 100 %", seeds)
     return figure, (
         f"Success of the last checkpoint, never of the best, on {captions.episodes(data)} episodes. "
         f"{captions.MEANING} Filled: each seed, with the 95 % Wilson interval of this one policy. {drawn} "

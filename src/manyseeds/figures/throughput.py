@@ -62,9 +62,7 @@ def _split(axes: Axes, data: Data) -> str:
     for x, run, low, high in zip(place, runs, collection, learning, strict=True):
         color = looks[run.variant].color
         axes.bar(x, low, color=color, width=0.75)
-        axes.bar(
-            x, high, bottom=low, facecolor="white", edgecolor=color, hatch="/////", linewidth=0.6, width=0.75
-        )
+        axes.bar(x, high, bottom=low, facecolor="white", edgecolor=color, hatch="/////", linewidth=0.6, width=0.75)
     if len(runs) <= 16:
         axes.set_xticks(place, [str(run.seed) for run in runs])
     else:

@@ -54,9 +54,7 @@ def _asset(name: str) -> str:
 def _embedded(data: Data) -> dict[str, Any]:
     longest = max((table.index[-1] for table in data.scalars.values()), default=1)
     block = max(1, math.ceil(longest / POINTS))
-    tags = sorted(
-        {tag for table in data.scalars.values() for tag in table.columns if table[tag].notna().any()}
-    )
+    tags = sorted({tag for table in data.scalars.values() for tag in table.columns if table[tag].notna().any()})
     if data.episodes:
         tags = [*EVALUATED, *tags]
     most = max(len(data.experiment.of(variant)) for variant in data.variants)
@@ -117,9 +115,7 @@ def _encoded(values: np.ndarray) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the page of every experiment in a results folder."""
     parser = argparse.ArgumentParser(prog="python -m manyseeds.report_page", description=__doc__)
-    parser.add_argument(
-        "results_dir", type=Path, help="an experiment's results folder, or a folder of such folders"
-    )
+    parser.add_argument("results_dir", type=Path, help="an experiment's results folder, or a folder of such folders")
     arguments = parser.parse_args(argv)
     try:
         for experiment in find_experiments(arguments.results_dir):

@@ -1,29 +1,22 @@
-"""Success rates per seed and over seeds, from the evaluation episodes of all runs of an experiment.
-
-The seed is the unit: episodes are never pooled over seeds, and the last checkpoint is reported, never the
-best.
-"""
-
-import argparse
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+"""Success rates of checkpoints, per seed and over seeds."""
 
 import numpy as np
 import pandas as pd
 
 from manyseeds import statistics
 from manyseeds.errors import UserError
-from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, Run, describe, find_experiments, read_episodes
-from manyseeds.table_formats import FORMATS, FinalTable, final_table
+from manyseeds.results import Experiment, Run
 
 # Which resamples of the seeds the bootstrap draws; fixed, so that a table repeated is the same to the byte.
 BOOTSTRAP_SEED = 0
 
 
-def success_rates(experiment: Experiment) -> pd.DataFrame:
+def success_rates(experiment: Experiment, episodes: dict[Run, pd.DataFrame]) -> pd.DataFrame:
     """Rates of every checkpoint of every run.
+
+    Args:
+        experiment: the runs.
+        episodes: what `manyseeds.results.read_all_episodes` gives.
 
     Returns:
         One row per variant, seed and iteration: `samples` (environment steps in training until then, missing
@@ -32,16 +25,15 @@ def success_rates(experiment: Experiment) -> pd.DataFrame:
         `final_distance_mean` (m), `return_mean`.
 
     Raises:
-        UserError: when no run was evaluated or an episodes.csv is malformed.
+        UserError: when no run was evaluated.
     """
-    runs = [run for run in experiment.runs if run.episodes.is_file()]
-    if not runs:
+    if not episodes:
         raise UserError(f"{experiment.folder}: no run has an episodes.csv; evaluate the checkpoints first")
-    return pd.concat([_rates_of_run(experiment, run) for run in runs], ignore_index=True)
+    return pd.concat([_rates_of_run(experiment, run, table) for run, table in episodes.items()], ignore_index=True)
 
 
-def _rates_of_run(experiment: Experiment, run: Run) -> pd.DataFrame:
-    groups = read_episodes(run).groupby("iteration")
+def _rates_of_run(experiment: Experiment, run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    groups = table.groupby("iteration")
     episodes = groups.size()
     per_iteration = experiment.samples_per_iteration.get(run.variant)
     columns: dict[str, object] = {
@@ -115,35 +107,9 @@ def _over_seeds(shares: np.ndarray) -> dict[str, float]:
     }
 
 
-def write_tables(experiment: Experiment) -> FinalTable:
-    """Write success_rates.csv, .md, .html, .tex and success_rates_over_seeds.csv beside the runs."""
-    rates = success_rates(experiment)
-    over_seeds = success_rates_over_seeds(rates)
-    table = final_table(rates, over_seeds, describe(experiment))
-    for name, frame in (("success_rates", rates), ("success_rates_over_seeds", over_seeds)):
-        with write_atomic(experiment.folder / f"{name}.csv") as path:
-            frame.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
-    for suffix, render in FORMATS.items():
-        with write_atomic(experiment.folder / f"success_rates.{suffix}") as path:
-            path.write_text(render(table), encoding="utf-8")
-    return table
+def at_the_end(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of rates that belong to each variant's last checkpoint.
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: write the tables of every experiment in a results folder and print the final ones."""
-    parser = argparse.ArgumentParser(prog="python -m manyseeds.tables", description=__doc__)
-    parser.add_argument(
-        "results_dir", type=Path, help="an experiment's results folder, or a folder of such folders"
-    )
-    arguments = parser.parse_args(argv)
-    try:
-        for experiment in find_experiments(arguments.results_dir):
-            print(FORMATS["md"](write_tables(experiment)))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    That is the greatest iteration that any seed of the variant was evaluated at; a seed that lacks it does not count.
+    """
+    return table[table["iteration"] == table.groupby("variant")["iteration"].transform("max")]
