@@ -74,9 +74,7 @@ def make_evaluation_env(env_params: dict[str, Any], *, num_envs: int, threads: i
     )
 
 
-def evaluate_run(
-    run_dir: Path, *, episodes: int, seed: int, tolerance: float, threads: int = 0
-) -> Iterator[Episodes]:
+def evaluate_run(run_dir: Path, *, episodes: int, seed: int, tolerance: float, threads: int = 0) -> Iterator[Episodes]:
     """Evaluate all checkpoints of a run in the order of their iterations.
 
     The policy is deterministic and every episode lasts its full time. The results do not depend on `threads`.
@@ -127,9 +125,7 @@ def _evaluate(
     return Episodes(iteration, object_xy, target, *columns)
 
 
-def _play(
-    env: "VecEnv", model: Any, object_xy: "Tensor", target: "Tensor", tolerance: float
-) -> tuple["Tensor", ...]:
+def _play(env: "VecEnv", model: Any, object_xy: "Tensor", target: "Tensor", tolerance: float) -> tuple["Tensor", ...]:
     """Play one batch of full episodes; return the columns after `target` of Episodes."""
     import torch
 
@@ -156,19 +152,12 @@ def write_csv(path: Path, results: Sequence[Episodes]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for result in results:
-            places = [
-                [f"{x:.6f}" for x in row] for row in (*result.object_xy.T.tolist(), *result.target.T.tolist())
-            ]
+            places = [[f"{x:.6f}" for x in row] for row in (*result.object_xy.T.tolist(), *result.target.T.tolist())]
             flags = [x.int().tolist() for x in (result.reached, result.held, result.dropped)]
             first = ["" if x != x else f"{x:.6g}" for x in result.first_reached_s.tolist()]
-            ends = [
-                [f"{x:.6f}" for x in column.tolist()]
-                for column in (result.final_distance, result.total_reward)
-            ]
+            ends = [[f"{x:.6f}" for x in column.tolist()] for column in (result.final_distance, result.total_reward)]
             n = len(first)
-            writer.writerows(
-                zip([result.iteration] * n, range(n), *places, *flags, first, *ends, strict=True)
-            )
+            writer.writerows(zip([result.iteration] * n, range(n), *places, *flags, first, *ends, strict=True))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -184,21 +173,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--episodes", type=int, default=1000, help="episodes per checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of the episodes")
-    parser.add_argument(
-        "--tolerance", type=float, default=0.05, help="distance (m) below which the target is reached"
-    )
-    parser.add_argument(
-        "--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all"
-    )
+    parser.add_argument("--tolerance", type=float, default=0.05, help="distance (m) below which the target is reached")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
     args = parser.parse_args(argv)
     try:
         for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
             if getattr(args, name) < low:
                 raise UserError(f"--{name} is {getattr(args, name)}; it must be at least {low}.")
         if not 0 < args.tolerance < float("inf"):
-            raise UserError(
-                f"--tolerance is {args.tolerance}; it must be a finite number of metres greater than 0."
-            )
+            raise UserError(f"--tolerance is {args.tolerance}; it must be a finite number of metres greater than 0.")
         return _run(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -53,13 +53,13 @@ def export(checkpoint: Path, outputs: Sequence[Path], run_dir: Path | None = Non
             raise UserError(f"{path}: a policy's file must end in .onnx or .pt (TorchScript).")
     module, metadata = _policy_module(checkpoint, run_dir or checkpoint.parent)
     obs = torch.randn(1000, metadata["inputs"][0]["size"], generator=torch.Generator().manual_seed(0))
+    if (inverse := getattr(module.network.obs_normalizer, "inverse", None)) is not None:
+        obs = inverse(obs)  # as wide as those the policy was trained with
     with torch.no_grad():
         expected = torch.cat(module(obs), dim=1)
     differences = {}
     for path in outputs:
-        write, run = (
-            (_write_onnx, _run_onnx) if path.suffix == ".onnx" else (_write_torchscript, _run_torchscript)
-        )
+        write, run = (_write_onnx, _run_onnx) if path.suffix == ".onnx" else (_write_torchscript, _run_torchscript)
         write(path, module, obs[:2], metadata)
         differences[path] = float((torch.cat(run(path, obs), dim=1) - expected).abs().max())
     return differences
@@ -181,9 +181,7 @@ def _run_onnx(path: Path, obs: "Tensor") -> tuple["Tensor", ...]:
     import torch
     from onnx.reference import ReferenceEvaluator
 
-    return tuple(
-        torch.from_numpy(part) for part in ReferenceEvaluator(str(path)).run(None, {"obs": obs.numpy()})
-    )
+    return tuple(torch.from_numpy(part) for part in ReferenceEvaluator(str(path)).run(None, {"obs": obs.numpy()}))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -83,9 +83,7 @@ def _write_mp4(path: Path, frames: Sequence[np.ndarray]) -> None:
     # One thread and no encoder version in the file: the same pictures give the same bytes.
     options = ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart"]
     with write_atomic(path) as partial:
-        writer = write_frames(
-            str(partial), (width, height), fps=FPS, macro_block_size=2, output_params=options
-        )
+        writer = write_frames(str(partial), (width, height), fps=FPS, macro_block_size=2, output_params=options)
         writer.send(None)
         for frame in frames:
             writer.send(np.ascontiguousarray(frame))

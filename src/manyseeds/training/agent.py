@@ -102,9 +102,7 @@ def resolve_agent(content: Any, source: str = "agent") -> dict[str, Any]:
         "obs_groups": _obs_groups(content.get("obs_groups", _OBS_GROUPS), f"{source}: obs_groups"),
         "actor": _model(actor, f"{source}: actor", stochastic=True),
         "critic": _model(critic, f"{source}: critic", stochastic=False),
-        "algorithm": _section(
-            content["algorithm"], algorithms.PPO, algorithms, "PPO", f"{source}: algorithm"
-        ),
+        "algorithm": _section(content["algorithm"], algorithms.PPO, algorithms, "PPO", f"{source}: algorithm"),
     }
 
 
@@ -201,9 +199,7 @@ def _resolve_class(name: Any, base: type, home: types.ModuleType, where: str) ->
             f"{where} is '{name}'; it must be a class of rsl_rl or an importable 'module:Class' ({error})."
         ) from error
     if not (isinstance(cls, type) and issubclass(cls, base)) or getattr(cls, "is_recurrent", False):
-        raise UserError(
-            f"{where} is '{name}'; it must be {base.__name__} or a class that extends it, not recurrent."
-        )
+        raise UserError(f"{where} is '{name}'; it must be {base.__name__} or a class that extends it, not recurrent.")
     return cls
 
 
@@ -215,9 +211,7 @@ def _check_value(
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = {**_RANGES, **ranges}.get(key, (None, None))
         if not math.isfinite(value) or (key in _POSITIVE and value <= 0):
-            raise UserError(
-                f"{where} is {value}; it must be a finite number{' greater than 0' * (key in _POSITIVE)}."
-            )
+            raise UserError(f"{where} is {value}; it must be a finite number{' greater than 0' * (key in _POSITIVE)}.")
         if (low is not None and value < low) or (high is not None and value > high):
             limits = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
             raise UserError(f"{where} is {value}; it must be {' and '.join(limits)}.")
@@ -276,9 +270,7 @@ def _obs_groups(groups: Any, where: str) -> dict[str, list[str]]:
     _check_keys(renamed, _OBS_GROUPS, where)
     for key, value in renamed.items():
         if value != ["policy"]:
-            raise UserError(
-                f"{where}.{key} is {_shown(value)}; it must be ['policy'], the task's only group."
-            )
+            raise UserError(f"{where}.{key} is {_shown(value)}; it must be ['policy'], the task's only group.")
     return {key: list(value) for key, value in _OBS_GROUPS.items()}
 
 

@@ -55,16 +55,17 @@ def read_plain(source: str | Path | io.BytesIO, name: str | Path | None = None) 
     name = name or str(source)
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = re.search(r"(Unsupported [^\n]*|GLOBAL [^\s]+)", str(error))
-        raise UserError(
-            f"{name} is refused: it holds more than tensors, numbers and text, and loading it could run code "
-            f"({reason[1].rstrip('.') if reason else 'not a plain checkpoint'})."
-        ) from error
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}.") from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{name} is damaged or no checkpoint: {str(error).splitlines()[0]}.") from error
+    except Exception as error:  # damaged bytes may raise anything
+        code = re.search(r"(Unsupported [^\n]*|GLOBAL \S+)", str(error))
+        if isinstance(error, pickle.UnpicklingError) and code:
+            raise UserError(
+                f"{name} is refused: it holds more than tensors, numbers and text, and loading it could run code "
+                f"({code[1].rstrip('.')})."
+            ) from error
+        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise UserError(f"{name} is damaged or no checkpoint: {reason}.") from error
 
 
 def dump(content: Any) -> bytes:

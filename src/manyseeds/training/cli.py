@@ -141,9 +141,7 @@ def _check_numbers(args: argparse.Namespace) -> None:
     if args.seed >= 2**63:
         raise UserError(f"--seed is {args.seed}; it must be less than 2^63.")
     if not 0 < args.env_spacing < float("inf"):
-        raise UserError(
-            f"--env_spacing is {args.env_spacing}; it must be a finite number of metres greater than 0."
-        )
+        raise UserError(f"--env_spacing is {args.env_spacing}; it must be a finite number of metres greater than 0.")
 
 
 def _device(name: str) -> str:
@@ -156,9 +154,7 @@ def _device(name: str) -> str:
     if kind != "cuda" or (number and not number.isdecimal()):
         raise UserError(f"--device is '{name}'; it must be cpu, cuda or cuda:N.")
     if int(number or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"--device is '{name}', but torch sees {torch.cuda.device_count()} CUDA devices here."
-        )
+        raise UserError(f"--device is '{name}', but torch sees {torch.cuda.device_count()} CUDA devices here.")
     return name
 
 

@@ -53,9 +53,7 @@ class EpisodeStatistics:
         tags = dict.fromkeys(tag for log in self._logs for tag in log)
         scalars = {}
         for tag in tags:
-            values = [
-                torch.as_tensor(log[tag], dtype=torch.float32).mean() for log in self._logs if tag in log
-            ]
+            values = [torch.as_tensor(log[tag], dtype=torch.float32).mean() for log in self._logs if tag in log]
             scalars[tag] = float(torch.stack(values).mean())
         self._logs.clear()
         if self._returns:

@@ -45,9 +45,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def find_state(
-    folder: Path, config: dict[str, Any], max_iterations: int, save_interval: int
-) -> dict[str, Any] | None:
+def find_state(folder: Path, config: dict[str, Any], max_iterations: int, save_interval: int) -> dict[str, Any] | None:
     """Return the newest state that training can go on from; None when it must start from the beginning.
 
     Says on the console which state is damaged and why a run starts over; then older files are moved aside.
@@ -130,9 +128,7 @@ def _supersede(folder: Path) -> bool:
 def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(content, dict):
         return {prefix[:-1]: content}
-    return {
-        key: value for name, part in content.items() for key, value in _flat(part, f"{prefix}{name}.").items()
-    }
+    return {key: value for name, part in content.items() for key, value in _flat(part, f"{prefix}{name}.").items()}
 
 
 def _size(path: Path) -> int:

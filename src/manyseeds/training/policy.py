@@ -42,9 +42,7 @@ def read_params(run_dir: Path) -> RunParams:
     for key in ("simulator", "task", "task_cfg"):
         if not isinstance(contents["env"], dict) or key not in contents["env"]:
             raise UserError(f"{env_path}: '{key}' is missing.")
-    return RunParams(
-        resolve_agent(contents["agent"], str(run_dir / "params" / "agent.yaml")), contents["env"]
-    )
+    return RunParams(resolve_agent(contents["agent"], str(run_dir / "params" / "agent.yaml")), contents["env"])
 
 
 class Policy:
@@ -73,9 +71,7 @@ class Policy:
         try:
             self.model.load_state_dict(content["actor_state_dict"])
         except (RuntimeError, AttributeError, TypeError) as error:
-            raise UserError(
-                f"{checkpoint} does not fit the network in params/agent.yaml of its run."
-            ) from error
+            raise UserError(f"{checkpoint} does not fit the network in params/agent.yaml of its run.") from error
         return int(content["iter"])
 
     def parallelize(self) -> None:

@@ -98,7 +98,11 @@ class Runner:
                 self.alg.compute_returns(self._obs)
         except NonFiniteError as error:
             raise DivergedError(self.iteration + 1, error.term, error.env_index) from error
-        losses = self.alg.update()
+        try:
+            losses = self.alg.update()
+        except RuntimeError:
+            self._check_finite({})  # torch does not sample from NaN
+            raise
         self._check_finite(losses)
         self.iteration += 1
         learned = time.perf_counter()

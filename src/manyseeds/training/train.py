@@ -99,9 +99,7 @@ def _train(settings: Settings, env: VecEnv) -> None:
     config = configuration(settings, env)
     state = find_state(folder, config, settings.max_iterations, settings.save_interval)
     if state is None:
-        write_params(
-            folder, settings.agent, {**env.cfg, "device": settings.device, "threads": settings.threads}
-        )
+        write_params(folder, settings.agent, {**env.cfg, "device": settings.device, "threads": settings.threads})
         elapsed, events = 0.0, EventWriter(folder / EVENT_FILE)
         _save_state(settings, config, runner, events, elapsed)
         print(f"[INFO] Logging to: {folder}", flush=True)

@@ -1,0 +1,134 @@
+"""Our PPO against rsl_rl's: the same update, faster; and what its schedules do."""
+
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import Any
+
+import pytest
+import torch
+from rsl_rl import algorithms
+
+from manyseeds.simulators import make_env
+from manyseeds.training.parallel import thread_map
+from manyseeds.training.ppo import PPO
+
+STEPS, ENVS = 24, 32
+
+
+def build(cls: type, **options: Any) -> tuple[Any, Any, Any]:
+    """Return environment, first observations and the algorithm, all from the same seed."""
+    torch.manual_seed(0)
+    env = make_env("mujoco", "lift_object", num_envs=ENVS, seed=0, threads=1)
+    env.episode_length_buf = torch.randint_like(env.episode_length_buf, high=250)
+    model = {"class_name": "MLPModel", "hidden_dims": [64, 32], "activation": "elu", "obs_normalization": True}
+    noise = {"class_name": "GaussianDistribution", "init_std": 1.0, "std_type": "scalar"}
+    cfg = {
+        "num_steps_per_env": STEPS,
+        "obs_groups": {"actor": ["policy"], "critic": ["policy"]},
+        "multi_gpu": None,
+        "actor": model | {"distribution_cfg": noise},
+        "critic": dict(model),
+        "algorithm": {"class_name": cls, "entropy_coef": 0.004, "gamma": 0.98, **options},
+    }
+    obs = env.get_observations()
+    with redirect_stdout(StringIO()):
+        algorithm = cls.construct_algorithm(obs, env, cfg, "cpu")
+    algorithm.train_mode()
+    return env, obs, algorithm
+
+
+def parameters(algorithm: Any) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in algorithm.optimizer.param_groups[0]["params"]])
+
+
+def collect(env: Any, obs: Any, leader: Any, follower: Any | None = None) -> Any:
+    """Roll out with `leader`'s actions; a follower records the same."""
+    with torch.inference_mode():
+        for _ in range(STEPS):
+            actions = leader.act(obs)
+            if follower is not None:
+                follower.act(obs)
+                follower.storage.actions[follower.storage.step] = actions
+            obs, rewards, dones, extras = env.step(actions)
+            leader.process_env_step(obs, rewards, dones, extras)
+            if follower is not None:
+                follower.process_env_step(obs, rewards, dones, extras)
+        leader.compute_returns(obs)
+        if follower is not None:
+            follower.compute_returns(obs)
+    return obs
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"use_clipped_value_loss": False, "schedule": "fixed", "learning_rate": 3e-4},
+        {"clip_param": 0.05, "learning_rate": 5e-4, "schedule": "fixed", "max_grad_norm": 0.1},
+    ],
+)
+def test_an_update_is_rsl_rls_to_float_precision(options: dict) -> None:
+    env, obs, stock = build(algorithms.PPO, **options)
+    _, _, ours = build(PPO, **options)
+    for iteration in range(3):
+        obs = collect(env, obs, stock, ours)
+        torch.testing.assert_close(ours.storage.advantages, stock.storage.advantages, atol=1e-4, rtol=1e-4)
+        losses = []
+        for algorithm in (stock, ours):
+            torch.manual_seed(iteration)
+            losses.append(algorithm.update())
+        assert losses[1] == pytest.approx(losses[0], rel=1e-3, abs=1e-5)
+        assert ours.learning_rate == pytest.approx(stock.learning_rate)
+        torch.testing.assert_close(parameters(ours), parameters(stock), atol=2e-5, rtol=0)
+
+
+def test_bfloat16_stays_close_to_float32() -> None:
+    """bfloat16 has 8 bits of mantissa; one update moves parameters by about 1e-3, and differs in direction slightly."""
+    results = []
+    for mixed in (False, True):
+        env, obs, ours = build(PPO, use_mixed_precision=mixed, schedule="fixed")
+        before = parameters(ours).clone()
+        collect(env, obs, ours)
+        ours.update()
+        results.append(parameters(ours) - before)
+    assert torch.cosine_similarity(results[0], results[1], dim=0) > 0.9
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    results = []
+    for threads in (1, 2, 3):
+        env, obs, ours = build(PPO)
+        ours.map = thread_map(threads)
+        for _ in range(2):
+            obs = collect(env, obs, ours)
+            ours.update()
+        results.append(parameters(ours))
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+def test_schedules_run_linearly_between_their_iterations() -> None:
+    env, obs, ours = build(PPO, entropy_coef_final=0.0, max_std=1.0, max_std_final=0.2, anneal_start=10, anneal_end=20)
+    seen = []
+    for iteration in (0, 10, 15, 20, 99):
+        ours.iteration = iteration
+        obs = collect(env, obs, ours)
+        ours.update()
+        assert ours.actor.distribution.std_param.max() <= ours._max_std
+        seen += [ours.entropy_coef, ours._max_std]
+    assert seen == pytest.approx([0.004, 1.0, 0.004, 1.0, 0.002, 0.6, 0.0, 0.2, 0.0, 0.2])
+
+
+def test_checkpoints_are_rsl_rls() -> None:
+    _, _, stock = build(algorithms.PPO)
+    env, obs, ours = build(PPO)
+    collect(env, obs, ours)
+    ours.update()
+    stock.load(ours.save(), None, True)
+    assert torch.equal(parameters(stock), parameters(ours))
+
+
+def test_what_it_cannot_compute_is_refused() -> None:
+    with pytest.raises(ValueError, match="normalization per mini-batch"):
+        build(PPO, normalize_advantage_per_mini_batch=True)
+    with pytest.raises(ValueError, match="adam"):
+        build(PPO, optimizer="sgd")

@@ -1,0 +1,202 @@
+"""A run can be killed, damaged, made longer or changed: it continues exactly or says why it starts over."""
+
+import hashlib
+import os
+import re
+import resource
+import shutil
+import subprocess
+
+import pytest
+
+from manyseeds.training import torture
+from manyseeds.training.events import EVENT_FILE, EventWriter
+from manyseeds.training.folder import SUPERSEDED, sole_writer
+from manyseeds.training.torture import fingerprint
+from training_runs import agent, start_elsewhere, train
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of 6 iterations that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert train(folder) == 0
+    return folder
+
+
+@pytest.fixture
+def half(tmp_path, finished):
+    """A copy of the first 4 of these iterations, with states after the second and the fourth."""
+    folder = tmp_path / "half"
+    assert train(folder, max_iterations=4) == 0
+    return folder
+
+
+def hashes(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
+
+
+def test_killed_runs_end_with_the_bits_of_an_undisturbed_one(tmp_path):
+    counts = torture.torture(tmp_path, kills=6, seed=1)
+    assert counts.kills == 6 and counts.identical >= 1 and counts.different == 0
+
+
+def test_raised_max_iterations_continue_to_what_the_longer_run_gives(half, finished, capsys):
+    assert train(half) == 0
+    assert "Continuing" in capsys.readouterr().out
+    assert fingerprint(half) == fingerprint(finished)
+
+
+def test_a_finished_run_says_so_and_changes_no_file(finished, capsys):
+    before = hashes(finished)
+    assert train(finished) == 0
+    assert "is finished: all 6 iterations are done" in capsys.readouterr().out
+    assert hashes(finished) == before
+
+
+def test_threads_state_interval_and_save_interval_do_not_start_over(half, finished, capsys):
+    assert train(half, threads=2, state_interval=1, save_interval=4) == 0
+    assert "Continuing" in capsys.readouterr().out
+    assert fingerprint(half) == fingerprint(finished)
+
+
+def flip(path, position):
+    raw = bytearray(path.read_bytes())
+    raw[position] ^= 1
+    path.write_bytes(raw)
+
+
+DAMAGE = {
+    "cut short": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "emptied": lambda path: os.truncate(path, 0),
+    "a flipped bit at the start": lambda path: flip(path, 3),
+    "a flipped bit in the checksum": lambda path: flip(path, 20),
+    "a flipped bit in the middle": lambda path: flip(path, path.stat().st_size // 2),
+    "a flipped bit at the end": lambda path: flip(path, -1),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_state_is_told_and_the_one_before_it_used(half, finished, capsys, damage):
+    DAMAGE[damage](half / "state.pt")
+    assert train(half) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"\[WARNING\] .*state.pt is damaged", out) and "after iteration 2 of 6" in out
+    assert fingerprint(half) == fingerprint(finished)
+
+
+def test_a_missing_state_leaves_the_one_before_it(half, finished, capsys):
+    (half / "state.pt").unlink()
+    assert train(half) == 0
+    assert "after iteration 2 of 6" in capsys.readouterr().out
+    assert fingerprint(half) == fingerprint(finished)
+
+
+def test_without_a_whole_state_it_starts_over_and_keeps_the_old_files(half, finished, capsys):
+    for name in ("state.pt", "state.previous.pt"):
+        os.truncate(half / name, 100)
+    assert train(half) == 0
+    assert "Starting over: no whole state is left" in capsys.readouterr().out
+    assert fingerprint(half) == fingerprint(finished)
+    assert (half / SUPERSEDED / "model_4.pt").exists()
+
+
+def test_an_event_file_shorter_than_the_state_says_is_not_built_upon(half, finished, capsys):
+    os.truncate(half / EVENT_FILE, 200)
+    assert train(half) == 0
+    assert f"Starting over: {EVENT_FILE} is missing or cut short" in capsys.readouterr().out
+    assert fingerprint(half) == fingerprint(finished)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"agent": agent(learning_rate=0.002)}, "agent.algorithm.learning_rate was 0.001 and is 0.002"),
+        ({"seed": 4}, "seed was 3 and is 4"),
+        ({"num_envs": 9}, "num_envs was 8 and is 9"),
+        ({"task_cfg": {"action_scale": 0.25}}, "task_cfg.action_scale was 0.5 and is 0.25"),
+        ({"max_iterations": 3}, "max_iterations is 3, fewer than the 4 that are done"),
+        ({"save_interval": 1}, "save_interval was 2 and is 1"),
+    ],
+)
+def test_a_change_of_the_result_starts_over_and_says_which(half, tmp_path, capsys, change, reason):
+    options = {"max_iterations": 5} | change
+    assert train(half, **options) == 0
+    assert f"[INFO] Starting over: {reason}." in capsys.readouterr().out
+    assert train(tmp_path / "fresh", **options) == 0
+    assert fingerprint(half) == fingerprint(tmp_path / "fresh")
+    assert (half / SUPERSEDED / "model_4.pt").exists()
+
+
+def test_a_second_process_is_refused_while_the_first_trains(half, capsys):
+    with sole_writer(half):
+        assert train(half) == 2
+    assert "is in use by another training process" in capsys.readouterr().err
+    before = hashes(half)
+    with sole_writer(half):
+        process = start_elsewhere(half)
+        process.join()
+    assert process.exitcode == 2 and hashes(half) == before
+
+
+def test_a_full_disk_stops_the_run_whole_and_it_continues_when_there_is_room(tmp_path, finished, capsys):
+    folder = tmp_path / "disk" / "run"
+    folder.parent.mkdir()
+    with FullDisk(folder.parent, kilobytes=200) as disk:
+        assert train(folder, state_interval=1) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and "cannot be written" in error and error.count("\n") == 1
+        assert not [path for path in folder.iterdir() if path.name.startswith((".model", ".state"))]
+        disk.enlarge()
+        assert train(folder, state_interval=1) == 0
+        assert "Continuing" in capsys.readouterr().out
+        assert fingerprint(folder) == fingerprint(finished)
+
+
+class FullDisk:
+    """A tmpfs that is soon full; without the right to mount one, a limit on the size of files."""
+
+    def __init__(self, folder, kilobytes):
+        self.folder, self.bytes, self.mounts = folder, kilobytes * 1024, os.geteuid() == 0
+
+    def __enter__(self):
+        if self.mounts:
+            self._mount("-t", "tmpfs", "-o", f"size={self.bytes}", "tmpfs")
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.bytes // 4, resource.RLIM_INFINITY))
+        return self
+
+    def enlarge(self):
+        if self.mounts:
+            self._mount("-o", "remount,size=100m")
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def __exit__(self, *_):
+        self.enlarge()
+        if self.mounts:
+            subprocess.run(["umount", self.folder], check=True)
+
+    def _mount(self, *arguments):
+        subprocess.run(["mount", *arguments, self.folder], check=True)
+
+
+def test_a_clock_that_jumps_back_leaves_the_events_in_order(tmp_path, monkeypatch):
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    times = iter([1000.0, 2000.0, 500.0, 3000.0])
+    monkeypatch.setattr("manyseeds.training.events.time.time", lambda: next(times))
+    writer = EventWriter(tmp_path / EVENT_FILE)
+    for step in (1, 2, 3):
+        writer.write(step, {"Loss/value": 0.5})
+    writer.close()
+    events = list(LegacyEventFileLoader(str(tmp_path / EVENT_FILE)).Load())
+    assert [event.wall_time for event in events] == [1000.0, 2000.0, 2000.0, 3000.0]
+    assert [event.step for event in events] == [0, 1, 2, 3]
+
+
+def test_leftovers_of_a_killed_process_are_removed(half):
+    for name in (".model_2.abc.pt", ".state.next.abc.pt"):
+        shutil.copy(half / "state.pt", half / name)
+    assert train(half) == 0
+    assert not list(half.glob(".*.pt"))
