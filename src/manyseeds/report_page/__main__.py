@@ -41,8 +41,8 @@ def page(experiment: Experiment) -> str:
         "description": html.escape(data.description),
         "style": _asset("page.css"),
         "script": _asset("page.js"),
-        # Within a script element only "</" could end it.
-        "data": embedded.replace("</", "<\\/"),
+        # Within a script element "</" and "<!--" have a meaning of their own.
+        "data": embedded.replace("<", "\\u003c"),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
 

@@ -1,0 +1,88 @@
+"""A real headless Chromium, driven through chromedriver's plain HTTP interface (W3C WebDriver)."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--window-size=1500,1100",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # No name resolves: there is no network.
+]
+
+
+class Browser:
+    """One browser window without a network; a context manager."""
+
+    def __enter__(self) -> "Browser":
+        driver = shutil.which("chromedriver")
+        assert driver, "chromedriver is missing: install the Debian packages chromium and chromium-driver"
+        self._profile = tempfile.TemporaryDirectory()
+        self._driver = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, text=True)
+        for line in self._driver.stdout:
+            if match := re.search(r"started successfully on port (\d+)", line):
+                self._url = f"http://127.0.0.1:{match[1]}/session"
+                break
+        options = {"args": [*ARGUMENTS, f"--user-data-dir={self._profile.name}"]}
+        if chromium := shutil.which("chromium"):
+            options["binary"] = chromium
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+        session = self._send("POST", "", {"capabilities": {"alwaysMatch": wanted}})
+        self._url += f"/{session['sessionId']}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._send("DELETE", "")
+        self._driver.terminate()
+        self._driver.communicate()
+        self._profile.cleanup()
+
+    def open(self, path: Path, fragment: str = "") -> None:
+        """Show a file, from the beginning even if it is shown already."""
+        self._send("POST", "/url", {"url": "about:blank"})
+        self.console()
+        self.requests()
+        self._send("POST", "/url", {"url": path.resolve().as_uri() + fragment})
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """The value that the body of a JavaScript function returns."""
+        return self._send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    def pointer(self, *actions: dict[str, Any]) -> None:
+        """Move and press the mouse; see WebDriver's pointer actions."""
+        mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": list(actions)}
+        self._send("POST", "/actions", {"actions": [mouse]})
+
+    def console(self) -> list[str]:
+        """What the page has written to the console since the last call, errors and warnings included."""
+        return [entry["message"] for entry in self._send("POST", "/se/log", {"type": "browser"})]
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for since the last call."""
+        events = [json.loads(entry["message"]) for entry in self._send("POST", "/se/log", {"type": "performance"})]
+        return [
+            event["message"]["params"]["request"]["url"]
+            for event in events
+            if event["message"]["method"] == "Network.requestWillBeSent"
+        ]
+
+    def screenshot(self, path: Path) -> None:
+        """Write what the window shows as PNG."""
+        path.write_bytes(base64.b64decode(self._send("GET", "/screenshot")))
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(json.load(error)["value"]["message"]) from None
