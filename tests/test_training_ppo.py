@@ -62,7 +62,7 @@ def collect(env: Any, obs: Any, leader: Any, follower: Any | None = None) -> Any
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        {"schedule": "fixed", "learning_rate": 1e-3},
         {"use_clipped_value_loss": False, "schedule": "fixed", "learning_rate": 3e-4},
         {"clip_param": 0.05, "learning_rate": 5e-4, "schedule": "fixed", "max_grad_norm": 0.1},
     ],
@@ -78,8 +78,17 @@ def test_an_update_is_rsl_rls_to_float_precision(options: dict) -> None:
             torch.manual_seed(iteration)
             losses.append(algorithm.update())
         assert losses[1] == pytest.approx(losses[0], rel=1e-3, abs=1e-5)
-        assert ours.learning_rate == pytest.approx(stock.learning_rate)
         torch.testing.assert_close(parameters(ours), parameters(stock), atol=2e-5, rtol=0)
+
+
+def test_the_learning_rate_follows_the_divergence_from_the_old_policy() -> None:
+    """rsl_rl's rule; KL of unit Gaussians whose means differ by d in 8 dimensions is 4 d^2."""
+    _, _, ours = build(PPO, desired_kl=0.01, learning_rate=1e-3)
+    ones, zeros = torch.ones(5, 8), torch.zeros(5, 8)
+    for kl, expected in ((0.03, 1e-3 / 1.5), (0.012, 1e-3 / 1.5), (0.004, 1e-3), (0.0, 1e-3)):
+        ours._adapt_learning_rate(zeros, ones, zeros + (kl / 4) ** 0.5, ones[0])
+        assert ours.learning_rate == pytest.approx(expected)
+        assert ours.optimizer.param_groups[0]["lr"] == ours.learning_rate
 
 
 def test_bfloat16_stays_close_to_float32() -> None:

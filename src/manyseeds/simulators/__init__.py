@@ -68,9 +68,7 @@ def make_env(
     from manyseeds.task.lift_object import LiftObjectCfg
 
     cfg = LiftObjectCfg.from_dict(task_cfg or {})
-    return MujocoEnv(
-        cfg, num_envs=num_envs, seed=seed, threads=threads, env_spacing=env_spacing, auto_reset=auto_reset
-    )
+    return MujocoEnv(cfg, num_envs=num_envs, seed=seed, threads=threads, env_spacing=env_spacing, auto_reset=auto_reset)
 
 
 def sample_episodes(task_cfg: dict[str, Any] | None, n: int, seed: int) -> tuple[Any, Any]:

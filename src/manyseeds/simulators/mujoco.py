@@ -1,7 +1,12 @@
 """lift_object in MuJoCo, stepped by `mujoco.batch` on a pool of threads."""
 
+import os
 from dataclasses import asdict
 from typing import Any
+
+# MuJoCo chooses its OpenGL when it is imported; without a screen only EGL draws.
+if "DISPLAY" not in os.environ:
+    os.environ.setdefault("MUJOCO_GL", "egl")
 
 import mujoco
 import numpy as np
@@ -37,7 +42,7 @@ def load_model(cfg: task.LiftObjectCfg, visual: bool = False) -> mujoco.MjModel:
 
 
 def end_effector_chain(model: mujoco.MjModel) -> PointOnChain:
-    """Return the kinematics of the point between the finger pads, in the robot's root frame, from the model's own numbers."""
+    """Return the kinematics of the point between the finger pads, in the robot's root frame, from the model."""
     rotations, translations = [], []
     for name in _ARM:
         body = model.body(name)
@@ -56,7 +61,7 @@ def end_effector_chain(model: mujoco.MjModel) -> PointOnChain:
 
 
 class MujocoEnv(VecEnv):
-    """`num_envs` environments of lift_object on the CPU; observations, rewards and dones as rsl_rl's VecEnv describes them.
+    """`num_envs` environments of lift_object on the CPU, as rsl_rl's VecEnv describes them.
 
     Results depend on the configuration, the seed and the actions, not on the number of threads.
     """
@@ -108,9 +113,7 @@ class MujocoEnv(VecEnv):
 
     def get_observations(self) -> TensorDict:
         """Return {"policy": (num_envs, 36)} of the present state."""
-        return TensorDict(
-            {"policy": task.observations(self.task_cfg, self._state)}, batch_size=[self.num_envs]
-        )
+        return TensorDict({"policy": task.observations(self.task_cfg, self._state)}, batch_size=[self.num_envs])
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
         """Advance every environment by one step of `step_dt` seconds.
@@ -144,7 +147,7 @@ class MujocoEnv(VecEnv):
         return self.get_observations(), rewards, dones.long(), extras
 
     def reset_to(self, object_xy: Tensor, target: Tensor) -> None:
-        """Start episodes with the cube at `object_xy` (num_envs, 2) and the command `target` (num_envs, 3), root frame, m."""
+        """Start episodes with the cube at `object_xy` (num_envs, 2), the command at `target` (num_envs, 3); root frame, m."""
         self._reset(torch.arange(self.num_envs), object_xy, target)
         self._read_state()
 
@@ -240,15 +243,16 @@ class MujocoEnv(VecEnv):
         return solve_grasp_starts(self.task_cfg, self._chain, limits)
 
     def _start_some_around_the_cube(self, ids: Tensor, starts: GraspStarts) -> None:
-        draws = torch.rand(2, len(ids), generator=self._generator)
+        draws = torch.rand(3, len(ids), generator=self._generator)
         chosen = draws[0] < self.task_cfg.grasp_start_share
         rows, poses = ids[chosen].numpy(), (draws[1, chosen] * len(starts.arm)).long()
-        self._qpos[rows, :7] = starts.arm[poses].numpy()
-        self._ctrl[rows, :7] = starts.arm[poses].numpy()
+        arm = torch.lerp(self._default[:7], starts.arm[poses], draws[2, chosen, None])
+        self._qpos[rows, :7] = arm.numpy()
+        self._ctrl[rows, :7] = arm.numpy()
         self._qpos[rows, 9:12] = starts.object_pos[poses].numpy()
 
     def _episode_log(self, ids: Tensor, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
-        """Means over the episodes that end now, by event tag. Reward terms are per second of a full episode, as in Isaac Lab."""
+        """Means over the episodes that end now, by event tag; rewards per second of a full episode, as in Isaac Lab."""
         sums = self._reward_sums[ids].mean(0) / self.task_cfg.episode_length_s
         log = {f"Episode_Reward/{name}": sums[i] for i, name in enumerate(task.REWARD_TERMS)}
         shares = ended.float().mean(0)

@@ -15,7 +15,7 @@ _HAND_YAW = -torch.pi / 4
 
 @dataclass(frozen=True)
 class GraspStarts:
-    """`k` poses; the hand points down, tilted forward by up to `grasp_start_tilt`, its fingers left and right of the cube."""
+    """`k` poses: the hand points down, tilted forward by `grasp_start_tilt`, the fingers left and right of the cube."""
 
     arm: Tensor
     """(k, 7) rad."""
@@ -23,10 +23,8 @@ class GraspStarts:
     """(k, 3) m."""
 
 
-def solve_grasp_starts(
-    cfg: LiftObjectCfg, chain: PointOnChain, limits: Tensor, count: int = 512
-) -> GraspStarts:
-    """Solve the inverse kinematics of `count` cubes drawn from the reset rectangle; those without a solution are left out.
+def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: Tensor, count: int = 512) -> GraspStarts:
+    """Solve the inverse kinematics of `count` cubes from the reset rectangle; those without a solution are left out.
 
     Damped Gauss-Newton on three points fixed to the hand, which fix its position and orientation.
 
@@ -46,9 +44,7 @@ def solve_grasp_starts(
     goals = torch.stack((cube, cube + _LEVER * left_right, cube + _LEVER * down), dim=1)
     # The hand is mounted on the last link turned by -45 degrees: its y axis there is (-sin, cos, 0) of that angle.
     yaw = torch.tensor(_HAND_YAW, dtype=torch.float64)
-    levers = torch.stack(
-        (torch.stack((-torch.sin(yaw), torch.cos(yaw), yaw * 0)), torch.tensor([0.0, 0.0, 1.0]))
-    )
+    levers = torch.stack((torch.stack((-torch.sin(yaw), torch.cos(yaw), yaw * 0)), torch.tensor([0.0, 0.0, 1.0])))
     offsets = torch.cat((torch.zeros(1, 3), _LEVER * levers)).double()
     chain = chain.double()
 

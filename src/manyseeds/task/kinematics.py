@@ -22,6 +22,7 @@ class PointOnChain:
         """Return the point in the frame of the chain's base, (n, 3) in m, at joint angles (n, k) in rad.
 
         Args:
+            angles: (n, k) rad.
             offset: (3,) in the last link's frame, m: the point next to it is meant instead.
         """
         sin, cos = torch.sin(angles), torch.cos(angles)

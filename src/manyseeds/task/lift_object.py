@@ -2,7 +2,7 @@
 
 The numbers and terms are those of Isaac Lab's `IsaacContrib-Lift-Cube-Franka` (joint position control), which Isaac Lab
 Arena's `lift_object` follows. Everything here is batched over `n` environments, in SI units and the robot's root frame
-(x forward, y left, z up, origin in the arm's base), on whatever device the tensors live. Nothing here knows a simulator.
+(x forward, y left, z up, origin in the arm's base), on whatever device the tensors live. Nothing knows a simulator.
 """
 
 import dataclasses
@@ -45,8 +45,8 @@ class LiftObjectCfg:
     object_y: Range = (-0.25, 0.25)
     object_z: float = 0.055
 
-    # Share of training episodes that start with the open hand around the resting cube. 0 is the published task, and what
-    # every evaluation uses. Without such starts a policy has to meet the first grasp by chance.
+    # Share of training episodes that start with the open hand around the resting cube. 0 is the published task, and
+    # what every evaluation uses. Without such starts a policy has to meet the first grasp by chance.
     grasp_start_share: float = 0.0
     grasp_start_tilt: Range = (0.0, 0.8)
 
@@ -86,7 +86,7 @@ class LiftObjectCfg:
             source: what an error message names as the place of the mistake.
 
         Raises:
-            UserError: for an unknown key, a value of another type or shape, a range upside down, a number that is not finite.
+            UserError: for an unknown key, a wrong type or shape, a range upside down, a number that is not finite.
         """
         known = {f.name: f for f in fields(cls)}
         values = {}
@@ -100,13 +100,9 @@ class LiftObjectCfg:
             if getattr(cfg, key) <= 0:
                 raise UserError(f"{source}: '{key}' is {getattr(cfg, key)}; it must be greater than 0.")
         if not 0 <= cfg.grasp_start_share <= 1:
-            raise UserError(
-                f"{source}: 'grasp_start_share' is {cfg.grasp_start_share}; it must be between 0 and 1."
-            )
+            raise UserError(f"{source}: 'grasp_start_share' is {cfg.grasp_start_share}; it must be between 0 and 1.")
         if cfg.episode_length < 1:
-            raise UserError(
-                f"{source}: 'episode_length_s' is {cfg.episode_length_s}; it must last at least one step."
-            )
+            raise UserError(f"{source}: 'episode_length_s' is {cfg.episode_length_s}; it must last at least one step.")
         return cfg
 
 
@@ -181,8 +177,8 @@ def joint_targets(cfg: LiftObjectCfg, action: Tensor) -> Tensor:
 def observations(cfg: LiftObjectCfg, state: State) -> Tensor:
     """Return the policy's observation, (n, 36).
 
-    joint_pos_rel 9, joint_vel_rel 9, object_position 3, target_object_position 7 (position, then the identity quaternion as
-    Isaac Lab 3.0 writes it: x y z w), last action 8.
+    joint_pos_rel 9, joint_vel_rel 9, object_position 3, target_object_position 7 (position, then the identity
+    quaternion as Isaac Lab 3.0 writes it: x y z w), last action 8.
     """
     obs = torch.empty(len(state.joint_pos), NUM_OBSERVATIONS, device=state.joint_pos.device)
     obs[:, 0:9] = state.joint_pos - default_joint_pos(cfg).to(obs.device)
@@ -227,6 +223,8 @@ def terminations(cfg: LiftObjectCfg, state: State, episode_length: Tensor) -> Te
     """Return which terminations hold, (n, 3) bool in the order of TERMINATION_TERMS.
 
     Args:
+        cfg: the task.
+        state: of n environments.
         episode_length: (n,) steps done, the present one included.
     """
     return torch.stack(

@@ -6,10 +6,10 @@ mini-batches, in float32 or with bfloat16 matrix products. Checkpoints are those
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from rsl_rl.algorithms import PPO as RslRlPPO
+from rsl_rl import algorithms
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 from torch import Tensor, nn
@@ -19,11 +19,11 @@ from manyseeds.training.parallel import CHUNK, Map, thread_map
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class PPO(RslRlPPO):
-    """Proximal policy optimization of two ELU perceptrons with a Gaussian policy of state-independent standard deviation.
+class PPO(algorithms.PPO):
+    """Proximal policy optimization of two ELU perceptrons, the policy Gaussian with one standard deviation an action.
 
-    Schulman et al., arXiv:1707.06347. Takes all arguments of `rsl_rl.algorithms.PPO` that concern such a policy; with the
-    schedules off it computes the same update to float precision (a test holds the two against each other).
+    Schulman et al., arXiv:1707.06347. Takes all arguments of `rsl_rl.algorithms.PPO` that concern such a policy; with
+    the schedules off it computes the same update to float precision (a test holds the two against each other).
 
     Args:
         entropy_coef_final: weight of the entropy bonus at the end of the annealing; None keeps `entropy_coef`.
@@ -32,13 +32,13 @@ class PPO(RslRlPPO):
             from `max_std`; None leaves them free.
         max_std: that bound at the start of the annealing.
         anneal_start: iteration at which the annealing starts.
-        anneal_end: iteration at which it ends; no share of the run's length, so that a longer run is the same run at first.
+        anneal_end: iteration at which it ends; no share of the run's length, so that a longer run starts the same.
 
     Raises:
         ValueError: for a model or an option that this class does not compute.
     """
 
-    RANGES = {
+    RANGES: ClassVar = {
         "entropy_coef_final": (0.0, None),
         "desired_kl_final": (0.0, None),
         "max_std": (1e-3, None),
@@ -70,15 +70,11 @@ class PPO(RslRlPPO):
             raise ValueError("manyseeds' PPO knows the optimizer 'adam' only")
         super().__init__(actor, critic, *args, **kwargs)
         if self.rnd or self.symmetry or self.is_multi_gpu or self.normalize_advantage_per_mini_batch:
-            raise ValueError(
-                "manyseeds' PPO has no rnd, symmetry, several devices or normalization per mini-batch"
-            )
+            raise ValueError("manyseeds' PPO has no rnd, symmetry, several devices or normalization per mini-batch")
         self._actor_layers, self._critic_layers = _linear_layers(actor), _linear_layers(critic)
         if not hasattr(actor.distribution, "std_param"):
             raise ValueError("manyseeds' PPO needs a GaussianDistribution with std_type 'scalar'")
-        self.optimizer = torch.optim.Adam(
-            self.optimizer.param_groups[0]["params"], lr=self.learning_rate, fused=True
-        )
+        self.optimizer = torch.optim.Adam(self.optimizer.param_groups[0]["params"], lr=self.learning_rate, fused=True)
         self._start = {"entropy_coef": self.entropy_coef, "desired_kl": self.desired_kl, "max_std": max_std}
         self._final = {
             "entropy_coef": entropy_coef_final,
@@ -139,10 +135,7 @@ class PPO(RslRlPPO):
             return x.flatten(0, 1)[order]
 
         dtype = torch.bfloat16 if self.use_mixed_precision else torch.float32
-        inputs = {
-            model: shuffled(model.get_latent(st.observations)).to(dtype)
-            for model in (self.actor, self.critic)
-        }
+        inputs = {model: shuffled(model.get_latent(st.observations)).to(dtype) for model in (self.actor, self.critic)}
         columns = (
             st.actions,
             *st.distribution_params,
@@ -156,9 +149,7 @@ class PPO(RslRlPPO):
         for _ in range(self.num_learning_epochs):
             for k in range(self.num_mini_batches):
                 rows = slice(k * batch, (k + 1) * batch)
-                sums += self._step(
-                    inputs[self.actor][rows], inputs[self.critic][rows], [x[rows] for x in data], dtype
-                )
+                sums += self._step(inputs[self.actor][rows], inputs[self.critic][rows], [x[rows] for x in data], dtype)
         for model in (self.actor, self.critic):
             model.update_normalization(st.observations.flatten(0, 1))
         self.actor.distribution.update(st.distribution_params[0][-1])  # what `output_std` reports
@@ -215,11 +206,7 @@ class PPO(RslRlPPO):
 
     def _adapt_learning_rate(self, old_mean: Tensor, old_std: Tensor, mean: Tensor, std: Tensor) -> None:
         """Keep the step near `desired_kl`, as rsl_rl does: KL(old || new) of diagonal Gaussians."""
-        kl = (
-            torch.log(std / old_std)
-            + (old_std.square() + (old_mean - mean).square()) / (2 * std.square())
-            - 0.5
-        )
+        kl = torch.log(std / old_std) + (old_std.square() + (old_mean - mean).square()) / (2 * std.square()) - 0.5
         kl_mean = kl.sum(1).mean().item()
         if kl_mean > self.desired_kl * 2.0:
             self.learning_rate = max(1e-5, self.learning_rate / 1.5)
@@ -248,9 +235,7 @@ class PPO(RslRlPPO):
 def _linear_layers(model: MLPModel) -> list[nn.Linear]:
     layers = list(model.mlp)
     linear = layers[0::2]
-    if not all(isinstance(x, nn.Linear) for x in linear) or not all(
-        isinstance(x, nn.ELU) for x in layers[1::2]
-    ):
+    if not all(isinstance(x, nn.Linear) for x in linear) or not all(isinstance(x, nn.ELU) for x in layers[1::2]):
         raise ValueError("manyseeds' PPO needs perceptrons with the activation 'elu'")
     return linear
 
@@ -280,9 +265,7 @@ def _backward(
     for i in reversed(range(len(layers))):
         x, weight = activations[i], layers[i].weight
         last = i == len(layers) - 1
-        gradients.append(
-            ((d_out.t() @ (x.float() if last else x)).float(), d_out.sum(0, dtype=torch.float32))
-        )
+        gradients.append(((d_out.t() @ (x.float() if last else x)).float(), d_out.sum(0, dtype=torch.float32)))
         if i > 0:
             d_x = (d_out @ (weight if last else weight.to(dtype))).to(dtype)
             # ELU's derivative from its result y: 1 where y > 0, else y + 1.
