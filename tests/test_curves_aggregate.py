@@ -139,9 +139,7 @@ def test_a_missing_seed_is_an_error_that_names_it_unless_allowed(tmp_path, capsy
 )
 def test_a_malformed_table_is_an_error_that_names_it(tmp_path, capsys, content, message):
     (tmp_path / "bad.csv").write_text(content)
-    assert (
-        main(["aggregate", "--runs", f"a={tmp_path / 'bad.csv'}", "--output", str(tmp_path / "o.csv")]) == 2
-    )
+    assert main(["aggregate", "--runs", f"a={tmp_path / 'bad.csv'}", "--output", str(tmp_path / "o.csv")]) == 2
     assert message in (told := capsys.readouterr().err) and "bad.csv" in told
 
 

@@ -75,9 +75,7 @@ def test_a_step_of_zero_may_be_written_or_left_out():
 
 def test_thousands_of_tags_of_one_length():
     rows = [(f"Tag/{i:05d}", step, float(i)) for step in (1, 2) for i in range(3000)]
-    assert decode([scalar(*row) for row in rows])[0] == [
-        (tag, step, bits(value)) for tag, step, value in rows
-    ]
+    assert decode([scalar(*row) for row in rows])[0] == [(tag, step, bits(value)) for tag, step, value in rows]
 
 
 def test_tags_and_layouts_are_remembered_over_blocks_without_mixing():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto import event_pb2, summary_pb2
 from torch.utils.tensorboard import SummaryWriter
 
-from event_files import START, curve, flip, restart, scalar, version, write_events
+from event_files import START, curve, flip, restart, scalar, write_events
 from manyseeds.curves.log import RunLog, read_log
 from manyseeds.errors import UserError
 
@@ -43,9 +44,7 @@ def test_the_values_are_those_that_tensorboards_reader_gives(tmp_path):
     for tag in stock.Tags()["scalars"]:
         expected = {event.step: event.value for event in stock.Scalars(tag)}
         for event in stock.Tensors(tag) if tag in stock.Tags()["tensors"] else []:
-            expected[event.step] = float(
-                np.asarray(event.tensor_proto.float_val or event.tensor_proto.double_val)[0]
-            )
+            expected[event.step] = float(np.asarray(event.tensor_proto.float_val or event.tensor_proto.double_val)[0])
         found = series(log, tag)
         # Stock readers take a tag for scalars or tensors by its first event; here both ways of writing count.
         assert set(expected) <= set(found) and len(found) == 50
@@ -203,11 +202,16 @@ def test_a_file_without_scalars_is_an_error_that_names_it(tmp_path, content, mes
 
 
 def test_records_that_are_no_events_are_no_event_file(tmp_path):
-    event = version()
-    event.ClearField("wall_time")
-    write_events(tmp_path / "tfevents", [event], None)
-    with pytest.raises(UserError, match="not an event file"):
-        read_log(tmp_path)
+    for message in (event_pb2.Event(step=3), summary_pb2.Summary.Value(tag="a", simple_value=1.0)):
+        write_events(tmp_path / "tfevents", [message], None)
+        with pytest.raises(UserError, match="not an event file"):
+            read_log(tmp_path)
+
+
+def test_a_log_without_a_clock_is_read(tmp_path):
+    """A writer that must give the same bytes each time may leave the wall time at zero."""
+    write_events(tmp_path / "tfevents", [scalar("a", 1, 2.0, wall_time=0.0)], wall_time=0.0)
+    assert series(read_log(tmp_path), "a") == {1: 2.0}
 
 
 def test_a_missing_folder_and_one_without_event_files_are_errors(tmp_path):

@@ -163,8 +163,8 @@ def _first_wall_time(payload: bytes, path: Path) -> float:
         event.ParseFromString(payload)
     except DecodeError:
         raise UserError(f"{path}: not an event file: its first record is no event") from None
-    if not event.wall_time:
-        raise UserError(f"{path}: not an event file: its first record has no wall time")
+    if not (event.wall_time or event.file_version.startswith("brain.Event")):
+        raise UserError(f"{path}: not an event file: its first record has neither version nor wall time")
     return event.wall_time
 
 
