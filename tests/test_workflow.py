@@ -1,0 +1,141 @@
+"""The workflow as a user runs it: the real snakemake, the real simulator, very little of both."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from manyseeds.config.loading import REPOSITORY
+
+TINY = {
+    "experiment": "tiny",
+    "seeds": [1, 2],
+    "train": {"num_envs": 8, "max_iterations": 2, "save_interval": 1, "state_interval": 1},
+    "agent": {
+        "file": "agents/generic_policy.json",
+        "overrides": {"policy.actor_hidden_dims": [16], "policy.critic_hidden_dims": [16]},
+    },
+    "evaluate": {"episodes": 8},
+}
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run snakemake in a folder with a config.yaml of its own; stdout holds both streams."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
+    return subprocess.run(
+        [*command, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+    )
+
+
+def planned(folder: Path, *arguments: str) -> set[str]:
+    """Return the rules that a dry run would execute."""
+    result = snakemake(folder, "--dry-run", *arguments)
+    assert result.returncode == 0, result.stdout
+    return {
+        line.split()[1].rstrip(":") for line in result.stdout.splitlines() if line.startswith(("rule ", "localrule "))
+    }
+
+
+def write_config(folder: Path, **fields: object) -> None:
+    (folder / "config.yaml").write_text(yaml.safe_dump(TINY | fields))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A folder in which the whole workflow has run."""
+    folder = tmp_path_factory.mktemp("workflow")
+    write_config(folder)
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout
+    return folder
+
+
+def test_one_command_leaves_policies_curves_tables_and_figures(finished):
+    results = finished / "results" / "tiny"
+    for seed in (1, 2):
+        run = results / "default" / f"seed_{seed}"
+        for name in ("model_1.pt", "model_2.pt", "run.json", "scalars.csv", "episodes.csv", "params/agent.yaml"):
+            assert (run / name).stat().st_size > 0, name
+    for name in ("config.json", "learning_curves.csv", "success_rates.md", "figures/learning_curves.svg"):
+        assert (results / name).stat().st_size > 0, name
+
+
+def test_a_second_run_and_what_changes_no_result_have_nothing_to_do(finished):
+    assert planned(finished) == set()
+    assert planned(finished, "--config", "train={state_interval: 2}") == set()
+    (REPOSITORY / "agents" / "generic_policy.json").touch()
+    assert planned(finished) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ("seeds=[1, 2, 3]", {"train_default", "evaluate_run", "export", "aggregate", "tables", "draw", "all"}),
+        (
+            "train={max_iterations: 3}",
+            {"train_default", "evaluate_run", "export", "aggregate", "tables", "draw", "all"},
+        ),
+        ("evaluate={episodes: 9}", {"evaluate_run", "tables", "draw", "all"}),
+    ],
+)
+def test_a_change_repeats_what_depends_on_it(finished, change, rules):
+    assert planned(finished, "--config", change) == rules
+
+
+def test_other_hyperparameters_train_again_and_the_target_train_sees_more_iterations(finished):
+    assert "train_default" in planned(finished, "--config", "agent={overrides: {algorithm.gamma: 0.9}}")
+    assert "train_default" in planned(finished, "train", "--config", "train={max_iterations: 3}")
+
+
+def test_figures_are_drawn_again_from_csv_files_alone(finished, tmp_path):
+    results = finished / "results" / "tiny"
+    copy = tmp_path / "copy" / "tiny"
+    for path in results.rglob("*.csv"):
+        target = copy / path.relative_to(results)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    write_config(tmp_path)
+    result = snakemake(tmp_path, "figures", "--config", f"results={copy}")
+    assert result.returncode == 0, result.stdout
+    for name in ("success_rates.md", "figures/learning_curves.png", "figures/learning_curves.pdf"):
+        assert (copy / name).read_bytes() == (results / name).read_bytes(), name
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_that_diverges_names_the_reason_and_the_others_go_on(tmp_path):
+    # A step that long sends the weights to infinity.
+    bad = {"agent": {"overrides": {"algorithm.learning_rate": 1e30, "algorithm.schedule": "fixed"}}}
+    write_config(tmp_path, seeds=[1], variants={"bad": bad, "good": {}})
+    result = snakemake(tmp_path, "train")
+    assert result.returncode != 0
+    assert "error: bad/seed_1: training ended with exit code 1" in result.stdout
+    assert "is not finite" in result.stdout and "iteration" in result.stdout
+    assert (tmp_path / "results" / "tiny" / "good" / "seed_1" / "run.json").is_file()
+    assert not (tmp_path / "results" / "tiny" / "bad" / "seed_1" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "arguments", "sentence"),
+    [
+        ({"sedes": [1]}, (), "error: config.yaml: sedes is not a known key (did you mean seeds?)"),
+        ({"agent": "nowhere.json"}, (), "error: config.yaml: agent file nowhere.json cannot be read: No such file"),
+        ({}, ("--config", "train={threads: 3}"), "error: config.yaml: train.threads is 3, but Snakemake has 2 cores"),
+    ],
+)
+def test_bad_input_is_one_sentence_without_traceback_before_any_job(tmp_path, fields, arguments, sentence):
+    write_config(tmp_path, **fields)
+    result = snakemake(tmp_path, *arguments)
+    assert result.returncode != 0
+    errors = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and errors[0].startswith(sentence)
+    assert "Traceback" not in result.stdout and "rule" not in result.stdout.replace("workflow specific", "")
+
+
+def test_a_missing_config_is_one_sentence(tmp_path):
+    result = snakemake(tmp_path)
+    assert result.returncode != 0
+    assert "error: config.yaml cannot be read: No such file or directory" in result.stdout
+    assert "Traceback" not in result.stdout
