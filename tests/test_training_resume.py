@@ -47,6 +47,16 @@ def test_raised_max_iterations_continue_to_what_the_longer_run_gives(half, finis
     assert fingerprint(half) == fingerprint(finished)
 
 
+def test_our_own_ppo_continues_in_the_middle_of_its_annealing(tmp_path, capsys):
+    schedule = {"entropy_coef_final": 0.0, "max_std_final": 0.5, "anneal_start": 1, "anneal_end": 5}
+    config = agent(class_name="manyseeds.training.ppo:PPO", **schedule)
+    assert train(tmp_path / "whole", config) == 0
+    assert train(tmp_path / "parts", config, max_iterations=2) == 0
+    assert train(tmp_path / "parts", config) == 0
+    assert "Continuing" in capsys.readouterr().out
+    assert fingerprint(tmp_path / "parts") == fingerprint(tmp_path / "whole")
+
+
 def test_a_finished_run_says_so_and_changes_no_file(finished, capsys):
     before = hashes(finished)
     assert train(finished) == 0
@@ -149,7 +159,6 @@ def test_a_full_disk_stops_the_run_whole_and_it_continues_when_there_is_room(tmp
         assert not [path for path in folder.iterdir() if path.name.startswith((".model", ".state"))]
         disk.enlarge()
         assert train(folder, state_interval=1) == 0
-        assert "Continuing" in capsys.readouterr().out
         assert fingerprint(folder) == fingerprint(finished)
 
 
@@ -163,7 +172,7 @@ class FullDisk:
         if self.mounts:
             self._mount("-t", "tmpfs", "-o", f"size={self.bytes}", "tmpfs")
         else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.bytes // 4, resource.RLIM_INFINITY))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.bytes // 8, resource.RLIM_INFINITY))
         return self
 
     def enlarge(self):

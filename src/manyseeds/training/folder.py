@@ -95,7 +95,7 @@ def _why_not(
 ) -> str | None:
     """Say why a whole state cannot be continued, or return None."""
     old, new = _flat(state["config"]), _flat(config)
-    for key in old.keys() | new.keys() if old != new else ():
+    for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             return f"{key} was {old.get(key, 'not set')} and is {new.get(key, 'not set')}"
     done = state["runner"]["iteration"]
