@@ -1,0 +1,58 @@
+"""Every command of the README works as it stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from manyseeds.config.loading import REPOSITORY
+
+
+def commands() -> list[str]:
+    """The lines of all shell blocks of README.md and CONTRIBUTING.md."""
+    texts = [(REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")]
+    blocks = re.findall(r"```sh\n(.*?)```", "".join(texts), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def run(*command: str) -> str:
+    result = subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    return result.stdout + result.stderr
+
+
+def of_kind(start: str) -> list[str]:
+    return [command for command in commands() if command.startswith(start)]
+
+
+def test_every_command_is_of_a_kind_that_a_test_here_tries():
+    tried = {*of_kind("make "), *of_kind("snakemake "), *of_kind("python -m manyseeds.")}
+    assert set(commands()) == tried and len(tried) >= 15
+
+
+@pytest.mark.parametrize("command", of_kind("make "))
+def test_make_knows_the_target(command):
+    run("make", "--dry-run", *shlex.split(command)[1:])
+
+
+def test_snakemake_knows_the_options_and_the_workflow_the_targets():
+    options = run("snakemake", "--help")
+    targets = run("snakemake", "--list-target-rules", "--quiet", "all").split()
+    for command in of_kind("snakemake "):
+        words = shlex.split(command)[1:]
+        for word, before in zip(words, ["", *words], strict=False):
+            if word.startswith("--"):
+                assert word in options
+            elif not before.startswith("--") and "=" not in word:
+                assert word in targets or before == "all"
+
+
+@pytest.mark.parametrize("command", of_kind("python -m manyseeds."))
+def test_a_module_knows_the_options(command):
+    _, _, module, *words = shlex.split(command)
+    subcommand = [word for word in words[:1] if word in ("export", "aggregate", "verify")]
+    text = run(sys.executable, "-m", module, *subcommand, "--help")
+    for option in (word for word in words if word.startswith("--")):
+        assert option in text
