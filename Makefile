@@ -42,7 +42,6 @@ check: setup ## format, lint and type checks
 	ruff check src tests
 	mypy
 	snakefmt --check Snakefile workflow
-	snakemake --lint --cores 1
 
 format: setup ## bring all code into the project's format
 	ruff format src tests

@@ -3,8 +3,8 @@ import math
 import os
 
 import pytest
-from event_files import scalar, write_events
 
+from event_files import scalar, write_events
 from manyseeds.config import resolve
 from manyseeds.trainer import EVENTS
 from manyseeds.watch import Watcher, duration, main

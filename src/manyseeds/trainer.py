@@ -226,23 +226,17 @@ def _failure(code: int, last: str, log: Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return training's exit code, or 2 on bad input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m manyseeds.trainer", description=__doc__.split("\n", 1)[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m manyseeds.trainer", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--config", type=Path, required=True, help="config.json of the experiment's folder")
     parser.add_argument("--variant", default="default", help="which variant (default)")
     parser.add_argument("--seed", type=int, required=True, help="which seed")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
-    parser.add_argument(
-        "--log", type=Path, help="where the console output goes (train.log in the run's folder)"
-    )
+    parser.add_argument("--log", type=Path, help="where the console output goes (train.log in the run's folder)")
     arguments = parser.parse_args(argv)
     folder = arguments.config.parent / arguments.variant / f"seed_{arguments.seed}"
     log = arguments.log or folder / "train.log"
     try:
-        train_run(
-            read_resolved(arguments.config), folder, arguments.variant, arguments.seed, arguments.threads, log
-        )
+        train_run(read_resolved(arguments.config), folder, arguments.variant, arguments.seed, arguments.threads, log)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -75,9 +75,7 @@ class Watcher:
             UserError: when the folder holds no readable config.json.
         """
         experiment: Experiment = read_resolved(self.folder / "config.json")
-        return [
-            self._of_run(variant, seed, now) for variant in experiment.variants for seed in experiment.seeds
-        ]
+        return [self._of_run(variant, seed, now) for variant in experiment.variants for seed in experiment.seeds]
 
     def _of_run(self, variant: Variant, seed: int, now: float) -> Progress:
         name = f"{variant.name}/seed_{seed}"
@@ -162,24 +160,16 @@ def _number(value: float, form: str) -> str:
 
 
 def _experiments(folder: Path) -> list[Path]:
-    found = [
-        path.parent
-        for path in (folder / "config.json", *sorted(folder.glob("*/config.json")))
-        if path.is_file()
-    ]
+    found = [path.parent for path in (folder / "config.json", *sorted(folder.glob("*/config.json"))) if path.is_file()]
     if not found:
-        raise UserError(
-            f"{folder} holds no experiment; a run of the workflow makes one, such as results/lift_object"
-        )
+        raise UserError(f"{folder} holds no experiment; a run of the workflow makes one, such as results/lift_object")
     return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 when all runs are finished or after one look, 2 on bad input."""
     parser = argparse.ArgumentParser(prog="python -m manyseeds.watch", description=__doc__)
-    parser.add_argument(
-        "results", nargs="?", type=Path, default=Path("results"), help="an experiment's folder (all)"
-    )
+    parser.add_argument("results", nargs="?", type=Path, default=Path("results"), help="an experiment's folder (all)")
     parser.add_argument("--once", action="store_true", help="print the lines once and end")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks (5)")
     arguments = parser.parse_args(argv)

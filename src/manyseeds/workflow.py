@@ -76,9 +76,7 @@ class Plan:
     @property
     def all_settings(self) -> list[str]:
         """What determines the results of all runs, in the order of the config."""
-        return [
-            self.settings(variant.name, seed) for variant in self.variants for seed in self.experiment.seeds
-        ]
+        return [self.settings(variant.name, seed) for variant in self.variants for seed in self.experiment.seeds]
 
     def checkpoints(self, variant: str) -> list[str]:
         """Return the names of the checkpoints of a run."""
