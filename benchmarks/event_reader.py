@@ -132,7 +132,7 @@ def peers_python(folder: Path) -> Path:
         print(f"installing the peers into {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True, clear=True)
         requirements = str(HERE / "requirements-event-reader.txt")
-        subprocess.run([python, "-m", "pip", "install", "-q", "-r", requirements], check=True)
+        subprocess.run([python, "-I", "-m", "pip", "install", "-q", "-r", requirements], check=True)
         (folder / "installed").touch()
     return python
 
