@@ -108,7 +108,7 @@ def test_without_a_whole_state_it_starts_over_and_keeps_the_old_files(half, fini
     assert train(half) == 0
     assert "Starting over: no whole state is left" in capsys.readouterr().out
     assert fingerprint(half) == fingerprint(finished)
-    assert (half / SUPERSEDED / "model_4.pt").exists()
+    assert (half / f"{SUPERSEDED}_1" / "model_4.pt").exists()
 
 
 def test_an_event_file_shorter_than_the_state_says_is_not_built_upon(half, finished, capsys):
@@ -135,7 +135,7 @@ def test_a_change_of_the_result_starts_over_and_says_which(half, tmp_path, capsy
     assert f"[INFO] Starting over: {reason}." in capsys.readouterr().out
     assert train(tmp_path / "fresh", **options) == 0
     assert fingerprint(half) == fingerprint(tmp_path / "fresh")
-    assert (half / SUPERSEDED / "model_4.pt").exists()
+    assert (half / f"{SUPERSEDED}_1" / "model_4.pt").exists()
 
 
 def test_a_second_process_is_refused_while_the_first_trains(half, capsys):

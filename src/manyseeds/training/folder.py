@@ -1,7 +1,7 @@
 """A run's folder: who may write in it, what of it can be continued, and what must make way."""
 
+import itertools
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,8 +71,8 @@ def find_state(folder: Path, config: dict[str, Any], max_iterations: int, save_i
             return state
         reason = changed
         break
-    if _supersede(folder):
-        print(f"[INFO] Starting over: {reason}. The older files are in {folder / SUPERSEDED}.", flush=True)
+    if aside := _supersede(folder):
+        print(f"[INFO] Starting over: {reason}. The older files are in {aside}.", flush=True)
     return None
 
 
@@ -108,21 +108,20 @@ def _why_not(
     return None
 
 
-def _supersede(folder: Path) -> bool:
-    """Move a former run's files aside, if there are any worth it; an event file alone is worth nothing."""
+def _supersede(folder: Path) -> Path | None:
+    """Move a former run's files into a folder of their own, if there are any worth it; return that folder."""
     states = [path for name in (STATE_FILE, PREVIOUS_STATE_FILE) if (path := folder / name).exists()]
     old = [*checkpoints(folder).values(), *states]
     if not old:
-        (folder / EVENT_FILE).unlink(missing_ok=True)
-        return False
-    aside = folder / SUPERSEDED
-    shutil.rmtree(aside, ignore_errors=True)
+        (folder / EVENT_FILE).unlink(missing_ok=True)  # killed before its first state
+        return None
+    aside = next(path for n in itertools.count(1) if not (path := folder / f"{SUPERSEDED}_{n}").exists())
     aside.mkdir()
     rest = [folder / EVENT_FILE, folder / "params", folder / "videos", *folder.glob("diverged_*.pt")]
     # The states go last: killed in between, the next start finds them and moves the rest.
     for path in [*(path for path in rest if path.exists()), *old]:
         os.replace(path, aside / path.name)
-    return True
+    return aside
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, Any]:

@@ -24,7 +24,13 @@ def thread_map(threads: int) -> Map:
     if threads == 1:
         return lambda function, items: [function(item) for item in items]
     pool = ThreadPoolExecutor(threads, "manyseeds", initializer=torch.set_num_threads, initargs=(1,))
-    return lambda function, items: list(pool.map(function, items))
+
+    def run(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        items = list(items)
+        # A single item is done here and now, for waking a thread costs more than it gives.
+        return list(pool.map(function, items)) if len(items) > 1 else [function(item) for item in items]
+
+    return run
 
 
 def parallelize(mlp: nn.Sequential, run: Map) -> None:
