@@ -1,7 +1,9 @@
 # manyseeds: config.yaml -> runs (variant x seed) -> checkpoints, curves, episodes -> tables, figures, report.
+import os
 import sys
 
 from manyseeds.errors import UserError
+from manyseeds.figures import NAMES
 from manyseeds.workflow import make_plan
 
 try:
@@ -17,6 +19,9 @@ except UserError as error:
 RESULTS = plan.results
 RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
 LOGS = f"logs/{plan.experiment.experiment}"
+
+
+report: "workflow/report/workflow.rst"
 
 
 # The resolved experiment, which the jobs read. It is no output of a rule: one key changed must not repeat every run.
@@ -40,6 +45,10 @@ rule all:
     input:
         rules.draw.output,
         rules.tables.output,
+        expand(
+            rules.animate.output,
+            variant=[variant.name for variant in plan.variants],
+        ),
 
 
 rule train:
@@ -59,4 +68,4 @@ rule figures:
     params:
         results=plan.drawn_from,
     shell:
-        "python -m manyseeds.tables {params.results:q} && python -m manyseeds.figures {params.results:q}"
+        "for what in tables figures report_page; do python -m manyseeds.$what {params.results:q}; done"

@@ -2,10 +2,13 @@
 
 import base64
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -25,8 +28,8 @@ class Browser:
     def __enter__(self) -> "Browser":
         driver = shutil.which("chromedriver")
         assert driver, "chromedriver is missing: install the Debian packages chromium and chromium-driver"
-        self._profile = tempfile.TemporaryDirectory()
-        self._driver = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, text=True)
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._driver = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, text=True, start_new_session=True)
         for line in self._driver.stdout:
             if match := re.search(r"started successfully on port (\d+)", line):
                 self._url = f"http://127.0.0.1:{match[1]}/session"
@@ -40,10 +43,12 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._send("DELETE", "")
-        self._driver.terminate()
-        self._driver.communicate()
-        self._profile.cleanup()
+        try:
+            self._send("DELETE", "")
+        finally:
+            os.killpg(self._driver.pid, signal.SIGKILL)  # The browser's processes too, should one hang.
+            self._driver.communicate()
+            self._profile.cleanup()
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Show a file, from the beginning even if it is shown already."""
@@ -82,7 +87,8 @@ class Browser:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            # Long, for a machine that is busy with other things.
+            with urllib.request.urlopen(request, timeout=300) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise AssertionError(json.load(error)["value"]["message"]) from None

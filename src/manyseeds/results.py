@@ -1,7 +1,9 @@
 """The CSV files below a results folder: found, read, checked; tables, figures and the page start here."""
 
 import hashlib
+import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +53,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A folder `<experiment>/<variant>/seed_<seed>/` and the runs in it, ordered by variant and seed."""
+    """A folder `<experiment>/<variant>/seed_<seed>/` and the runs in it, ordered by variant and seed.
+
+    Attributes:
+        folder: holds a folder per variant.
+        runs: those with results; where there is a config.json, those that it names.
+        samples_per_iteration: environment steps of an iteration, by variant, as far as known.
+        notes: sentences about runs that are missing or left out.
+    """
 
     folder: Path
     runs: tuple[Run, ...]
     samples_per_iteration: dict[str, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -103,24 +113,53 @@ def find_experiments(results_dir: str | Path) -> list[Experiment]:
     return [_experiment(folder, runs) for folder, runs in sorted(found.items())]
 
 
+def print_notes(experiment: Experiment) -> None:
+    """Say on stderr which runs are missing or left out."""
+    for note in experiment.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
 def _experiment(folder: Path, runs: list[Run]) -> Experiment:
     samples = _samples_per_iteration(folder / "learning_curves.csv")
-    # The aggregated curves keep the order of config.yaml; a variant that they lack comes after, by name.
-    order = {variant: place for place, variant in enumerate(samples)}
+    planned = _planned(folder / "config.json")
+    notes = []
+    if planned is not None:
+        found = {(run.variant, run.seed) for run in runs}
+        strays = [f"{variant} seed {seed}" for variant, seed in sorted(found - set(planned))]
+        absent = [f"{variant} seed {seed}" for variant, seed in planned if (variant, seed) not in found]
+        if strays:
+            notes.append(f"{folder}: left out, because config.json does not name them: {', '.join(strays)}")
+        if absent:
+            notes.append(f"{folder}: config.json names runs without results: {', '.join(absent)}")
+        runs = [run for run in runs if (run.variant, run.seed) in planned] or runs
+    # config.json, and the aggregated curves where it is missing, keep the order of config.yaml.
+    names = [variant for variant, _ in planned] if planned else list(samples)
+    order = {variant: place for place, variant in enumerate(dict.fromkeys(names))}
     runs.sort(key=lambda run: (order.get(run.variant, len(order)), run.variant, run.seed))
     seen: dict[tuple[str, int], Path] = {}
     for run in runs:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return Experiment(folder, tuple(runs), samples)
+    return Experiment(folder, tuple(runs), samples, tuple(notes))
+
+
+def _planned(config: Path) -> list[tuple[str, int]] | None:
+    """Variant and seed of every run that the resolved experiment names; None where it is not there."""
+    if not config.is_file():
+        return None
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+        return [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
 
 
 def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:
     if not learning_curves.is_file():
         return {}
     table = _read_csv(learning_curves, usecols=["variant", "iteration", "samples"], dtype={"variant": str})
-    table = table.drop_duplicates("variant", keep="last")
+    table = table.dropna().drop_duplicates("variant", keep="last")
     return {
         variant: round(samples / iteration)
         for variant, samples, iteration in zip(table["variant"], table["samples"], table["iteration"], strict=True)

@@ -3,14 +3,36 @@ rule tables:
         rules.aggregate.output,
         plan.run_files("episodes.csv"),
     output:
-        multiext(
-            f"{RESULTS}/success_rates",
-            ".csv",
-            "_over_seeds.csv",
-            ".md",
-            ".html",
-            ".tex",
-        ),
+        [
+            report(
+                f"{RESULTS}/{name}.{suffix}",
+                caption=f"../report/{caption}.rst",
+                category="Tables",
+                labels={"table": label},
+            )
+            for name, suffix, caption, label in [
+                ("success_rates", "html", "success_rates", "success rates"),
+                (
+                    "success_rates",
+                    "csv",
+                    "success_rates_csv",
+                    "every checkpoint (CSV)",
+                ),
+                (
+                    "success_rates_over_seeds",
+                    "csv",
+                    "success_rates_over_seeds_csv",
+                    "over seeds (CSV)",
+                ),
+                (
+                    "success_rates_compared",
+                    "csv",
+                    "success_rates_compared_csv",
+                    "variants compared (CSV)",
+                ),
+            ]
+        ],
+        multiext(f"{RESULTS}/success_rates", ".md", ".tex"),
     log:
         f"{LOGS}/tables.log",
     params:
@@ -25,11 +47,64 @@ rule draw:
         rules.tables.output,
         plan.run_files("scalars.csv"),
         plan.run_files("episodes.csv"),
+        plan.run_files("run.json"),
     output:
-        directory(f"{RESULTS}/figures"),
+        # The figures write their captions, since these say how many seeds there are.
+        [
+            report(
+                f"{RESULTS}/figures/{name}.svg",
+                caption=os.path.abspath(f"{RESULTS}/figures/{name}.rst"),
+                category="Figures",
+                labels={"figure": name.replace("_", " ")},
+            )
+            for name in NAMES
+        ],
+        expand(
+            f"{RESULTS}/figures/{{name}}.{{suffix}}",
+            name=NAMES,
+            suffix=["png", "pdf", "rst"],
+        ),
+        report(
+            f"{RESULTS}/curves.html",
+            caption="../report/curves_page.rst",
+            category="Curves",
+            labels={"page": "all curves"},
+        ),
+        report(
+            f"{RESULTS}/provenance.html",
+            caption="../report/provenance.rst",
+            category="Provenance",
+            labels={"page": "runs and configuration"},
+        ),
     log:
         f"{LOGS}/draw.log",
     params:
         results=RESULTS,
     shell:
-        "python -m manyseeds.figures {params.results:q} 2>&1 | tee {log:q}"
+        "for what in figures report_page report_page.provenance; do"
+        " python -m manyseeds.$what {params.results:q}; done 2>&1 | tee {log:q}"
+
+
+# A machine without OpenGL gets a picture that says so: no policy is worse for it.
+rule animate:
+    input:
+        checkpoint=lambda wildcards: (
+            f"{RESULTS}/{wildcards.variant}/seed_{plan.experiment.seeds[0]}/"
+            f"{plan.checkpoints(wildcards.variant)[-1]}"
+        ),
+        params=f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/params/env.yaml",
+    output:
+        report(
+            f"{RESULTS}/{{variant}}/policy.gif",
+            caption="../report/animation.rst",
+            category="Policies",
+            labels={"variant": "{variant}"},
+        ),
+    log:
+        f"{LOGS}/{{variant}}/animate.log",
+    params:
+        seed=plan.experiment.evaluate.seed,
+        instead=workflow.source_path("../report/no_animation.gif"),
+    shell:
+        "python -m manyseeds.video {input.checkpoint:q} --output {output:q} --seed {params.seed} 2>&1 | tee {log:q}"
+        " || cp {params.instead:q} {output:q}"

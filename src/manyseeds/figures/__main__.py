@@ -11,7 +11,7 @@ from manyseeds.errors import UserError
 from manyseeds.figures import NAMES, curves, profiles, style, success, throughput, workspace
 from manyseeds.figures.data import Data
 from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, find_experiments
+from manyseeds.results import Experiment, find_experiments, print_notes
 
 FIGURES: dict[str, Callable[[Data], tuple[Figure, str]]] = {
     function.__name__: function
@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("give a results folder, or --list")
     try:
         for experiment in find_experiments(arguments.results_dir):
+            print_notes(experiment)
             paths = draw(experiment)
             print(f"{experiment.folder / 'figures'}: {len(paths)} files")
     except UserError as error:

@@ -19,7 +19,7 @@ from manyseeds.errors import UserError
 from manyseeds.figures.data import Data, block_means
 from manyseeds.figures.palette import looks
 from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, Run, find_experiments
+from manyseeds.results import Experiment, Run, find_experiments, print_notes
 
 # A screen shows no more points of a curve, and so a page of ten seeds stays within a few megabytes.
 POINTS = 1000
@@ -119,6 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         for experiment in find_experiments(arguments.results_dir):
+            print_notes(experiment)
             content = page(experiment)
             path = experiment.folder / "curves.html"
             with write_atomic(path) as partial:

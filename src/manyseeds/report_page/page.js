@@ -309,7 +309,11 @@ function draw() {
   if (!state.seeds) hash.set("seeds", 0);
   if (!state.mean) hash.set("mean", 0);
   if (state.zoom) hash.set("zoom", state.zoom.map((edge) => Number(edge.toPrecision(6))).join("|"));
-  history.replaceState(null, "", `#${hash}`);
+  try {
+    history.replaceState(null, "", `#${hash}`);
+  } catch {
+    // Inside another page, such as Snakemake's report, this one has no address of its own.
+  }
 }
 
 function checkbox(parent, name, checked, change) {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, describe, find_experiments, read_all_episodes
+from manyseeds.results import Experiment, describe, find_experiments, print_notes, read_all_episodes
 from manyseeds.tables.comparison import compared
 from manyseeds.tables.formats import FORMATS
 from manyseeds.tables.rates import at_the_end, success_rates, success_rates_over_seeds
@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         for experiment in find_experiments(arguments.results_dir):
+            print_notes(experiment)
             print(write_tables(experiment))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

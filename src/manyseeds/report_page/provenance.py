@@ -1,0 +1,162 @@
+"""Write provenance.html: what made each run of an experiment (run.json), and what was asked for (config.json)."""
+
+import argparse
+import html
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from manyseeds.errors import UserError
+from manyseeds.files import write_atomic
+from manyseeds.results import Experiment, describe, find_experiments, print_notes
+
+HEADER = (
+    "Variant",
+    "Seed",
+    "Code",
+    "Started",
+    "Hours",
+    "Resumed",
+    "Threads",
+    "Processor",
+    "GPU",
+    "Container",
+    "Python",
+    "Packages",
+)
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>Provenance of {name}</title>
+<style>
+body {{ font: 14px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 1.5rem; }}
+div {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; border-top: 2px solid #1a1a1a; border-bottom: 2px solid #1a1a1a; }}
+th, td {{ padding: .25rem .6rem; text-align: left; vertical-align: top; font-variant-numeric: tabular-nums; }}
+th {{ border-bottom: 1px solid #1a1a1a; }}
+pre {{ background: #f6f6f6; padding: .8rem; overflow-x: auto; }}
+.sums {{ font-size: .85em; }}
+</style>
+</head>
+<body>
+<h1>Provenance of {name}</h1>
+<p>{description}</p>
+<div><table>
+<thead><tr>{header}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table></div>
+{sections}
+</body>
+</html>
+"""
+
+
+def provenance_page(experiment: Experiment) -> str:
+    """The page of one experiment, as HTML.
+
+    Raises:
+        UserError: when a run.json or the config.json cannot be read.
+    """
+    records = {run: _read(run.folder / "run.json") for run in experiment.runs}
+    rows = [_row([run.variant, str(run.seed), *_cells(record)]) for run, record in records.items()]
+    sections = []
+    config = _read(experiment.folder / "config.json")
+    if config is not None:
+        sections.append(f"<h2>Configuration, resolved</h2>\n<pre>{html.escape(json.dumps(config, indent=2))}</pre>")
+    sums = [
+        f"{digest}  {run.variant}/seed_{run.seed}/{name}"
+        for run, record in records.items()
+        for name, digest in _mapping(record, "outputs").items()
+    ]
+    if sums:
+        text = html.escape("\n".join(sums))
+        sections.append(f'<h2>SHA-256 of what the runs left</h2>\n<pre class="sums">{text}</pre>')
+    return _PAGE.format(
+        name=html.escape(experiment.name),
+        description=html.escape(describe(experiment)),
+        header="".join(f"<th>{cell}</th>" for cell in HEADER),
+        rows="\n".join(rows),
+        sections="\n".join(sections),
+    )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold an object at its top, not {type(content).__name__}")
+    return content
+
+
+def _mapping(record: Mapping[str, Any] | None, key: str) -> Mapping[str, Any]:
+    value = (record or {}).get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _cells(record: Mapping[str, Any] | None) -> list[str]:
+    if record is None:
+        return ["no run.json", *[""] * (len(HEADER) - 3)]
+    code, hardware = _mapping(record, "code"), _mapping(record, "hardware")
+    commit = str(code.get("commit") or "")[:12]
+    changed = ", changed" if code.get("dirty") else ""
+    cores = f"{hardware.get('cpu') or 'unknown'}, {hardware.get('cores')} cores"
+    return [
+        f"{code.get('version', '')} {commit}{changed}".strip(),
+        str(record.get("started", "")),
+        _hours(record.get("started"), record.get("ended")),
+        str(record.get("resumed", "")),
+        str(record.get("threads", "")),
+        cores,
+        ", ".join(map(str, hardware.get("gpu") or [])),
+        str(record.get("container") or ""),
+        str(record.get("python", "")),
+        ", ".join(f"{name} {version}" for name, version in _mapping(record, "packages").items()),
+    ]
+
+
+def _hours(started: object, ended: object) -> str:
+    try:
+        span = datetime.fromisoformat(str(ended)) - datetime.fromisoformat(str(started))
+    except (ValueError, TypeError):
+        return ""
+    return f"{span.total_seconds() / 3600:.2f}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line: write the page of every experiment in a results folder."""
+    parser = argparse.ArgumentParser(prog="python -m manyseeds.report_page.provenance", description=__doc__)
+    parser.add_argument("results_dir", type=Path, help="an experiment's results folder, or a folder of such folders")
+    arguments = parser.parse_args(argv)
+    try:
+        for experiment in find_experiments(arguments.results_dir):
+            print_notes(experiment)
+            path = experiment.folder / "provenance.html"
+            content = provenance_page(experiment)
+            with write_atomic(path) as partial:
+                partial.write_text(content, encoding="utf-8")
+            print(path)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
