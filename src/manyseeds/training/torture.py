@@ -25,7 +25,7 @@ _AGENT = {
     "algorithm": {"num_learning_epochs": 2, "num_mini_batches": 2},
     "policy": {"actor_hidden_dims": [16], "critic_hidden_dims": [16], "actor_obs_normalization": True},
 }
-_PATIENCE_S = 120.0
+_PATIENCE_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ def _wait_for_writing(process: ForkServerProcess, folder: Path, count: int) -> b
             seen |= {path.name for path in folder.iterdir() if path.name.startswith((".state", ".model"))}
         if len(seen) >= count:
             return True
+        time.sleep(1e-4)
     return False
 
 
