@@ -309,3 +309,22 @@ def test_list_names_the_figures_without_data(capsys: pytest.CaptureFixture[str])
 def test_block_means_leave_out_nan_and_keep_gaps() -> None:
     values = np.array([[1.0, 3.0, np.nan, 5.0, np.nan, np.nan, 7.0]])
     np.testing.assert_array_equal(block_means(values, 2), [[2.0, 5.0, np.nan, 7.0]])
+
+
+def test_runs_that_config_json_does_not_name_are_left_out_and_said(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "config.json").write_text('{"variants": {"default": {}}, "seeds": [43, 42, 45]}')
+    (experiment,) = find_experiments(copy)
+    assert [run.seed for run in experiment.runs] == [42, 43]
+    assert "left out, because config.json does not name them: default seed 44" in experiment.notes[0]
+    assert "names runs without results: default seed 45" in experiment.notes[1]
+    assert "default n = 2 (seeds 42, 43)" in drawn(copy, "final_success")["final_success"]
+    (copy / "config.json").write_text("[]")
+    assert main([str(copy)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {copy / 'config.json'}: not a resolved experiment")
+
+
+def test_the_readme_of_the_results_explains_every_figure() -> None:
+    readme = (Path(__file__).parents[1] / "results" / "README.md").read_text()
+    assert [name for name in NAMES if f"`{name}`" not in readme] == []

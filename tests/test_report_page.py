@@ -12,6 +12,7 @@ import pytest
 
 from manyseeds.figures.palette import looks
 from manyseeds.report_page.__main__ import POINTS, main
+from manyseeds.report_page.provenance import main as write_provenance
 from synthetic_results import SAMPLES_PER_ITERATION, make_results
 
 
@@ -103,3 +104,32 @@ def test_a_malformed_file_is_one_sentence(tmp_path: Path, capsys: pytest.Capture
     path.write_text("nothing\n")
     assert main([str(folder)]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path}: ")
+
+
+def test_the_provenance_page_says_what_made_each_run_and_what_was_asked_for(tmp_path: Path) -> None:
+    folder = make_results(tmp_path / "lift", seeds=(1, 2))
+    record = {
+        "code": {"version": "0.1.0", "commit": "0123456789abcdef", "dirty": True},
+        "packages": {"torch": "2.13.0"},
+        "hardware": {"cpu": "Some <CPU>", "cores": 8, "gpu": ["A GPU"]},
+        "started": "2026-01-01T10:00:00+00:00",
+        "ended": "2026-01-01T11:30:00+00:00",
+        "resumed": 2,
+        "outputs": {"model_60.pt": "ab" * 32},
+    }
+    (folder / "default" / "seed_1" / "run.json").write_text(json.dumps(record))
+    (folder / "config.json").write_text('{"variants": {"default": {"gamma": 0.98}}, "seeds": [1, 2]}')
+    assert write_provenance([str(folder)]) == 0
+    text = (folder / "provenance.html").read_text()
+    for words in ("0.1.0 0123456789ab, changed", "torch 2.13.0", "Some &lt;CPU&gt;, 8 cores", "A GPU", "<td>1.50</td>"):
+        assert words in text
+    assert text.count("no run.json") == 1
+    assert "&quot;gamma&quot;: 0.98" in text and f"{'ab' * 32}  default/seed_1/model_60.pt" in text
+
+
+def test_a_broken_run_record_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_results(tmp_path / "lift", seeds=(1,))
+    path = folder / "default" / "seed_1" / "run.json"
+    path.write_text("{")
+    assert write_provenance([str(folder)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {path}: not readable as JSON")

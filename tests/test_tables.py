@@ -313,3 +313,13 @@ def test_one_variant_is_compared_with_nothing(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 0
     assert len(pd.read_csv(tmp_path / "success_rates_compared.csv")) == 0
     assert "A - B" not in (tmp_path / "success_rates.md").read_text()
+
+
+def test_the_readme_of_the_results_explains_every_column_and_file_of_the_tables(results: Path) -> None:
+    main([str(results)])
+    readme = (Path(__file__).parents[1] / "results" / "README.md").read_text()
+    for path in results.glob("success_rates*"):
+        assert f"`{path.name}`" in readme or f"`{path.suffix}`" in readme
+    for path in [*results.glob("success_rates*.csv"), results / "default" / "seed_42" / "episodes.csv"]:
+        for column in pd.read_csv(path, nrows=0).columns:
+            assert f"`{column}`" in readme or column.startswith("held_"), f"{path.name}: {column}"
