@@ -94,8 +94,9 @@ rule animate:
         ),
         params=f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/params/env.yaml",
     output:
-        report(
-            f"{RESULTS}/{{variant}}/policy.gif",
+        animation=f"{RESULTS}/{{variant}}/policy.gif",
+        page=report(
+            f"{RESULTS}/{{variant}}/policy.html",
             caption="../report/animation.rst",
             category="Policies",
             labels={"variant": "{variant}"},
@@ -106,5 +107,6 @@ rule animate:
         seed=plan.experiment.evaluate.seed,
         instead=workflow.source_path("../report/no_animation.gif"),
     shell:
-        "python -m manyseeds.video {input.checkpoint:q} --output {output:q} --seed {params.seed} 2>&1 | tee {log:q}"
-        " || cp {params.instead:q} {output:q}"
+        "{{ python -m manyseeds.video {input.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
+        " | tee {log:q} || cp {params.instead:q} {output.animation:q}; }}"
+        " && python -m manyseeds.report_page.animation {output.animation:q} --output {output.page:q}"

@@ -172,7 +172,7 @@ function limits(variants, means) {
     const room = 0.3 * (high - low);
     if (bands) { low = Math.min(low, Math.max(bands[0], low - room)); high = Math.max(high, Math.min(bands[1], high + room)); }
   }
-  const pad = 0.04 * (high - low) || Math.abs(high) * 0.1 || 1;
+  const pad = 0.04 * (high - low) || Math.abs(high) * 0.1 || 0.1;
   return { left, right, low: low - pad, high: high + pad };
 }
 
