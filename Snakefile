@@ -6,14 +6,21 @@ from manyseeds.errors import UserError
 from manyseeds.figures import NAMES
 from manyseeds.workflow import make_plan
 
-try:
-    plan = make_plan(
-        workflow.config_settings.configfiles,
-        workflow.config_settings.config,
-        workflow.resource_settings.cores,
-    )
-except UserError as error:
-    sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+
+def or_exit(function, *arguments):
+    """Call a function; end with its sentences, and no traceback, when the user has something to mend."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+
+
+plan = or_exit(
+    make_plan,
+    workflow.config_settings.configfiles,
+    workflow.config_settings.config,
+    workflow.resource_settings.cores,
+)
 
 # {variant} and {seed} stand for one run everywhere below.
 RESULTS = plan.results
@@ -24,9 +31,9 @@ LOGS = f"logs/{plan.experiment.experiment}"
 report: "workflow/report/workflow.rst"
 
 
-# The resolved experiment, which the jobs read. It is no output of a rule: one key changed must not repeat every run.
+# The jobs read results/<experiment>/config.json. It is no output of a rule: one key changed must not repeat every run.
 onstart:
-    plan.write_config()
+    or_exit(plan.begin)
 
 
 wildcard_constraints:

@@ -101,15 +101,18 @@ def test_a_failed_training_passes_its_exit_code_and_last_words_on(tmp_path, caps
     assert "gamma is 7" in error and "train.log" in error and len(error.splitlines()) == 1
 
 
-def test_two_processes_never_train_the_same_run(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(trainer, "LOCK_PATIENCE_S", 0.1)
-    arguments = write_config(tmp_path)
+def test_a_run_that_another_process_trains_is_waited_for(tmp_path):
+    arguments = write_config(tmp_path, max_iterations=1)
     work = tmp_path / "default" / "seed_1" / "work"
     work.mkdir(parents=True)
     with (work / "lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        assert trainer.main(arguments) == 2
-    assert "another process is training this run" in capsys.readouterr().err
+        command = [sys.executable, "-m", "manyseeds.trainer", *arguments]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert "waiting for another process that trains this run" in process.stderr.readline()
+        assert process.poll() is None and not (work / "state.pt").exists()
+    assert process.wait() == 0
+    assert (work.parent / "run.json").is_file()
 
 
 def test_without_hard_links_outputs_are_copies(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The workflow as a user runs it: the real snakemake, the real simulator, very little of both."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -70,14 +71,14 @@ def test_a_second_run_and_what_changes_no_result_have_nothing_to_do(finished):
     assert planned(finished) == set()
 
 
+DOWNSTREAM = {"evaluate_run", "export", "aggregate", "tables", "draw", "all"}
+
+
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
-        ("seeds=[1, 2, 3]", {"train_default", "evaluate_run", "export", "aggregate", "tables", "draw", "all"}),
-        (
-            "train={max_iterations: 3}",
-            {"train_default", "evaluate_run", "export", "aggregate", "tables", "draw", "all"},
-        ),
+        ("seeds=[1, 2, 3]", {"train_default", *DOWNSTREAM}),
+        ("train={max_iterations: 3}", {"train_default", "animate", *DOWNSTREAM}),
         ("evaluate={episodes: 9}", {"evaluate_run", "tables", "draw", "all"}),
     ],
 )
@@ -139,3 +140,15 @@ def test_a_missing_config_is_one_sentence(tmp_path):
     assert result.returncode != 0
     assert "error: config.yaml cannot be read: No such file or directory" in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def test_two_workflows_never_work_on_the_same_results_and_a_killed_one_leaves_no_lock(tmp_path):
+    write_config(tmp_path)
+    (tmp_path / "results" / "tiny").mkdir(parents=True)
+    with (tmp_path / "results" / "tiny" / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        result = snakemake(tmp_path, "train")
+    assert result.returncode != 0
+    assert "error: results/tiny: another Snakemake works on this experiment" in result.stdout
+    assert "Traceback" not in result.stdout
+    assert not (tmp_path / ".snakemake" / "locks").exists() or not any((tmp_path / ".snakemake" / "locks").iterdir())

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,10 +28,9 @@ EVENTS = "events.out.tfevents.manyseeds"
 # Under this name TensorBoard does not take the working folder of a finished run for a second run.
 EVENTS_AT_REST = "finished.events"
 # Where training puts the files of a run that it cannot continue, because its settings were others.
-SUPERSEDED = "superseded"
+SUPERSEDED = "superseded_*"
 PREVIOUS_STATE = "state.previous.pt"
 PARAMS = ("params/agent.yaml", "params/env.yaml")
-LOCK_PATIENCE_S = 60.0
 
 
 def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, threads: int, log: Path) -> None:
@@ -47,20 +45,20 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
         log: where the console output goes; appended to.
 
     Raises:
-        UserError: when another process works on this run.
+        UserError: when training ended without leaving a declared file.
         subprocess.CalledProcessError: when training fails; `output` is its last line.
     """
     settings = experiment.settings(variant, seed)
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     with _sole_worker(work) as lock:
-        started, replaced = _now(), _identity(work / SUPERSEDED)
+        started, replaced = _now(), set(work.glob(SUPERSEDED))
         journal = _open_journal(work)
         _wake(work)
         for name, content in (("agent.json", settings["agent"]), ("task.json", settings["task_cfg"])):
             _write_json(work / name, content)
         _run(command(experiment, variant, seed, threads, work), log, lock)
-        if _identity(work / SUPERSEDED) != replaced:
+        if set(work.glob(SUPERSEDED)) != replaced:
             journal = {"started": started, "resumed": 0}
             _write_json(work / "journal.json", journal)
         outputs = collect(experiment, folder, variant)
@@ -121,7 +119,6 @@ def collect(experiment: Experiment, folder: Path, variant: str) -> list[str]:
     for name in outputs:
         _link(work / name, folder / name)
     os.replace(work / EVENTS, work / EVENTS_AT_REST)
-    shutil.rmtree(work / SUPERSEDED, ignore_errors=True)
     (work / PREVIOUS_STATE).unlink(missing_ok=True)
     return outputs
 
@@ -175,17 +172,16 @@ def _run(arguments: Sequence[str], log: Path, lock: int) -> None:
 
 @contextmanager
 def _sole_worker(work: Path) -> Iterator[int]:
-    """Hold the run's lock, which dies with its holders; wait for a while when another process has it."""
+    """Hold the run's lock, which dies with its holders; wait while another process has it.
+
+    That is one whose Snakemake was killed and which trains on.
+    """
     with (work / "lock").open("w") as stream:
-        deadline = time.monotonic() + LOCK_PATIENCE_S
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise UserError(f"{work.parent}: another process is training this run") from None
-                time.sleep(0.5)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{work.parent}: waiting for another process that trains this run", file=sys.stderr, flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
         yield stream.fileno()
 
 
@@ -203,10 +199,6 @@ def _link(source: Path, target: Path) -> None:
             shutil.copyfile(source, copy)
     else:
         os.replace(partial, target)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    return (path.stat().st_ino, path.stat().st_ctime_ns) if path.exists() else None
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -1,5 +1,6 @@
 """What the Snakefile needs to know before it can lay out its jobs."""
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -42,11 +43,30 @@ class Plan:
         """The file that holds the resolved experiment."""
         return f"{self.results}/config.json"
 
-    def write_config(self) -> None:
-        """Write the resolved experiment for the jobs, unless only another folder's figures are drawn."""
-        if self.drawn_from == self.results and not self.is_written():
-            with write_atomic(self.config_json) as partial:
-                partial.write_text(self.experiment.to_json(), encoding="utf-8")
+    def begin(self) -> None:
+        """Lock the results folder until this process ends, and write the resolved experiment for the jobs.
+
+        Nothing is done when another folder's figures are drawn.
+
+        Raises:
+            UserError: when another process works on this experiment or its folder cannot be written.
+        """
+        if self.drawn_from != self.results:
+            return
+        try:
+            Path(self.results).mkdir(parents=True, exist_ok=True)
+            # A bare descriptor, because a file object would be closed, and the lock lost, when nobody refers to it.
+            lock = os.open(Path(self.results) / ".lock", os.O_RDWR | os.O_CREAT)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self.is_written():
+                with write_atomic(self.config_json) as partial:
+                    partial.write_text(self.experiment.to_json(), encoding="utf-8")
+        except BlockingIOError as error:
+            raise UserError(
+                f"{self.results}: another Snakemake works on this experiment; wait for it to end"
+            ) from error
+        except OSError as error:
+            raise UserError(f"{self.results} cannot be written: {error.strerror}") from error
 
     def is_written(self) -> bool:
         """Whether an earlier invocation has checked and written the same experiment."""
