@@ -105,8 +105,7 @@ rule animate:
         f"{LOGS}/{{variant}}/animate.log",
     params:
         seed=plan.experiment.evaluate.seed,
-        instead=workflow.source_path("../report/no_animation.gif"),
     shell:
         "{{ python -m manyseeds.video {input.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
-        " | tee {log:q} || cp {params.instead:q} {output.animation:q}; }}"
+        " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
         " && python -m manyseeds.report_page.animation {output.animation:q} --output {output.page:q}"
