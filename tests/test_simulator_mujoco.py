@@ -20,10 +20,11 @@ def environment(num_envs: int = 8, **changes: object) -> MujocoEnv:
 
 def around_the_cube(num_envs: int = 64) -> MujocoEnv:
     """Every environment with the open hand around the resting cube."""
-    env = environment(num_envs, task_cfg={"grasp_start_share": 1.0})
-    ids = torch.arange(num_envs)
-    assert env._grasp_starts is not None
-    env._start_some_around_the_cube(ids, env._grasp_starts)
+    env = environment(num_envs, task_cfg={"grasp_start_share": 1.0}, auto_reset=True)
+    starts = env._grasp_starts
+    assert starts is not None
+    env._qpos[:, :7] = starts.arm[:num_envs].numpy()
+    env._qpos[:, 9:12] = starts.object_pos[:num_envs].numpy()
     env._read_state()
     env._auto_reset = False
     return env
@@ -164,6 +165,14 @@ def test_grasp_starts_put_the_cube_between_the_fingers() -> None:
     distance = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
     assert distance.max() < 1e-3
     assert env._grasp_starts is not None and len(env._grasp_starts.arm) > 200
+
+
+def test_episodes_start_anywhere_between_home_and_grasp_with_the_cube_at_rest() -> None:
+    env = environment(256, task_cfg={"grasp_start_share": 1.0, "episode_length_s": 0.02})
+    env.step(torch.zeros(256, 8))
+    distance = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
+    assert distance.min() < 0.05 and distance.max() > 0.25
+    assert (env._state.object_pos[:, 2] < 0.03).all()
 
 
 def test_what_is_not_finite_is_named_with_its_environment() -> None:
