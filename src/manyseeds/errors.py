@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Something the user can mend; its message is one sentence naming the file, the key, the value and what is allowed."""
+    """Something the user can mend; its message names the file, the key, the value and what is allowed."""

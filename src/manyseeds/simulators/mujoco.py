@@ -147,7 +147,7 @@ class MujocoEnv(VecEnv):
         return self.get_observations(), rewards, dones.long(), extras
 
     def reset_to(self, object_xy: Tensor, target: Tensor) -> None:
-        """Start episodes with the cube at `object_xy` (num_envs, 2), the command at `target` (num_envs, 3); root frame, m."""
+        """Start episodes: the cube at `object_xy` (num_envs, 2), the command `target` (num_envs, 3); root frame, m."""
         self._reset(torch.arange(self.num_envs), object_xy, target)
         self._read_state()
 

@@ -8,6 +8,7 @@ Arena's `lift_object` follows. Everything here is batched over `n` environments,
 import dataclasses
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,7 +90,7 @@ class LiftObjectCfg:
             UserError: for an unknown key, a wrong type or shape, a range upside down, a number that is not finite.
         """
         known = {f.name: f for f in fields(cls)}
-        values = {}
+        values: dict[str, Any] = {}
         for key, value in overrides.items():
             if key not in known:
                 raise UserError(f"{source}: unknown key '{key}'; allowed are {', '.join(known)}.")
@@ -106,7 +107,7 @@ class LiftObjectCfg:
         return cfg
 
 
-def _like(default: object, value: object, where: str) -> object:
+def _like(default: Any, value: Any, where: str) -> Any:
     """Return `value` in the type of `default`, or raise the sentence a user can act on."""
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)) or len(value) != len(default):

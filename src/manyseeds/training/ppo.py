@@ -50,6 +50,11 @@ class PPO(algorithms.PPO):
     map: Map = staticmethod(thread_map(1))
     """How chunks of rows are computed: on one thread, or on several."""
 
+    optimizer: torch.optim.Optimizer
+    learning_rate: float
+    entropy_coef: float
+    desired_kl: float
+
     iteration: int = 0
     """Completed iterations; whoever runs the loop sets it. The schedules follow it."""
 
@@ -75,8 +80,12 @@ class PPO(algorithms.PPO):
         if not hasattr(actor.distribution, "std_param"):
             raise ValueError("manyseeds' PPO needs a GaussianDistribution with std_type 'scalar'")
         self.optimizer = torch.optim.Adam(self.optimizer.param_groups[0]["params"], lr=self.learning_rate, fused=True)
-        self._start = {"entropy_coef": self.entropy_coef, "desired_kl": self.desired_kl, "max_std": max_std}
-        self._final = {
+        self._start: dict[str, float] = {
+            "entropy_coef": self.entropy_coef,
+            "desired_kl": self.desired_kl,
+            "max_std": max_std,
+        }
+        self._final: dict[str, float | None] = {
             "entropy_coef": entropy_coef_final,
             "desired_kl": desired_kl_final,
             "max_std": max_std_final,
