@@ -1,0 +1,252 @@
+"""The whole vector step of MujocoEnv against pure C physics: same model, states, controls and threads.
+
+    python benchmarks/vector_step.py [--num_envs 64,512,4096] [--run RUN_DIR]
+
+"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log. "rollout" is one call of
+MuJoCo's Batch.rollout over the same steps, which records nothing and never returns to Python: nothing that answers a
+policy can be faster. "loop" is Batch.step once per environment step, its controls written before: the least that
+something does which answers a policy. Policies themselves cost nothing here, for the actions are recorded before.
+
+Phases: "reaching" (noise moves the arm, the cube lies on the table) and "holding" (the cube is in the lifted gripper
+and the arm trembles; with --run, a trained policy has grasped it and its actions are played). Episodes end evenly over
+time, as in training. Every measurement starts from the same saved state. An environment in which no episode ended must
+end in the same state, bit for bit, in "step" and in "rollout"; otherwise the script fails.
+
+Ratios are medians over rounds in which all have a turn; speeds are the best round's. "CPU" counts the process's CPU
+time, which other programs disturb less; on several threads it hides that Python keeps all but one of them waiting.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from _timing import Measurements, Table, Time, integers, machine, mean, measure, share, thread_counts
+from mujoco.batch import Batch
+from torch import Tensor
+
+from manyseeds.simulators import make_env
+from manyseeds.simulators.mujoco import MujocoEnv, end_effector_chain, load_model
+from manyseeds.task import lift_object as task
+from manyseeds.task.grasp_starts import solve_grasp_starts
+
+Policy = Callable[[int], Tensor]
+PREPARED = 512
+"""Environments that are brought into a phase; smaller and larger batches take or repeat their states."""
+STEPS = 24
+REACHING_NOISE, HOLDING_NOISE = 1.0, 0.2
+
+
+@dataclass(frozen=True)
+class Work:
+    """A saved state, the actions (steps, num_envs, 8) that follow, and what the cubes do meanwhile, as shares."""
+
+    state: dict[str, Tensor]
+    actions: Tensor
+    on_table: float
+    held: float
+
+    def of(self, rows: Tensor, steps: int) -> "Work":
+        """Return the same for some of the environments, in the order of `rows`, and the first steps."""
+        state = {key: value if key == "generator" else value[rows] for key, value in self.state.items()}
+        return Work(state, self.actions[:steps, rows].clone(), self.on_table, self.held)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--num_envs", type=integers, default=[64, 512, 4096], help="sizes, as in 64,512")
+    parser.add_argument("--phases", default="reaching,holding", help="what to measure")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--run", type=Path, help="folder of a trained run whose last policy holds the cube")
+    args = parser.parse_args()
+    torch.set_num_threads(1)  # as in training, which splits its networks over threads by itself
+    print(machine(), "\n")
+    table = Table(
+        "phase", "envs", "threads", "step, env steps/s", "loop", "rollout", "step/rollout", "step/rollout, CPU",
+        "step/loop, CPU", "ms a step", "physics", "resets", "rest", "held", "on table",
+    )  # fmt: skip
+    with torch.inference_mode():
+        for phase in args.phases.split(","):
+            prepared = prepare(new_env(PREPARED, thread_counts()[-1]), phase, args.run)
+            for num_envs in args.num_envs:
+                work = prepared.of(torch.arange(num_envs) % PREPARED, steps=min(max(8192 // num_envs, 3), STEPS))
+                for threads in thread_counts():
+                    cells = compare(new_env(num_envs, threads), work, threads, args.repeats)
+                    table.row(phase, num_envs, threads, *cells)
+    return 0
+
+
+def new_env(num_envs: int, threads: int) -> MujocoEnv:
+    return make_env(
+        "mujoco", "lift_object", num_envs=num_envs, seed=0, threads=threads, task_cfg={"grasp_start_share": 0.5}
+    )
+
+
+def compare(env: MujocoEnv, work: Work, threads: int, repeats: int) -> list[str]:
+    """Measure one row of the table."""
+    decimation, samples = env.task_cfg.decimation, len(work.actions) * env.num_envs
+    batch = Batch(load_model(env.task_cfg), env.num_envs, nthread=threads)
+    ctrl = batch.bind("ctrl")
+    targets = torch.stack([task.joint_targets(env.task_cfg, a) for a in work.actions]).double().numpy()
+    control = np.ascontiguousarray(targets.transpose(1, 0, 2).repeat(decimation, axis=1))
+    calls = max(1, 8192 // samples)  # small batches, too, shall run long enough to be timed
+    never_ends = work.state | {"episode_length": torch.full_like(work.state["episode_length"], -len(work.actions))}
+
+    def repeated(restore: Callable[[], None], run: Callable[[], object]) -> Time:
+        times = []
+        for _ in range(calls):
+            restore()
+            times.append(measure(run))
+        return mean(times)
+
+    def steps(state: dict[str, Tensor]) -> Time:
+        return repeated(lambda: env.load_state_dict(state), lambda: [env.step(action) for action in work.actions])
+
+    def restore() -> None:
+        batch.state[:] = work.state["physics"].numpy()
+
+    def rollout() -> Time:
+        return repeated(restore, lambda: batch.rollout(control.shape[1], control, record=()))
+
+    def loop() -> Time:
+        def run() -> None:
+            for target in targets:
+                ctrl[:] = target
+                batch.step(nstep=decimation)
+
+        return repeated(restore, run)
+
+    steps(work.state)
+    rollout()
+    check_same(env, batch, work)
+    contestants = {
+        "step": lambda: steps(work.state),
+        "rollout": rollout,
+        "loop": loop,
+        "no resets": lambda: steps(never_ends),
+    }
+    times = Measurements(contestants, repeats)
+    with physics_timed() as spent:
+        shares = []
+        for _ in range(3):
+            spent.clear()
+            whole = steps(work.state).cpu
+            shares.append(sum(spent) / calls / whole)
+    physics = sorted(shares)[1]
+    resets = min(max(0.0, 1 - times.best("no resets").cpu / times.best("step").cpu), 1 - physics)
+    rollout_by_step = times.ratio("rollout", "step")
+    return [
+        *(f"{samples / times.best(name).wall:,.0f}" for name in ("step", "loop", "rollout")),
+        share(rollout_by_step.wall),
+        share(rollout_by_step.cpu),
+        share(times.ratio("loop", "step").cpu),
+        f"{1e3 * times.best('step').wall / len(work.actions):.2f}",
+        *(share(x) for x in (physics, resets, 1 - physics - resets, work.held, work.on_table)),
+    ]
+
+
+def check_same(env: MujocoEnv, batch: Batch, work: Work) -> None:
+    """Stop unless the environments in which no episode ended are where the pure physics is, bit for bit."""
+    running = (work.state["episode_length"] + len(work.actions) < env.max_episode_length).numpy()
+    same = (env.state_dict()["physics"].numpy() == batch.state).all(1)[running].mean()
+    if not same > 0.97:  # a cube that fell from the table ends an episode, too
+        sys.exit(f"error: {same:.0%} of the environments agree with Batch.rollout: different work was timed.")
+
+
+@contextmanager
+def physics_timed() -> Iterator[list[float]]:
+    """Collect the CPU seconds of every call of Batch.step."""
+    original, spent = Batch.step, []
+
+    def step(self: Batch, *args: object, **kwargs: object) -> None:
+        spent.append(measure(lambda: original(self, *args, **kwargs)).cpu)
+
+    Batch.step = step
+    try:
+        yield spent
+    finally:
+        Batch.step = original
+
+
+def prepare(env: MujocoEnv, phase: str, run_dir: Path | None) -> Work:
+    """Bring the environments into a phase and record what they do from there."""
+    noise = torch.Generator().manual_seed(1)
+    if phase == "reaching":
+        policy, std, warm_up = (lambda step: gripper(env, +1.0)), REACHING_NOISE, 30
+    elif run_dir is None:
+        policy, std, warm_up = scripted_grasp(env), HOLDING_NOISE, 100
+    else:
+        policy, std, warm_up = trained_policy(env, run_dir), 0.0, 100
+
+    def act(step: int) -> Tensor:
+        action = policy(step).clone()
+        # A scripted hand must not tremble before it has the cube.
+        action[:, :7] += (std if phase == "reaching" or step > 60 else 0.0) * torch.randn(
+            len(action), 7, generator=noise
+        )
+        return action
+
+    env.episode_length_buf = torch.zeros_like(env.episode_length_buf)
+    for step in range(warm_up):
+        env.step(act(step))
+    env.episode_length_buf = torch.randint(env.max_episode_length, (env.num_envs,), generator=noise)
+    state, actions, cubes = env.state_dict(), [], []
+    for step in range(warm_up, warm_up + STEPS):
+        cubes.append(where_cubes_are(env))
+        actions.append(act(step))
+        env.step(actions[-1])
+    on_table, held = torch.tensor(cubes).mean(0).tolist()
+    return Work(state, torch.stack(actions), on_table, held)
+
+
+def gripper(env: MujocoEnv, command: float) -> Tensor:
+    """Return actions (num_envs, 8) of the default pose; a negative command closes the hand."""
+    return torch.tensor([0.0] * 7 + [command]).repeat(env.num_envs, 1)
+
+
+def scripted_grasp(env: MujocoEnv) -> Policy:
+    """Put the open hands around the cubes; close them, lift towards the default pose, stay there."""
+    cfg, model = env.task_cfg, load_model(env.task_cfg)
+    limits = torch.tensor(np.array([model.joint(f"panda_joint{i}").range for i in range(1, 8)]))
+    starts = solve_grasp_starts(cfg, end_effector_chain(model), limits)
+    rows = torch.arange(env.num_envs) % len(starts.arm)
+    state = env.state_dict()
+    batch = Batch(model, env.num_envs)
+    batch.state[:] = state["physics"].numpy()
+    batch.bind("qpos")[:, :7] = batch.bind("ctrl")[:, :7] = starts.arm[rows].numpy()
+    batch.bind("qpos")[:, 9:12] = starts.object_pos[rows].numpy()
+    env.load_state_dict(state | {"physics": torch.from_numpy(batch.state.copy())})
+    around = gripper(env, -1.0)
+    around[:, :7] = (starts.arm[rows] - torch.tensor(cfg.default_arm)) / cfg.action_scale
+
+    def policy(step: int) -> Tensor:
+        lifted = min(max((step - 20) / 50, 0.0), 0.7)
+        return torch.lerp(around, gripper(env, -1.0), lifted)
+
+    return policy
+
+
+def trained_policy(env: MujocoEnv, run_dir: Path) -> Policy:
+    from manyseeds.training.checkpoint import checkpoints
+    from manyseeds.training.policy import Policy as Trained
+    from manyseeds.training.policy import read_params
+
+    trained = Trained(read_params(run_dir).agent, env.get_observations(), env.num_actions)
+    trained.load(list(checkpoints(run_dir).values())[-1])
+    return lambda step: trained.model(env.get_observations())
+
+
+def where_cubes_are(env: MujocoEnv) -> tuple[float, float]:
+    """Return the share of cubes that rest on the table, and of those lifted between fingers they keep apart."""
+    height = env.object_position()[:, 2]
+    opening = env.get_observations()["policy"][:, 7:9].sum(1) + 2 * env.task_cfg.gripper_open
+    held = (height > env.task_cfg.lifting_object_height) & (opening > 0.03) & (opening < 0.06)
+    return ((height - 0.024).abs() < 0.005).double().mean().item(), held.double().mean().item()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
