@@ -28,6 +28,11 @@ def mean(times: Sequence[Time]) -> Time:
     return Time(sum(t.wall for t in times) / len(times), sum(t.cpu for t in times) / len(times))
 
 
+def median(times: Sequence[Time]) -> Time:
+    """Return the medians of several times."""
+    return Time(statistics.median(t.wall for t in times), statistics.median(t.cpu for t in times))
+
+
 class Measurements:
     """Times of several things, taken in turn so that whatever else the machine does disturbs all of them alike.
 
@@ -65,8 +70,9 @@ def machine() -> str:
     """Return what the numbers were measured on, in one line."""
     with open("/proc/cpuinfo", encoding="utf-8") as stream:
         names = [line.split(":", 1)[1].strip() for line in stream if line.startswith("model name")]
-    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
-    return f"{cores()} cores, {names[0] if names else platform.machine()}; load averages {load}"
+    load = os.getloadavg()[0]
+    busy = "; OTHER PROGRAMS KEEP IT BUSY: trust ratios of CPU time only" if load > 0.5 * cores() else ""
+    return f"{cores()} cores, {names[0] if names else platform.machine()}; load average {load:.1f}{busy}"
 
 
 class Table:
