@@ -62,6 +62,20 @@ def manyseeds_ten_runs(log: Path, output: Path) -> Callable[[], None]:
     return run
 
 
+def manyseeds_ten_runs_and_curves(log: Path, output: Path) -> Callable[[], None]:
+    """Ten runs to CSV, and these to learning curves: mean, t interval, interquartile mean, 2,000 resamples."""
+    from manyseeds.curves.aggregate import aggregate, named_runs
+
+    export_all = manyseeds_ten_runs(log, output)
+
+    def run() -> None:
+        export_all()
+        tables = [f"seeds={output.with_stem(f'{output.stem}{number}')}" for number in range(10)]
+        aggregate(named_runs(tables, samples_per_iteration=12288), output)
+
+    return run
+
+
 def event_accumulator(log: Path, output: Path) -> Callable[[], None]:
     import pandas as pd
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -98,7 +112,8 @@ def tensorboard_reducer(log: Path, output: Path) -> Callable[[], None]:
     return run
 
 
-OURS = [manyseeds, manyseeds_ten_runs, plain_read]
+OURS = [manyseeds, manyseeds_ten_runs, manyseeds_ten_runs_and_curves, plain_read]
+TEN_RUNS = [manyseeds_ten_runs, manyseeds_ten_runs_and_curves]
 PEERS = [event_accumulator, tbparse, tbparse_pivot, tensorboard_reducer]
 
 
@@ -180,7 +195,7 @@ def main() -> int:
                 runs.append(json.loads(done.stdout.splitlines()[-1]))
             work, process, rss = (statistics.median(run[key] for run in runs) for key in ("work", "process", "rss"))
             ours = work if reader is manyseeds else ours
-            runs_read = 10 if reader is manyseeds_ten_runs else 1
+            runs_read = 10 if reader in TEN_RUNS else 1
             cells = [
                 f"{work:.3f}",
                 f"{process:.2f}",

@@ -55,6 +55,8 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
     [
         ("sedes", [1], ["sedes", "did you mean seeds?"]),
         ("train.num_env", 3, ["train.num_env ", "did you mean num_envs?"]),
+        ("curves.band", "both", ["curves.band is 'both'", "pointwise or simultaneous"]),
+        ("curves.allow_corrupt", "maybe", ["curves.allow_corrupt is 'maybe'", "true or false"]),
         ("train.num_envs", 0, ["train.num_envs is 0", "at least 1"]),
         ("train.num_envs", "many", ["train.num_envs is 'many'", "a whole number"]),
         ("train.num_envs", True, ["train.num_envs is true", "a whole number"]),
@@ -221,6 +223,14 @@ def test_the_resolved_experiment_is_read_back_as_it_was_written(tmp_path):
     assert read_resolved(path) == experiment
 
 
+def test_a_resolved_experiment_without_the_curves_section_of_later_releases_is_read(tmp_path):
+    experiment = resolve(GOOD)
+    fields = experiment.to_dict()
+    del fields["curves"]
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    assert read_resolved(tmp_path / "config.json") == experiment
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}'])
 def test_a_damaged_resolved_experiment_is_one_sentence(tmp_path, content):
     path = tmp_path / "config.json"
@@ -232,7 +242,12 @@ def test_a_damaged_resolved_experiment_is_one_sentence(tmp_path, content):
 def test_what_changes_no_policy_is_not_among_a_runs_settings():
     """Otherwise a smaller state_interval or fewer threads would train everything again."""
     base = resolve(GOOD).settings("default", 1)
-    for key, value in (("train.threads", 2), ("train.state_interval", 99), ("evaluate.episodes", 7)):
+    for key, value in (
+        ("train.threads", 2),
+        ("train.state_interval", 99),
+        ("evaluate.episodes", 7),
+        ("curves.band", "simultaneous"),
+    ):
         assert resolve(changed(key, value)).settings("default", 1) == base
     assert resolve(changed("train.num_envs", 17)).settings("default", 1) != base
 
@@ -250,6 +265,7 @@ def test_config_yaml_explains_every_key_that_the_schema_knows():
         *schema["properties"],
         *schema["$defs"]["train"]["properties"],
         *schema["properties"]["evaluate"]["properties"],
+        *schema["properties"]["curves"]["properties"],
     ]
     for key in keys:
         assert re.search(rf"^ *{key}:", text, re.MULTILINE), f"{key} is not in config.yaml"
@@ -273,6 +289,8 @@ paths = st.sampled_from(
         "device",
         "variants",
         "evaluate",
+        "curves",
+        "curves.band",
         "train.num_envs",
         "train.threads",
         "agent.overrides",

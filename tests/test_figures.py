@@ -1,6 +1,7 @@
 """Figures: drawn from CSV files alone, the same bytes each time, and right or clear whatever is missing."""
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -176,6 +177,27 @@ def test_wall_clock_curves_are_compared_at_common_times(copy: Path) -> None:
     assert ends[0] == pytest.approx(seconds.to_numpy().sum() / 3600, rel=1e-5)
 
 
+def test_the_band_of_the_curves_can_cover_the_whole_mean_curve_and_the_caption_says_so(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (experiment,) = find_experiments(copy)
+    narrow = Data(experiment).curve_by_samples("default", "Loss/value")
+    config = {"variants": {"default": {}}, "seeds": [42, 43, 44], "curves": {"band": "simultaneous"}}
+    (copy / "config.json").write_text(json.dumps(config))
+    (experiment,) = find_experiments(copy)
+    wide = Data(experiment).curve_by_samples("default", "Loss/value")
+    assert narrow is not None and wide is not None
+    assert (wide.high - wide.low > narrow.high - narrow.low).all()
+    np.testing.assert_array_equal(wide.mean, narrow.mean)
+    for name, caption in drawn(copy, "learning_curves", "reward_terms", "learning_curves_wall_clock").items():
+        assert "simultaneous 95 % t band over seeds" in caption and "pointwise" not in caption, name
+    assert main([str(copy), "--band", "pointwise"]) == 0
+    assert "pointwise 95 % t interval" in (copy / "figures" / "learning_curves.rst").read_text()
+    (copy / "config.json").write_text(json.dumps(config | {"curves": {"band": "wide"}}))
+    assert main([str(copy)]) == 2
+    assert "curves.band is 'wide'; it must be pointwise or simultaneous" in capsys.readouterr().err
+
+
 def test_a_tag_that_one_run_lacks_is_drawn_for_the_others_and_said(copy: Path) -> None:
     path = copy / "default" / "seed_42" / "scalars.csv"
     pd.read_csv(path).drop(columns="Metrics/success_rate").to_csv(path, index=False)
@@ -299,11 +321,6 @@ def test_malformed_scalars_are_one_sentence_that_names_the_file(
 
 def test_a_run_with_a_single_iteration_is_drawn(tmp_path: Path) -> None:
     drawn(make_results(tmp_path / "lift", iterations=1, save_interval=5, episodes=3))
-
-
-def test_list_names_the_figures_without_data(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--list"]) == 0
-    assert tuple(capsys.readouterr().out.split()) == NAMES
 
 
 def test_block_means_leave_out_nan_and_keep_gaps() -> None:

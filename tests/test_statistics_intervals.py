@@ -73,6 +73,17 @@ def test_the_quick_bootstrap_is_the_plain_one():
         np.testing.assert_allclose(ours, theirs, atol=0.05)
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10, 21])
+@pytest.mark.parametrize(("confidence", "resamples"), [(0.95, 2000), (0.5, 300), (0.999, 300)])
+def test_a_long_curve_skips_only_resamples_that_decide_no_limit(seeds, confidence, resamples):
+    """A few points are resampled in full; the same points within a long curve have the same limits."""
+    curves = np.random.default_rng(seeds).standard_t(3, size=(seeds, 500)).cumsum(axis=1)
+    whole = statistics.iqm_bootstrap(curves, confidence, resamples)
+    for points in (slice(0, 10), slice(490, 500)):
+        part = statistics.iqm_bootstrap(curves[:, points], confidence, resamples)
+        np.testing.assert_allclose([limit[points] for limit in whole], part, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("function", [statistics.t_interval, statistics.iqm_bootstrap])
 class TestOverSeeds:
     @given(values=SEEDS, shift=FLOATS, scale=st.floats(0.1, 10))

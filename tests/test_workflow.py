@@ -1,6 +1,7 @@
 """The workflow as a user runs it: the real snakemake, the real simulator, very little of both."""
 
 import fcntl
+import json
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,8 @@ DOWNSTREAM = {"evaluate_run", "export", "aggregate", "tables", "draw", "all"}
         ("seeds=[1, 2, 3]", {"train_default", *DOWNSTREAM}),
         ("train={max_iterations: 3}", {"train_default", "animate", *DOWNSTREAM}),
         ("evaluate={episodes: 9}", {"evaluate_run", "tables", "draw", "all"}),
+        ("curves={band: simultaneous}", {"draw", "all"}),
+        ("curves={allow_corrupt: true}", DOWNSTREAM - {"evaluate_run"}),
     ],
 )
 def test_a_change_repeats_what_depends_on_it(finished, change, rules):
@@ -89,6 +92,22 @@ def test_a_change_repeats_what_depends_on_it(finished, change, rules):
 def test_other_hyperparameters_train_again_and_the_target_train_sees_more_iterations(finished):
     assert "train_default" in planned(finished, "--config", "agent={overrides: {algorithm.gamma: 0.9}}")
     assert "train_default" in planned(finished, "train", "--config", "train={max_iterations: 3}")
+
+
+def test_an_event_file_corrupt_in_its_middle_fails_unless_the_config_allows_it(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    run = folder / "results" / "tiny" / "default" / "seed_1"
+    events = run / "events.out.tfevents.manyseeds"
+    content = bytearray(events.read_bytes())
+    content[len(content) // 2] ^= 1
+    events.write_bytes(content)
+    failed = snakemake(folder)
+    assert failed.returncode != 0
+    assert f"error: {events.relative_to(folder)}: corrupt at byte " in failed.stdout
+    allowed = snakemake(folder, "--config", "curves={allow_corrupt: true}")
+    assert allowed.returncode == 0, allowed.stdout
+    account = json.loads((run / "scalars.json").read_text())
+    assert account["corrupt_bytes"] > 0 and account["files"][0]["damage"][0]["kind"] == "corrupt"
 
 
 def test_figures_are_drawn_again_from_csv_files_alone(finished, tmp_path):

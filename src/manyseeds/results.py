@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,8 @@ EPISODE_COLUMNS = (
     "return",
 )
 RATES = ("reached", "held", "dropped")
+# What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
+BANDS = ("pointwise", "simultaneous")
 START_COLUMNS = ["object_x", "object_y", "target_x", "target_y", "target_z"]
 
 
@@ -59,12 +60,14 @@ class Experiment:
         folder: holds a folder per variant.
         runs: those with results; where there is a config.json, those that it names.
         samples_per_iteration: environment steps of an iteration, by variant, as far as known.
+        band: one of `BANDS`, as config.json says.
         notes: sentences about runs that are missing or left out.
     """
 
     folder: Path
     runs: tuple[Run, ...]
     samples_per_iteration: dict[str, int]
+    band: str = BANDS[0]
     notes: tuple[str, ...] = ()
 
     @property
@@ -113,15 +116,9 @@ def find_experiments(results_dir: str | Path) -> list[Experiment]:
     return [_experiment(folder, runs) for folder, runs in sorted(found.items())]
 
 
-def print_notes(experiment: Experiment) -> None:
-    """Say on stderr which runs are missing or left out."""
-    for note in experiment.notes:
-        print(f"note: {note}", file=sys.stderr)
-
-
 def _experiment(folder: Path, runs: list[Run]) -> Experiment:
     samples = _samples_per_iteration(folder / "learning_curves.csv")
-    planned = _planned(folder / "config.json")
+    planned, band = _read_config(folder / "config.json")
     notes = []
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
@@ -141,18 +138,22 @@ def _experiment(folder: Path, runs: list[Run]) -> Experiment:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return Experiment(folder, tuple(runs), samples, tuple(notes))
+    return Experiment(folder, tuple(runs), samples, band, tuple(notes))
 
 
-def _planned(config: Path) -> list[tuple[str, int]] | None:
-    """Variant and seed of every run that the resolved experiment names; None where it is not there."""
+def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, str]:
+    """Variant and seed of every run that the resolved experiment names (None where it is not there), and its band."""
     if not config.is_file():
-        return None
+        return None, BANDS[0]
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
-        return [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
-    except (ValueError, KeyError, TypeError) as error:
+        planned = [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
+        band = content.get("curves", {}).get("band", BANDS[0])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
+    if band not in BANDS:
+        raise UserError(f"{config}: curves.band is {band!r}; it must be {' or '.join(BANDS)}")
+    return planned, band
 
 
 def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:

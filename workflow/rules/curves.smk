@@ -10,9 +10,10 @@ rule export:
         f"{LOGS}/{{variant}}/seed_{{seed}}/export.benchmark.tsv"
     params:
         run=subpath(input[0], parent=True),
+        allow="--allow-corrupt" if plan.experiment.curves.allow_corrupt else "",
     shell:
         "python -m manyseeds.curves export {params.run:q} --output {output.table:q} --account {output.account:q}"
-        " 2>&1 | tee {log:q}"
+        " {params.allow} 2>&1 | tee {log:q}"
 
 
 rule aggregate:

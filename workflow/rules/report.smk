@@ -80,9 +80,11 @@ rule draw:
         f"{LOGS}/draw.log",
     params:
         results=RESULTS,
+        band=plan.experiment.curves.band,
     shell:
-        "for what in figures report_page report_page.provenance; do"
-        " python -m manyseeds.$what {params.results:q}; done 2>&1 | tee {log:q}"
+        "{{ python -m manyseeds.figures {params.results:q} --band {params.band};"
+        " for what in report_page report_page.provenance; do python -m manyseeds.$what {params.results:q}; done; }}"
+        " 2>&1 | tee {log:q}"
 
 
 # A machine without OpenGL gets a picture that says so: no policy is worse for it.

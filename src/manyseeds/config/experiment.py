@@ -47,6 +47,19 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
+class CurvesSettings:
+    """How event files become curves; the defaults serve a config.json of a release without these keys.
+
+    Attributes:
+        allow_corrupt: read what is left of an event file that is corrupt in its middle, instead of failing.
+        band: what the bands of drawn curves cover: "pointwise" or "simultaneous" (the whole mean curve).
+    """
+
+    allow_corrupt: bool = False
+    band: str = "pointwise"
+
+
+@dataclass(frozen=True)
 class Variant:
     """One column of the comparison: the settings that all of its seeds share."""
 
@@ -74,6 +87,7 @@ class Experiment:
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
     evaluate: EvaluateSettings
+    curves: CurvesSettings
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`.
@@ -137,6 +151,7 @@ def from_dict(fields: dict[str, Any]) -> Experiment:
                 for name, variant in fields["variants"].items()
             ),
             "evaluate": EvaluateSettings(**fields["evaluate"]),
+            "curves": CurvesSettings(**fields.get("curves", {})),
         }
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from manyseeds.config import schema, variants
-from manyseeds.config.experiment import EvaluateSettings, Experiment, TrainSettings, Variant
+from manyseeds.config.experiment import CurvesSettings, EvaluateSettings, Experiment, TrainSettings, Variant
 from manyseeds.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -62,6 +62,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         seeds=tuple(int(seed) for seed in complete["seeds"]),
         variants=resolved,
         evaluate=EvaluateSettings(**complete["evaluate"]),
+        curves=CurvesSettings(**complete["curves"]),
     )
 
 

@@ -1,17 +1,16 @@
 """Draw the figures of an experiment from its CSV files, as PNG, SVG and PDF, each with its caption."""
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from manyseeds.errors import UserError
+from manyseeds.command import for_each_experiment, results_parser
 from manyseeds.figures import NAMES, curves, profiles, style, success, throughput, workspace
 from manyseeds.figures.data import Data
 from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, find_experiments, print_notes
+from manyseeds.results import BANDS, Experiment
 
 FIGURES: dict[str, Callable[[Data], tuple[Figure, str]]] = {
     function.__name__: function
@@ -30,12 +29,13 @@ FIGURES: dict[str, Callable[[Data], tuple[Figure, str]]] = {
 }
 
 
-def draw(experiment: Experiment, names: Sequence[str] = NAMES) -> list[Path]:
+def draw(experiment: Experiment, names: Sequence[str] = NAMES, band: str | None = None) -> list[Path]:
     """Draw figures of one experiment into its folder `figures/`.
 
     Args:
         experiment: its runs; a figure for which data are missing says so in its panels.
         names: which figures.
+        band: the band of the curves, one of `BANDS`; None takes the experiment's.
 
     Returns:
         The paths written: `<name>.png`, `.svg`, `.pdf` and the caption `.rst` of each figure.
@@ -43,7 +43,7 @@ def draw(experiment: Experiment, names: Sequence[str] = NAMES) -> list[Path]:
     Raises:
         UserError: when an input file is malformed.
     """
-    data = Data(experiment)
+    data = Data(experiment, band)
     paths = []
     for name in names:
         stem = experiment.folder / "figures" / name
@@ -58,29 +58,20 @@ def draw(experiment: Experiment, names: Sequence[str] = NAMES) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: draw all figures of every experiment in a results folder."""
-    parser = argparse.ArgumentParser(prog="python -m manyseeds.figures", description=__doc__)
+    parser = results_parser("manyseeds.figures", __doc__)
     parser.add_argument(
-        "results_dir",
-        type=Path,
-        nargs="?",
-        help="an experiment's results folder, or a folder of such folders",
+        "--band",
+        choices=BANDS,
+        help="what the bands of the curves cover with 95 %%: the mean at each point, or the whole mean curve at once "
+        "(default: what config.json in the folder says, else pointwise)",
     )
-    parser.add_argument("--list", action="store_true", help="print the names of the figures and end")
     arguments = parser.parse_args(argv)
-    if arguments.list:
-        print("\n".join(NAMES))
-        return 0
-    if arguments.results_dir is None:
-        parser.error("give a results folder, or --list")
-    try:
-        for experiment in find_experiments(arguments.results_dir):
-            print_notes(experiment)
-            paths = draw(experiment)
-            print(f"{experiment.folder / 'figures'}: {len(paths)} files")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    def work(experiment: Experiment) -> str:
+        paths = draw(experiment, band=arguments.band)
+        return f"{experiment.folder / 'figures'}: {len(paths)} files"
+
+    return for_each_experiment(arguments.results_dir, work)
 
 
 if __name__ == "__main__":

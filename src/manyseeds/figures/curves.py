@@ -17,6 +17,15 @@ TERM = "Episode_Reward/"
 NAMES = {REWARD: "return per episode", SUCCESS: "success rate in training (%)"}
 SHARES = (SUCCESS,)
 
+# What the legend and the caption call the band.
+BAND_NAMES = {
+    "pointwise": ("95 % t interval", "pointwise 95 % t interval over seeds"),
+    "simultaneous": (
+        "95 % simultaneous band",
+        "simultaneous 95 % t band over seeds, which covers the whole mean curve at once",
+    ),
+}
+
 Getter = Callable[[str, str], Curve | None]
 
 
@@ -129,16 +138,15 @@ def _limits(curves: list[Curve], scale: float) -> tuple[float, float]:
 def _legend(figure: Figure, data: Data, drawn: dict[str, dict[str, int]]) -> None:
     most = max((count for counts in drawn.values() for count in counts.values()), default=0)
     if most:
-        style.legend(figure, style.curve_handles(data.variants, most, band="95 % t interval"))
+        style.legend(figure, style.curve_handles(data.variants, most, band=BAND_NAMES[data.band][0]))
 
 
 def _caption(data: Data, drawn: dict[str, dict[str, int]]) -> str:
     seeds = {variant: [run.seed for run in data.scalars if run.variant == variant] for variant in data.variants}
     sentences = [
         captions.interval(
-            "Thin: each seed; bold: mean over seeds; band: pointwise 95 % t interval over seeds, drawn "
-            "where all "
-            "seeds have data",
+            f"Thin: each seed; bold: mean over seeds; band: {BAND_NAMES[data.band][1]}, drawn where all seeds "
+            "have data",
             {variant: own for variant, own in seeds.items() if own},
         ),
         captions.counts(data, seeds),

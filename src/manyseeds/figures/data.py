@@ -43,14 +43,19 @@ class Curve:
 class Data:
     """All CSV files of one experiment, read once."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, band: str | None = None) -> None:
         """Read the scalars and episodes of every run that has them.
+
+        Args:
+            experiment: the runs.
+            band: one of `manyseeds.results.BANDS`; None takes the experiment's.
 
         Raises:
             UserError: when one of the files is malformed.
         """
         self.experiment = experiment
         self.variants = experiment.variants
+        self.band = band or experiment.band
         self.description = describe(experiment)
         self.scalars: dict[Run, pd.DataFrame] = {
             run: _with_new_names(read_scalars(run)) for run in experiment.runs if run.scalars.is_file()
@@ -151,7 +156,7 @@ class Data:
         values = np.stack([self.scalars[run][tag].reindex(range(1, length + 1)).to_numpy(np.float64) for run in runs])
         values = block_means(values, self.block)
         x = self.to_axis(variant, block_means(np.arange(1.0, length + 1)[None], self.block)[0])
-        return _curve([x] * len(runs), list(values), x, values)
+        return self._curve([x] * len(runs), list(values), x, values)
 
     def curve_by_wall_clock(self, variant: str, tag: str) -> Curve | None:
         """A tag against hours in training, or None when no run of the variant has it and its clock.
@@ -174,7 +179,13 @@ class Data:
         common = np.stack(
             [np.interp(grid, own[np.isfinite(y)], y[np.isfinite(y)]) for own, y in zip(x, seeds, strict=True)]
         )
-        return _curve(x, seeds, grid, common)
+        return self._curve(x, seeds, grid, common)
+
+    def _curve(self, x: list[np.ndarray], seeds: list[np.ndarray], band_x: np.ndarray, values: np.ndarray) -> Curve:
+        shared = np.isfinite(values).all(axis=0)
+        interval = statistics.simultaneous_band if self.band == "simultaneous" else statistics.pointwise_band
+        mean, low, high = interval(values[:, shared])
+        return Curve(x, seeds, band_x[shared], np.asarray(mean), np.asarray(low), np.asarray(high))
 
     def hours(self, run: Run) -> np.ndarray | None:
         """Hours of collection and learning up to each iteration of a run; None when it has no clock."""
@@ -188,13 +199,6 @@ class Data:
 
 def _with_new_names(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={old: new for new, old in OLD_NAMES.items() if new not in table.columns})
-
-
-def _curve(x: list[np.ndarray], seeds: list[np.ndarray], band_x: np.ndarray, values: np.ndarray) -> Curve:
-    shared = np.isfinite(values).all(axis=0)
-    values = values[:, shared]
-    mean, low, high = statistics.t_interval(values)
-    return Curve(x, seeds, band_x[shared], np.asarray(mean), np.asarray(low), np.asarray(high))
 
 
 def block_means(values: np.ndarray, size: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Write curves.html: every curve of an experiment in one page that needs no network."""
 
-import argparse
 import base64
 import html
 import json
@@ -9,17 +8,16 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
-from manyseeds.errors import UserError
+from manyseeds.command import for_each_experiment, results_parser
 from manyseeds.figures.data import Data, block_means
 from manyseeds.figures.palette import looks
 from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, Run, find_experiments, print_notes
+from manyseeds.results import Experiment, Run
 
 # A screen shows no more points of a curve, and so a page of ten seeds stays within a few megabytes.
 POINTS = 1000
@@ -112,23 +110,19 @@ def _encoded(values: np.ndarray) -> str:
     return base64.b64encode(np.asarray(values, dtype="<f4").tobytes()).decode()
 
 
+def write_page(experiment: Experiment) -> str:
+    """Write the page into the experiment's folder; returns its path and size in a sentence."""
+    content = page(experiment)
+    path = experiment.folder / "curves.html"
+    with write_atomic(path) as partial:
+        partial.write_text(content, encoding="utf-8")
+    return f"{path}: {len(content) / 1e6:.2f} MB"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the page of every experiment in a results folder."""
-    parser = argparse.ArgumentParser(prog="python -m manyseeds.report_page", description=__doc__)
-    parser.add_argument("results_dir", type=Path, help="an experiment's results folder, or a folder of such folders")
-    arguments = parser.parse_args(argv)
-    try:
-        for experiment in find_experiments(arguments.results_dir):
-            print_notes(experiment)
-            content = page(experiment)
-            path = experiment.folder / "curves.html"
-            with write_atomic(path) as partial:
-                partial.write_text(content, encoding="utf-8")
-            print(f"{path}: {len(content) / 1e6:.2f} MB")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    arguments = results_parser("manyseeds.report_page", __doc__).parse_args(argv)
+    return for_each_experiment(arguments.results_dir, write_page)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Write provenance.html: what made each run of an experiment (run.json), and what was asked for (config.json)."""
 
-import argparse
 import html
 import json
 import sys
@@ -9,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from manyseeds.command import for_each_experiment, results_parser
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, describe, find_experiments, print_notes
+from manyseeds.results import Experiment, describe
 
 HEADER = (
     "Variant",
@@ -139,23 +139,19 @@ def _row(cells: Sequence[str]) -> str:
     return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
 
 
+def write_provenance(experiment: Experiment) -> str:
+    """Write the page into the experiment's folder; returns its path."""
+    path = experiment.folder / "provenance.html"
+    content = provenance_page(experiment)
+    with write_atomic(path) as partial:
+        partial.write_text(content, encoding="utf-8")
+    return str(path)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the page of every experiment in a results folder."""
-    parser = argparse.ArgumentParser(prog="python -m manyseeds.report_page.provenance", description=__doc__)
-    parser.add_argument("results_dir", type=Path, help="an experiment's results folder, or a folder of such folders")
-    arguments = parser.parse_args(argv)
-    try:
-        for experiment in find_experiments(arguments.results_dir):
-            print_notes(experiment)
-            path = experiment.folder / "provenance.html"
-            content = provenance_page(experiment)
-            with write_atomic(path) as partial:
-                partial.write_text(content, encoding="utf-8")
-            print(path)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    arguments = results_parser("manyseeds.report_page.provenance", __doc__).parse_args(argv)
+    return for_each_experiment(arguments.results_dir, write_provenance)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
 from manyseeds.statistics.intervals import Interval, check_confidence, mean_and_error, seeds_first, t_interval
@@ -67,6 +66,8 @@ def _path_length(curves: np.ndarray) -> float:
 
 def _sup_quantile(length: float, seeds: int, points: int, error_rate: float) -> float:
     """The u that the largest |t| along the curve exceeds with the probability `error_rate`."""
+    from scipy.optimize import brentq  # here, because it is slow to import and only this band needs it
+
     freedom = seeds - 1
     bonferroni = float(stdtrit(freedom, 1 - error_rate / (2 * points)))
 

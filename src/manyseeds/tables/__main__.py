@@ -1,13 +1,11 @@
 """Write the success-rate tables of an experiment: CSV of every checkpoint, Markdown, HTML and LaTeX of the last."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from manyseeds.errors import UserError
+from manyseeds.command import for_each_experiment, results_parser
 from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, describe, find_experiments, print_notes, read_all_episodes
+from manyseeds.results import Experiment, describe, read_all_episodes
 from manyseeds.tables.comparison import compared
 from manyseeds.tables.formats import FORMATS
 from manyseeds.tables.rates import at_the_end, success_rates, success_rates_over_seeds
@@ -45,17 +43,8 @@ def write_tables(experiment: Experiment) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the tables of every experiment in a results folder and print the final ones."""
-    parser = argparse.ArgumentParser(prog="python -m manyseeds.tables", description=__doc__)
-    parser.add_argument("results_dir", type=Path, help="an experiment's results folder, or a folder of such folders")
-    arguments = parser.parse_args(argv)
-    try:
-        for experiment in find_experiments(arguments.results_dir):
-            print_notes(experiment)
-            print(write_tables(experiment))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    arguments = results_parser("manyseeds.tables", __doc__).parse_args(argv)
+    return for_each_experiment(arguments.results_dir, write_tables)
 
 
 if __name__ == "__main__":
