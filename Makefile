@@ -7,7 +7,7 @@ export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run test figures report watch tensorboard check format bench lock clean
+.PHONY: help setup setup-analysis run test figures report watch tensorboard check format bench oracles lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -50,6 +50,11 @@ format: setup ## bring all code into the project's format
 
 bench: setup ## measure speed
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; python "$$script" || exit 1; done
+
+oracles: setup ## compare the statistics with rliable, in an environment of its own; renews tests/oracles/rliable.txt
+	@[ -e $(VENV)/oracles/installed ] || { python -m venv --clear $(VENV)/oracles && \
+		$(VENV)/oracles/bin/pip install -q -r tests/oracles/requirements-rliable.txt && touch $(VENV)/oracles/installed; }
+	PYTHONPATH=src $(VENV)/oracles/bin/python tests/oracles/rliable_oracle.py tests/oracles/rliable.txt
 
 lock: setup ## pin the newest versions of all packages in envs/requirements.lock
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \

@@ -56,6 +56,8 @@ rule all:
             rules.animate.output,
             variant=[variant.name for variant in plan.variants],
         ),
+    message:
+        f"All of {plan.experiment.experiment} is in {RESULTS}: policies, tables, figures, curves.html"
 
 
 rule train:

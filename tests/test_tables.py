@@ -1,5 +1,6 @@
 """Success-rate tables: the seed is the unit, the last checkpoint is reported, and no interval is invented."""
 
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -185,8 +186,26 @@ def test_latex_has_as_many_columns_in_every_row_and_closes_what_it_opens(results
     rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
     assert [row.count(" & ") for row in rows] == [6] * (1 + 2 * 6) + [7] * 2
     assert latex.count("{") == latex.count("}")
-    for name in ("table", "tabular"):
+    for name in ("table*", "tabular"):
         assert latex.count(rf"\begin{{{name}}}") == latex.count(rf"\end{{{name}}}") == 2
+
+
+@pytest.mark.latex
+@pytest.mark.parametrize(
+    "preamble",
+    [r"\documentclass[twocolumn]{article}", r"\documentclass{article}\usepackage[textwidth=6.5in]{geometry}"],
+)
+def test_latex_compiles_and_fits_the_page(tmp_path: Path, preamble: str) -> None:
+    """Also with a name that is special to TeX, and with seeds that are all alike."""
+    folder = make_results(tmp_path / "lift", ("default", "a&b_50%#x"), seeds=(1, 2, 3), finals=(1.0, 0.8))
+    assert main([str(folder)]) == 0
+    document = rf"{preamble}\usepackage{{booktabs}}\begin{{document}}\input{{success_rates}}\end{{document}}"
+    (folder / "paper.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+    assert "Overfull" not in result.stdout
+    assert (folder / "paper.pdf").stat().st_size > 10_000
 
 
 def test_tables_say_in_their_metadata_which_runs_made_them(results: Path) -> None:

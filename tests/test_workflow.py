@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -33,12 +34,10 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
-    """Return the rules that a dry run would execute."""
+    """Return the rules that a dry run would execute, from its table of jobs."""
     result = snakemake(folder, "--dry-run", *arguments)
     assert result.returncode == 0, result.stdout
-    return {
-        line.split()[1].rstrip(":") for line in result.stdout.splitlines() if line.startswith(("rule ", "localrule "))
-    }
+    return set(re.findall(r"^(\w+) +\d+$", result.stdout, re.MULTILINE)) - {"total"}
 
 
 def write_config(folder: Path, **fields: object) -> None:

@@ -1,7 +1,8 @@
-"""Compare manyseeds.statistics with rliable; run by hand in an environment of its own, with the package on the path.
+"""Compare manyseeds.statistics with rliable, in an environment of its own (`make oracles`); status 1 says they differ.
 
-    python -m venv ENV && ENV/bin/pip install -r tests/oracles/requirements-rliable.txt
-    PYTHONPATH=src ENV/bin/python tests/oracles/rliable_oracle.py
+    PYTHONPATH=src ENV/bin/python tests/oracles/rliable_oracle.py [RECORD]
+
+RECORD is a file for what is found; rliable.txt holds what was found last, and the versions it was found with.
 
 Estimates must be equal. Limits come from other draws, and the IQM of few seeds has gaps between its possible
 values: rliable's limits must lie among those that ten seeds of our draws give, or within 1 % of the width of them.
@@ -9,6 +10,8 @@ values: rliable's limits must lie among those that ten seeds of our draws give, 
 
 import sys
 import time
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from rliable import library, metrics
@@ -31,7 +34,7 @@ def iqm_bootstrap(values, seed):
 
 
 def compare(name, ours, estimate, limits):
-    """Print the largest differences to `ours`, a function of the seed; return whether they are small."""
+    """Say the largest differences to `ours`, a function of the seed, and whether they are small."""
     draws = [ours(seed) for seed in range(DRAWS)]
     width = np.maximum(np.ravel(limits[1] - limits[0]), 1e-12)
     value = float(np.abs(np.ravel(draws[0].estimate) - np.ravel(estimate)).max())
@@ -41,17 +44,23 @@ def compare(name, ours, estimate, limits):
         outside = max(outside, float((np.ravel(beyond) / width).max()))
     good = value < 1e-9 and outside < TOLERANCE
     told = f"estimates differ by {value:.1e}, limits lie outside of our draws' by {100 * outside:.2f} % of the width"
-    print(f"{'ok ' if good else 'BAD'} {name}: {told}", flush=True)
-    return good
+    return verdict(good, f"{name}: {told}")
+
+
+def verdict(good, told):
+    line = f"{'ok ' if good else 'BAD'} {told}"
+    print(line, flush=True)
+    return line
 
 
 def main() -> int:
     random = np.random.default_rng(0)
-    good = []
+    np.random.seed(0)  # rliable draws from the global generator
+    lines = [", ".join(f"{name} {version(name)}" for name in ("rliable", "arch", "numpy", "scipy"))]
     for seeds in (3, 4, 5, 8, 10, 20):
         scores = random.gamma(2.0, size=(seeds, 1))
         theirs = intervals(scores, lambda x: np.array([metrics.aggregate_iqm(x)]))
-        good.append(compare(f"IQM of {seeds} seeds", lambda seed, s=scores[:, 0]: iqm_bootstrap(s, seed), *theirs))
+        lines.append(compare(f"IQM of {seeds} seeds", lambda seed, s=scores[:, 0]: iqm_bootstrap(s, seed), *theirs))
 
     curves = random.normal(size=(10, 8)).cumsum(axis=1)
     start = time.process_time()
@@ -61,7 +70,7 @@ def main() -> int:
     middle = time.process_time()
     iqm_bootstrap(curves, 0)
     print(f"    CPU time: rliable {middle - start:.1f} s, ours {time.process_time() - middle:.3f} s")
-    good.append(compare("IQM curve of 10 seeds", lambda seed: iqm_bootstrap(curves, seed), *theirs))
+    lines.append(compare("IQM curve of 10 seeds", lambda seed: iqm_bootstrap(curves, seed), *theirs))
 
     scores = random.random((12, 1))
     thresholds = np.linspace(0.05, 0.95, 10)
@@ -70,19 +79,18 @@ def main() -> int:
     # Shares of 12 seeds are whole twelfths: two draws may give neighboring ones.
     steps = max(np.abs(ours.low - band["a"][0]).max(), np.abs(ours.high - band["a"][1]).max()) * 12
     equal = np.abs(ours.estimate - profile["a"]).max() < 1e-9 and steps < 1.01
-    print(f"{'ok ' if equal else 'BAD'} performance profile: limits differ by at most {steps:.2f} seeds of 12")
-    good.append(bool(equal))
+    lines.append(verdict(equal, f"performance profile: limits differ by at most {steps:.2f} seeds of 12"))
 
     a, b = random.normal(0.7, size=(9, 1)), random.normal(size=(7, 1))
-    estimates, limits = library.get_interval_estimates(
-        {"a,b": (a, b)}, lambda x, y: np.array([metrics.probability_of_improvement(x, y)]), reps=RESAMPLES
-    )
+    theirs = intervals((a, b), lambda x, y: np.array([metrics.probability_of_improvement(x, y)]))
 
     def improvement(seed):
         return statistics.improvement_bootstrap(a[:, 0], b[:, 0], resamples=RESAMPLES // 4, seed=seed)
 
-    good.append(compare("probability of improvement", improvement, estimates["a,b"], limits["a,b"]))
-    return 0 if all(good) else 1
+    lines.append(compare("probability of improvement", improvement, *theirs))
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text("\n".join(lines) + "\n")
+    return int(any(line.startswith("BAD") for line in lines))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,10 @@ rule tables:
     log:
         f"{LOGS}/tables.log",
     params:
-        results=RESULTS,
+        results=subpath(output[0], parent=True),
+    # Instead of the names of all files.
+    message:
+        f"Writing the tables of {RESULTS}"
     shell:
         "python -m manyseeds.tables {params.results:q} 2>&1 | tee {log:q}"
 
@@ -79,8 +82,10 @@ rule draw:
     log:
         f"{LOGS}/draw.log",
     params:
-        results=RESULTS,
+        results=subpath(output[0], ancestor=2),
         band=plan.experiment.curves.band,
+    message:
+        f"Drawing {len(NAMES)} figures into {RESULTS}/figures, and writing curves.html and provenance.html"
     shell:
         "{{ python -m manyseeds.figures {params.results:q} --band {params.band};"
         " for what in report_page report_page.provenance; do python -m manyseeds.$what {params.results:q}; done; }}"

@@ -42,6 +42,7 @@ RC: Any = {
     "legend.fontsize": 6.5,
     "legend.frameon": False,
     "legend.handlelength": 2.4,
+    "legend.columnspacing": 1.4,
     "lines.linewidth": 1.5,
     "lines.markersize": 3.5,
     "axes.linewidth": 0.6,
@@ -78,10 +79,17 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """Put one legend above all panels, in as many columns as fit into the figure's width."""
     if not handles:
         return
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    # A letter of this size is about 0.055 inch wide; a line sample with its gaps takes 0.5.
-    columns = int(figure.get_figwidth() / (0.5 + 0.055 * longest))
-    figure.legend(handles=list(handles), loc="outside upper center", ncols=max(1, min(columns, len(handles))))
+    # A letter of this size is about 0.05 inch wide; a line sample with its gaps takes 0.45.
+    widths = [0.45 + 0.05 * len(str(handle.get_label())) for handle in handles]
+    columns = len(handles)
+    while columns > 1 and sum(max(widths[place::columns]) for place in range(columns)) > figure.get_figwidth():
+        columns -= 1
+    figure.legend(handles=_by_rows(handles, columns), loc="outside upper center", ncols=columns)
+
+
+def _by_rows(handles: Sequence[Artist], columns: int) -> list[Artist]:
+    """Order entries so that a legend, which fills its columns one after the other, reads row by row."""
+    return [handle for column in range(columns) for handle in handles[column::columns]]
 
 
 def curve_handles(variants: list[str], most: int, *, band: str, markers: bool = False) -> list[Artist]:

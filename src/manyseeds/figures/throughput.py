@@ -42,7 +42,7 @@ def throughput(data: Data) -> tuple[Figure, str]:
         "each seed; "
         "bold: mean over seeds. Right: median time of an iteration of each seed, split into collection "
         "(simulating) and "
-        f"learning (updating the policy). {medians}{captions.counts(data, seeds)}"
+        f"learning (updating the policy){', variants in the order of the legend' if len(seeds) > 1 else ''}. {medians}{captions.counts(data, seeds)}"
         + (f" Each point is the mean of {data.block} successive iterations." if data.block > 1 else "")
     )
     return figure, caption

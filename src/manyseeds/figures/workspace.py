@@ -83,7 +83,7 @@ def _handles(seeds: int) -> list[Line2D]:
 def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, share: np.ndarray) -> None:
     for level in np.unique(share):  # Ascending: the worst lie on top.
         axes.plot(x[share == level], y[share == level], linestyle="none", **_mark(float(level)))
-    axes.set_aspect("equal", adjustable="box")
+    axes.set_aspect("equal", adjustable="box", anchor="N")
     axes.grid(visible=False)
 
 

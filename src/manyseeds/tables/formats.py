@@ -1,6 +1,7 @@
 """Tables of text as Markdown, HTML and LaTeX."""
 
 import html
+import re
 from collections.abc import Callable, Sequence
 
 from manyseeds.tables.text import Grid
@@ -88,25 +89,29 @@ _LATEX_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
 
 
 def _latex_escape(text: str) -> str:
-    return "".join(_LATEX_SPECIAL.get(character, character) for character in text)
+    escaped = "".join(_LATEX_SPECIAL.get(character, character) for character in text)
+    return re.sub(r"(?<!\w)-(?=[\d ])", "$-$", escaped)  # a minus, not a hyphen
 
 
 def latex(grids: Grids, provenance: str) -> str:
-    """The tables for a paper that loads the package booktabs."""
+    """The tables for a paper that loads the package booktabs; each spans both columns of a page."""
     labels = ("success-rates", "success-rates-compared")
     tables = [_latex_table(grid, label) for grid, label in zip(grids, labels, strict=False)]
     return "\n".join([f"% {provenance}", r"% \usepackage{booktabs}", *tables]) + "\n"
 
 
 def _latex_table(grid: Grid, label: str) -> str:
+    longest = [max(map(len, column)) for column in zip(*grid.rows, strict=True)]
+    header = [_latex_header(*cell) for cell in zip(grid.header, grid.align, longest, strict=True)]
     lines = [
-        r"\begin{table}",
-        r"  \centering",
+        r"\begin{table*}",
+        r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}",
         f"  \\caption{{{_latex_escape(' '.join(grid.notes))}}}",
         f"  \\label{{tab:{label}}}",
-        f"  \\begin{{tabular}}{{{grid.align}}}",
+        r"  \par\smallskip",
+        f"  \\begin{{tabular}}{{@{{}}{grid.align}@{{}}}}",
         r"    \toprule",
-        _latex_row(grid.header),
+        f"    {' & '.join(header)} \\\\",
         r"    \midrule",
     ]
     before = None
@@ -116,7 +121,16 @@ def _latex_table(grid: Grid, label: str) -> str:
         # The name in the first column stands once, in the first of its rows.
         lines.append(_latex_row(["" if row[0] == before else row[0], *row[1:]], bold))
         before = row[0]
-    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}"])
+    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"])
+
+
+def _latex_header(text: str, side: str, width: int) -> str:
+    """A column's name, broken into two lines where it would make the column wider than its cells."""
+    breaks = [match.start() for match in re.finditer(r"(?<!-) (?!-)", text)]
+    if len(text) <= width or not breaks:
+        return _latex_escape(text)
+    middle = min(breaks, key=lambda place: abs(place - len(text) / 2))
+    return f"\\shortstack[{side}]{{{_latex_escape(text[:middle])}\\\\{_latex_escape(text[middle + 1 :])}}}"
 
 
 def _latex_row(cells: Sequence[str], bold: bool = False) -> str:
