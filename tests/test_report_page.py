@@ -124,6 +124,7 @@ def test_the_provenance_page_says_what_made_each_run_and_what_was_asked_for(tmp_
     for words in ("0.1.0 0123456789ab, changed", "torch 2.13.0", "Some &lt;CPU&gt;, 8 cores", "A GPU", "<td>1.50</td>"):
         assert words in text
     assert text.count("no run.json") == 1
+    assert "<p>default seed 1: torch 2.13.0.</p>" in text
     assert "&quot;gamma&quot;: 0.98" in text and f"{'ab' * 32}  default/seed_1/model_60.pt" in text
 
 

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from manyseeds.curves.log import RunLog
@@ -90,7 +89,9 @@ def write_table(table: pa.Table, path: Path | None, file_format: str = "csv") ->
 
 def _write(table: pa.Table, sink: BinaryIO, file_format: str) -> None:
     if file_format == "parquet":
-        pa.parquet.write_table(table, sink)
+        from pyarrow import parquet  # here, because it takes as long to import as half a log to read
+
+        parquet.write_table(table, sink)
     else:
         pa.csv.write_csv(table, sink, pa.csv.WriteOptions(quoting_style="none", quoting_header="needed"))
 
@@ -103,7 +104,9 @@ def read_table(path: Path) -> pa.Table:
     """
     try:
         if path.suffix == ".parquet":
-            table = pa.parquet.read_table(path)
+            from pyarrow import parquet
+
+            table = parquet.read_table(path)
         else:
             # Inferred types would take a column of -0 for integers, and the default nulls include "nan".
             with pa.csv.open_csv(path) as stream:

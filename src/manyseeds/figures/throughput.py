@@ -37,12 +37,13 @@ def throughput(data: Data) -> tuple[Figure, str]:
     else:
         style.say(speed, f"No run logs {STEPS}.")
     medians = _split(split, data)
+    order = ", variants in the order of the legend" if len(seeds) > 1 else ""
     caption = (
         "Speed of training. Left: environment steps per second, collection and learning together; thin: "
         "each seed; "
         "bold: mean over seeds. Right: median time of an iteration of each seed, split into collection "
         "(simulating) and "
-        f"learning (updating the policy){', variants in the order of the legend' if len(seeds) > 1 else ''}. {medians}{captions.counts(data, seeds)}"
+        f"learning (updating the policy){order}. {medians}{captions.counts(data, seeds)}"
         + (f" Each point is the mean of {data.block} successive iterations." if data.block > 1 else "")
     )
     return figure, caption

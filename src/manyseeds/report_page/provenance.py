@@ -11,7 +11,7 @@ from typing import Any
 from manyseeds.command import for_each_experiment, results_parser
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
-from manyseeds.results import Experiment, describe
+from manyseeds.results import Experiment, Run, describe
 
 HEADER = (
     "Variant",
@@ -25,7 +25,6 @@ HEADER = (
     "GPU",
     "Container",
     "Python",
-    "Packages",
 )
 
 _PAGE = """<!DOCTYPE html>
@@ -68,7 +67,7 @@ def provenance_page(experiment: Experiment) -> str:
     """
     records = {run: _read(run.folder / "run.json") for run in experiment.runs}
     rows = [_row([run.variant, str(run.seed), *_cells(record)]) for run, record in records.items()]
-    sections = []
+    sections = [_packages(records)]
     config = _read(experiment.folder / "config.json")
     if config is not None:
         sections.append(f"<h2>Configuration, resolved</h2>\n<pre>{html.escape(json.dumps(config, indent=2))}</pre>")
@@ -123,8 +122,21 @@ def _cells(record: Mapping[str, Any] | None) -> list[str]:
         ", ".join(map(str, hardware.get("gpu") or [])),
         str(record.get("container") or ""),
         str(record.get("python", "")),
-        ", ".join(f"{name} {version}" for name, version in _mapping(record, "packages").items()),
     ]
+
+
+def _packages(records: Mapping[Run, Mapping[str, Any] | None]) -> str:
+    """A section with the packages of each run, said once for all runs that have the same."""
+    runs_of: dict[str, list[str]] = {}
+    for run, record in records.items():
+        packages = ", ".join(f"{name} {version}" for name, version in _mapping(record, "packages").items())
+        if packages:
+            runs_of.setdefault(packages, []).append(f"{run.variant} seed {run.seed}")
+    lines = [
+        f"<p>{html.escape('All runs' if len(runs) == len(records) else ', '.join(runs))}: {html.escape(packages)}.</p>"
+        for packages, runs in runs_of.items()
+    ]
+    return "\n".join(["<h2>Packages</h2>", *lines]) if lines else ""
 
 
 def _hours(started: object, ended: object) -> str:
