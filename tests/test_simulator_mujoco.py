@@ -170,6 +170,7 @@ def test_grasp_starts_put_the_cube_between_the_fingers() -> None:
 def test_episodes_start_anywhere_between_home_and_grasp_with_the_cube_at_rest() -> None:
     env = environment(256, task_cfg={"grasp_start_share": 1.0, "episode_length_s": 0.02})
     env.step(torch.zeros(256, 8))
+    env._read_state()
     distance = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
     assert distance.min() < 0.05 and distance.max() > 0.25
     assert (env._state.object_pos[:, 2] < 0.03).all()

@@ -143,7 +143,7 @@ class MujocoEnv(VecEnv):
             self._reset(ids, *task.sample_resets(self.task_cfg, len(ids), self._generator))
             if self._grasp_starts is not None:
                 self._start_some_around_the_cube(ids, self._grasp_starts)
-            self._read_state()
+            self._read_state(self._state.end_effector_pos)
         return self.get_observations(), rewards, dones.long(), extras
 
     def reset_to(self, object_xy: Tensor, target: Tensor) -> None:
@@ -210,13 +210,14 @@ class MujocoEnv(VecEnv):
         except SimulationError as error:
             raise NonFiniteError("physics state", int(error.ids[0])) from error
 
-    def _read_state(self) -> None:
+    def _read_state(self, end_effector_pos: Tensor | None = None) -> None:
+        """Read the physics; `end_effector_pos` (num_envs, 3) saves computing what no observation depends on."""
         qpos = torch.from_numpy(self._qpos).float()
         self._state = task.State(
             joint_pos=qpos[:, :9],
             joint_vel=torch.from_numpy(self._qvel[:, :9]).float(),
             object_pos=qpos[:, 9:12],
-            end_effector_pos=self._chain.position(qpos[:, :7]),
+            end_effector_pos=self._chain.position(qpos[:, :7]) if end_effector_pos is None else end_effector_pos,
             target_pos=self._target_pos,
             action=self._action,
             previous_action=self._previous_action,

@@ -14,8 +14,7 @@ class PointOnChain:
     """
 
     def __init__(self, rotations: Tensor, translations: Tensor, point: Tensor) -> None:
-        self._transposed = rotations.transpose(1, 2).contiguous()
-        self._translations = translations
+        self._links = torch.cat((rotations, translations[:, :, None]), dim=2).contiguous()
         self._point = point
 
     def position(self, angles: Tensor, offset: Tensor | None = None) -> Tensor:
@@ -25,16 +24,17 @@ class PointOnChain:
             angles: (n, k) rad.
             offset: (3,) in the last link's frame, m: the point next to it is meant instead.
         """
-        sin, cos = torch.sin(angles), torch.cos(angles)
-        point = (self._point if offset is None else self._point + offset).expand(len(angles), 3)
-        for i in reversed(range(angles.shape[1])):
-            x, y, z = point.unbind(1)
-            turned = torch.stack((cos[:, i] * x - sin[:, i] * y, sin[:, i] * x + cos[:, i] * y, z), dim=1)
-            point = torch.addmm(self._translations[i], turned, self._transposed[i])
-        return point
+        # Coordinates are rows here: few, long operations are what torch does fast.
+        joints = angles.t().contiguous()
+        sin, cos = torch.sin(joints), torch.cos(joints)
+        x, y, z = (self._point if offset is None else self._point + offset)[:, None].expand(3, len(angles))
+        one = torch.ones_like(x)
+        for i in reversed(range(len(joints))):
+            turned = torch.stack((cos[i] * x - sin[i] * y, sin[i] * x + cos[i] * y, z, one))
+            x, y, z = (self._links[i] @ turned).unbind()
+        return torch.stack((x, y, z), dim=1)
 
     def double(self) -> "PointOnChain":
         """Return the same chain in float64."""
-        return PointOnChain(
-            self._transposed.double().transpose(1, 2), self._translations.double(), self._point.double()
-        )
+        links = self._links.double()
+        return PointOnChain(links[:, :, :3], links[:, :, 3], self._point.double())

@@ -170,9 +170,9 @@ class PPO(algorithms.PPO):
         """Descend once on one mini-batch; return its value loss, surrogate loss and entropy, (3,)."""
         actions, old_mean, old_std, old_log_prob, advantages, old_values, returns = data
         n = len(actions)
-        nets = [(self._actor_layers, x) for x in actor_in.split(CHUNK)]
-        nets += [(self._critic_layers, x) for x in critic_in.split(CHUNK)]
-        passes = self.map(lambda net: _forward(*net, dtype), nets)
+        actor, critic = _weights(self._actor_layers, dtype), _weights(self._critic_layers, dtype)
+        nets = [(actor, x) for x in actor_in.split(CHUNK)] + [(critic, x) for x in critic_in.split(CHUNK)]
+        passes = self.map(lambda net: _forward(*net), nets)
         chunks = len(nets) // 2
         mean = torch.cat([out for _, out in passes[:chunks]])
         values = torch.cat([out for _, out in passes[chunks:]])
@@ -201,8 +201,8 @@ class PPO(algorithms.PPO):
         d_values = error * (2 * self.value_loss_coef / n)
 
         d_outs = [*d_mean.split(CHUNK), *d_values.split(CHUNK)]
-        work = [(layers, acts, d) for (layers, _), (acts, _), d in zip(nets, passes, d_outs, strict=True)]
-        gradients = self.map(lambda args: _backward(*args, dtype), work)
+        work = [(weights, acts, d) for (weights, _), (acts, _), d in zip(nets, passes, d_outs, strict=True)]
+        gradients = self.map(lambda args: _backward(*args), work)
         _set_gradients(self._actor_layers, gradients[:chunks])
         _set_gradients(self._critic_layers, gradients[chunks:])
         self.actor.distribution.std_param.grad = d_std
@@ -254,31 +254,36 @@ def _log_prob(actions: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return -(((actions - mean) / std).square() / 2 + std.log() + _LOG_SQRT_2PI).sum(-1)
 
 
+def _weights(layers: list[nn.Linear], dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
+    """Return weight and bias of every layer, in `dtype`; those of the last, whose output counts, in float32."""
+    hidden = [(layer.weight.to(dtype), layer.bias.to(dtype)) for layer in layers[:-1]]
+    return [*hidden, (layers[-1].weight, layers[-1].bias)]
+
+
 @torch.no_grad()
-def _forward(layers: list[nn.Linear], x: Tensor, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
-    """Return the input of every layer, in `dtype`, and the output in float32."""
+def _forward(weights: list[tuple[Tensor, Tensor]], x: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Return the input of every layer, in the layer's type, and the output in float32."""
     activations = [x]
-    for layer in layers[:-1]:
-        x = nn.functional.linear(x, layer.weight.to(dtype), layer.bias.to(dtype))
-        x = nn.functional.elu_(x)
+    for weight, bias in weights[:-1]:
+        x = nn.functional.elu_(nn.functional.linear(x, weight, bias))
         activations.append(x)
-    return activations, nn.functional.linear(x.float(), layers[-1].weight, layers[-1].bias)
+    activations[-1] = x.float()
+    return activations, nn.functional.linear(activations[-1], *weights[-1])
 
 
 @torch.no_grad()
 def _backward(
-    layers: list[nn.Linear], activations: list[Tensor], d_out: Tensor, dtype: torch.dtype
+    weights: list[tuple[Tensor, Tensor]], activations: list[Tensor], d_out: Tensor
 ) -> list[tuple[Tensor, Tensor]]:
     """Return the gradients of weight and bias of every layer, from the gradient of the output, (n, out) in float32."""
     gradients = []
-    for i in reversed(range(len(layers))):
-        x, weight = activations[i], layers[i].weight
-        last = i == len(layers) - 1
-        gradients.append(((d_out.t() @ (x.float() if last else x)).float(), d_out.sum(0, dtype=torch.float32)))
+    for i in reversed(range(len(weights))):
+        x, (weight, _) = activations[i], weights[i]
+        gradients.append(((d_out.t() @ x).float(), d_out.sum(0, dtype=torch.float32)))
         if i > 0:
-            d_x = (d_out @ (weight if last else weight.to(dtype))).to(dtype)
             # ELU's derivative from its result y: 1 where y > 0, else y + 1.
-            d_out = torch.ops.aten.elu_backward(d_x, 1.0, 1.0, 1.0, True, x)
+            d_out = torch.ops.aten.elu_backward(d_out @ weight, 1.0, 1.0, 1.0, True, x)
+            d_out = d_out.to(activations[i - 1].dtype)
     return gradients[::-1]
 
 
