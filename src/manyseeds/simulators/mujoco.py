@@ -43,21 +43,13 @@ def load_model(cfg: task.LiftObjectCfg, visual: bool = False) -> mujoco.MjModel:
 
 def end_effector_chain(model: mujoco.MjModel) -> PointOnChain:
     """Return the kinematics of the point between the finger pads, in the robot's root frame, from the model."""
-    rotations, translations = [], []
-    for name in _ARM:
-        body = model.body(name)
-        matrix = np.empty(9)
-        mujoco.mju_quat2Mat(matrix, body.quat)
-        rotations.append(matrix.reshape(3, 3))
-        translations.append(body.pos)
+    rotations = np.empty((len(_ARM), 3, 3))
+    for rotation, name in zip(rotations, _ARM, strict=True):
+        mujoco.mju_quat2Mat(rotation.reshape(9), model.body(name).quat)
     hand = model.body("panda_hand")
     point = np.empty(3)
     mujoco.mju_rotVecQuat(point, model.site("end_effector").pos, hand.quat)
-    return PointOnChain(
-        torch.tensor(np.array(rotations), dtype=torch.float32),
-        torch.tensor(np.array(translations), dtype=torch.float32),
-        torch.tensor(point + hand.pos, dtype=torch.float32),
-    )
+    return PointOnChain(rotations, np.array([model.body(name).pos for name in _ARM]), point + hand.pos)
 
 
 class MujocoEnv(VecEnv):
@@ -212,12 +204,14 @@ class MujocoEnv(VecEnv):
 
     def _read_state(self, end_effector_pos: Tensor | None = None) -> None:
         """Read the physics; `end_effector_pos` (num_envs, 3) saves computing what no observation depends on."""
+        if end_effector_pos is None:
+            end_effector_pos = torch.from_numpy(self._chain.position(self._qpos[:, :7].astype(np.float32)))
         qpos = torch.from_numpy(self._qpos).float()
         self._state = task.State(
             joint_pos=qpos[:, :9],
             joint_vel=torch.from_numpy(self._qvel[:, :9]).float(),
             object_pos=qpos[:, 9:12],
-            end_effector_pos=self._chain.position(qpos[:, :7]) if end_effector_pos is None else end_effector_pos,
+            end_effector_pos=end_effector_pos,
             target_pos=self._target_pos,
             action=self._action,
             previous_action=self._previous_action,
@@ -240,7 +234,7 @@ class MujocoEnv(VecEnv):
         self._reached[ids] = False
 
     def _solve_grasp_starts(self) -> GraspStarts:
-        limits = torch.tensor(np.array([self._model.joint(f"panda_joint{i}").range for i in range(1, 8)]))
+        limits = np.array([self._model.joint(f"panda_joint{i}").range for i in range(1, 8)])
         return solve_grasp_starts(self.task_cfg, self._chain, limits)
 
     def _start_some_around_the_cube(self, ids: Tensor, starts: GraspStarts) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,7 +11,9 @@ from manyseeds.task.lift_object import LiftObjectCfg
 
 _LEVER = 0.1
 _RESTING_HEIGHT = 0.024
-_HAND_YAW = -torch.pi / 4
+_HAND_YAW = -np.pi / 4
+_DAMPING = 1e-4
+_DIFFERENCE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class GraspStarts:
     """(k, 3) m."""
 
 
-def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: Tensor, count: int = 512) -> GraspStarts:
+def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: np.ndarray, count: int = 512) -> GraspStarts:
     """Solve the inverse kinematics of `count` cubes from the reset rectangle; those without a solution are left out.
 
     Damped Gauss-Newton on three points fixed to the hand, which fix its position and orientation.
@@ -34,32 +37,28 @@ def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: Tensor, 
         limits: (7, 2) joint limits, rad.
         count: poses to try.
     """
-    draws = torch.rand(count, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    ranges = torch.tensor([cfg.object_x, cfg.object_y, cfg.grasp_start_tilt], dtype=torch.float64)
-    x, y, tilt = (draws * (ranges[:, 1] - ranges[:, 0]) + ranges[:, 0]).unbind(1)
-    cube = torch.stack((x, y, torch.full_like(x, _RESTING_HEIGHT)), dim=1)
-    sin, cos, zero = torch.sin(tilt), torch.cos(tilt), torch.zeros_like(tilt)
-    left_right = torch.stack((zero, zero - 1, zero), dim=1)
-    down = torch.stack((sin, zero, -cos), dim=1)
-    goals = torch.stack((cube, cube + _LEVER * left_right, cube + _LEVER * down), dim=1)
+    ranges = np.array([cfg.object_x, cfg.object_y, cfg.grasp_start_tilt])
+    x, y, tilt = np.random.default_rng(0).uniform(ranges[:, 0], ranges[:, 1], (count, 3)).T
+    zero = np.zeros(count)
+    cube = np.stack((x, y, zero + _RESTING_HEIGHT), axis=1)
+    left_right = np.stack((zero, zero - 1, zero), axis=1)
+    down = np.stack((np.sin(tilt), zero, -np.cos(tilt)), axis=1)
+    goals = np.concatenate((cube, cube + _LEVER * left_right, cube + _LEVER * down), axis=1)
     # The hand is mounted on the last link turned by -45 degrees: its y axis there is (-sin, cos, 0) of that angle.
-    yaw = torch.tensor(_HAND_YAW, dtype=torch.float64)
-    levers = torch.stack((torch.stack((-torch.sin(yaw), torch.cos(yaw), yaw * 0)), torch.tensor([0.0, 0.0, 1.0])))
-    offsets = torch.cat((torch.zeros(1, 3), _LEVER * levers)).double()
-    chain = chain.double()
+    offsets = _LEVER * np.array([[0, 0, 0], [-np.sin(_HAND_YAW), np.cos(_HAND_YAW), 0], [0, 0, 1]])
 
-    def residual(angles: Tensor, goal: Tensor) -> Tensor:
-        points = torch.cat([chain.position(angles[None], offset) for offset in offsets])
-        return (points - goal).flatten()
+    def error_at(angles: np.ndarray) -> np.ndarray:
+        return np.concatenate([chain.position(angles, offset) for offset in offsets], axis=1) - goals
 
-    jacobian = torch.func.vmap(torch.func.jacfwd(residual))
-    angles = torch.tensor(cfg.default_arm, dtype=torch.float64).repeat(count, 1)
-    damping = 1e-4 * torch.eye(7, dtype=torch.float64)
+    angles = np.tile(np.array(cfg.default_arm), (count, 1))
     for _ in range(40):
-        error = torch.func.vmap(residual)(angles, goals)[:, :, None]
-        j = jacobian(angles, goals)
-        step = torch.linalg.solve(j.transpose(1, 2) @ j + damping, j.transpose(1, 2) @ error)
-        angles = angles - step[:, :, 0].clamp(-0.3, 0.3)
-    error = torch.func.vmap(residual)(angles, goals).abs().amax(1)
-    good = (error < 1e-3) & ((angles > limits[:, 0]) & (angles < limits[:, 1])).all(1)
-    return GraspStarts(angles[good].float(), cube[good].float())
+        error = error_at(angles)[:, :, None]
+        steps = _DIFFERENCE * np.eye(7)
+        j = np.stack([error_at(angles + step) - error_at(angles - step) for step in steps], axis=2) / (2 * _DIFFERENCE)
+        jt = j.transpose(0, 2, 1)
+        change = np.linalg.solve(jt @ j + _DAMPING * np.eye(7), jt @ error)
+        angles = angles - change[:, :, 0].clip(-0.3, 0.3)
+    good = (np.abs(error_at(angles)).max(axis=1) < 1e-3) & ((angles > limits[:, 0]) & (angles < limits[:, 1])).all(
+        axis=1
+    )
+    return GraspStarts(torch.from_numpy(angles[good]).float(), torch.from_numpy(cube[good]).float())
