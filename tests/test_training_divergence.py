@@ -10,6 +10,7 @@ from training_runs import agent, train
 TOO_FAST = {"schedule": "fixed", "learning_rate": 100}
 CASES = {
     "parameters": ({**TOO_FAST, "learning_rate": 1e30}, "(parameter|Loss)", 1),
+    "a step that float32 cannot hold": ({**TOO_FAST, "learning_rate": 1e38}, "step of the optimizer", 1),
     "environment": (TOO_FAST, r".* is not finite in environment \d", 2),
 }
 

@@ -3,15 +3,17 @@
 import hashlib
 import os
 import re
-import resource
 import shutil
-import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
+from disks import FullDisk, ReadOnly
 from manyseeds.training import torture
 from manyseeds.training.events import EVENT_FILE, EventWriter
-from manyseeds.training.folder import SUPERSEDED, sole_writer
+from manyseeds.training.folder import SUPERSEDED, SUPERSEDED_EVENTS, sole_writer
 from manyseeds.training.torture import fingerprint
 from training_runs import agent, start_elsewhere, train
 
@@ -162,32 +164,26 @@ def test_a_full_disk_stops_the_run_whole_and_it_continues_when_there_is_room(tmp
         assert fingerprint(folder) == fingerprint(finished)
 
 
-class FullDisk:
-    """A tmpfs that is soon full; without the right to mount one, a limit on the size of files."""
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
+    with ReadOnly(tmp_path / "run"):
+        assert train(tmp_path / "run", max_iterations=1) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: --log_dir {tmp_path / 'run'} cannot be written: ") and error.count("\n") == 1
 
-    def __init__(self, folder, kilobytes):
-        self.folder, self.bytes, self.mounts = folder, kilobytes * 1024, os.geteuid() == 0
 
-    def __enter__(self):
-        if self.mounts:
-            self._mount("-t", "tmpfs", "-o", f"size={self.bytes}", "tmpfs")
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.bytes // 8, resource.RLIM_INFINITY))
-        return self
-
-    def enlarge(self):
-        if self.mounts:
-            self._mount("-o", "remount,size=100m")
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-    def __exit__(self, *_):
-        self.enlarge()
-        if self.mounts:
-            subprocess.run(["umount", self.folder], check=True)
-
-    def _mount(self, *arguments):
-        subprocess.run(["mount", *arguments, self.folder], check=True)
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's case is the test above")
+def test_root_becomes_an_ordinary_user_and_cannot_write_either():
+    folder = Path(tempfile.mkdtemp())  # not below tmp_path, where others may not even look
+    try:
+        folder.chmod(0o755)
+        run = folder / "run"
+        run.mkdir(mode=0o555)
+        process = start_elsewhere(run, user=65534, max_iterations=1)
+        process.join()
+        assert process.exitcode == 2
+        assert list(run.iterdir()) == []
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_clock_that_jumps_back_leaves_the_events_in_order(tmp_path, monkeypatch):
@@ -209,3 +205,67 @@ def test_leftovers_of_a_killed_process_are_removed(half):
         shutil.copy(half / "state.pt", half / name)
     assert train(half) == 0
     assert not list(half.glob(".*.pt"))
+
+
+def test_a_clock_that_jumps_back_between_two_starts_leaves_the_events_in_order(tmp_path, monkeypatch):
+    """Checked on what stock TensorBoard would sort by."""
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    folder = tmp_path / "run"
+    monkeypatch.setattr("manyseeds.training.events.time.time", lambda: 2e9)
+    assert train(folder, max_iterations=2) == 0
+    monkeypatch.setattr("manyseeds.training.events.time.time", lambda: 1e9)
+    assert train(folder, max_iterations=4) == 0
+    times = [event.wall_time for event in LegacyEventFileLoader(str(folder / EVENT_FILE)).Load()]
+    assert times == sorted(times)
+
+
+def test_stock_tensorboard_shows_one_run_and_no_step_twice_after_starting_over(half, capsys):
+    assert train(half, agent=agent(learning_rate=0.002)) == 0
+    assert "Starting over" in capsys.readouterr().out
+    board = EventMultiplexer().AddRunsFromDirectory(str(half))
+    board.Reload()
+    [run] = board.Runs()
+    assert [event.step for event in board.Scalars(run, "Loss/value")] == [1, 2, 3, 4, 5, 6]
+    assert (half / f"{SUPERSEDED}_1" / SUPERSEDED_EVENTS).stat().st_size > 0
+
+
+def test_a_missing_checkpoint_is_trained_again(half, finished, capsys):
+    (half / "model_2.pt").unlink()
+    assert train(half) == 0
+    assert "Starting over: model_2.pt is missing" in capsys.readouterr().out
+    assert fingerprint(half) == fingerprint(finished)
+
+
+def test_a_kill_between_two_renames_loses_no_state_even_if_the_last_one_is_damaged(half, finished, monkeypatch, capsys):
+    flip(half / "state.pt", -1)
+    real = os.replace
+
+    def die(source, target):
+        if Path(target).name == "state.pt":
+            raise KeyboardInterrupt
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", die)
+    assert train(half) == 130
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert train(half) == 0
+    assert "after iteration 4 of 6" in capsys.readouterr().out
+    assert fingerprint(half) == fingerprint(finished)
+
+
+def test_another_code_or_processor_is_told_on_continuing(half, monkeypatch, capsys):
+    monkeypatch.setattr("manyseeds.provenance.cpu_model", lambda: "Another CPU")
+    monkeypatch.setattr(
+        "manyseeds.provenance.code_version", lambda: {"version": "9.9", "commit": "cafe", "dirty": True}
+    )
+    assert train(half) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"\[WARNING\] So far this run had the processor .*; with Another CPU its bits may differ", out)
+    assert re.search(r"\[WARNING\] So far this run had manyseeds .*; with cafe with changes its bits may differ", out)
+
+
+def test_a_run_says_what_saving_its_state_cost(tmp_path, capsys):
+    assert train(tmp_path / "run", max_iterations=2) == 0
+    assert re.search(r"\[INFO\] Saving states took \d+\.\d\d of \d+\.\d s \(\d+\.\d\d%\)\.", capsys.readouterr().out)

@@ -3,6 +3,7 @@
 import copy
 import json
 import multiprocessing
+import os
 
 from manyseeds.training.cli import main
 
@@ -39,14 +40,20 @@ def train(folder, agent=AGENT, flags=(), task_cfg=None, **options):
     return main([*arguments, *flags, "--headless", "lift_object"])
 
 
-def start_elsewhere(folder, agent=AGENT, **options):
-    """Start the training command in a process of its own."""
+def start_elsewhere(folder, agent=AGENT, user=None, **options):
+    """Start the training command in a process of its own, as another user if one is given."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["manyseeds.training.train", "manyseeds.simulators.mujoco"])
-    process = context.Process(target=_exit_with, args=(folder, agent, options))
+    process = context.Process(target=_exit_with, args=(folder, agent, user, options))
     process.start()
     return process
 
 
-def _exit_with(folder, agent, options):
+def _exit_with(folder, agent, user, options):
+    if user is not None:
+        # The files that the command reads are written before.
+        path = folder.with_name(f"{folder.name}_agent.json")
+        path.touch()
+        path.chmod(0o666)
+        os.setuid(user)
     raise SystemExit(train(folder, agent, **options))

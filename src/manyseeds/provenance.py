@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ PACKAGES = (
     "torch",
 )
 SCHEMA_VERSION = 1
+NOT_SHIPPED = "not_shipped.txt"
+"""In an experiment's folder: the outputs that a published copy lacks, a path a line, relative to it."""
 
 
 def collect() -> dict[str, Any]:
@@ -106,31 +109,103 @@ def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Pat
     return path
 
 
-def verify(results: Path) -> list[str]:
+def read_record(path: Path) -> dict[str, Any]:
+    """Read the `run.json` of a run.
+
+    Raises:
+        UserError: when it cannot be read or is none.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record["outputs"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not the record of a run: {error!r}") from error
+    return record
+
+
+@dataclass(frozen=True)
+class Account:
+    """What `verify` found.
+
+    Attributes:
+        problems: a sentence for each file that is missing or is not what its run left.
+        not_shipped: files that are missing and declared so in NOT_SHIPPED.
+    """
+
+    problems: tuple[str, ...]
+    not_shipped: tuple[Path, ...]
+
+
+def verify(results: Path) -> Account:
     """Hash the outputs of every run below a folder again.
 
-    Returns:
-        One sentence for each file that is missing or is not what its run left.
+    A missing file is a problem, unless the experiment's folder has a file NOT_SHIPPED that names it; a file that
+    is there is hashed, named or not.
 
     Raises:
         UserError: when there is no run, or a record cannot be read.
     """
-    records = sorted(results.rglob("run.json"))
-    if not records:
-        raise UserError(f"{results} holds no run.json; give a results folder such as results/lift_object")
-    problems = []
-    for record in records:
-        try:
-            outputs = json.loads(record.read_text(encoding="utf-8"))["outputs"].items()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{record} is not the record of a run: {error!r}") from error
-        for name, expected in outputs:
+    problems, not_shipped = [], []
+    declared = {experiment: _declared(experiment) for experiment in _experiments(results)}
+    for record in _records(results):
+        absent = declared[_experiment_of(record)]
+        for name, expected in read_record(record)["outputs"].items():
             path = record.parent / name
-            if not path.is_file():
+            if path.is_file():
+                if sha256(path) != expected:
+                    problems.append(f"{path} is not the file that the run left")
+            elif path.resolve() in absent:
+                not_shipped.append(path)
+            else:
                 problems.append(f"{path} is missing")
-            elif sha256(path) != expected:
-                problems.append(f"{path} is not the file that the run left")
-    return problems
+    return Account(tuple(problems), tuple(not_shipped))
+
+
+def declare_not_shipped(results: Path) -> list[Path]:
+    """Name the outputs that are missing in a file NOT_SHIPPED in each experiment's folder, for `verify` to accept.
+
+    Returns:
+        The files named.
+    """
+    named = []
+    for experiment in _experiments(results):
+        missing = [
+            path
+            for record in _records(experiment)
+            for name in read_record(record)["outputs"]
+            if not (path := record.resolve().parent / name).is_file()
+        ]
+        lines = ["# Outputs of the runs that are not shipped here; run.json has their checksums."]
+        lines += [path.relative_to(experiment).as_posix() for path in missing]
+        with write_atomic(experiment / NOT_SHIPPED) as partial:
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        named += missing
+    return named
+
+
+def _records(results: Path) -> list[Path]:
+    if records := sorted(results.rglob("run.json")):
+        return records
+    raise UserError(f"{results} holds no run.json; give a results folder such as results/lift_object")
+
+
+def _experiments(results: Path) -> list[Path]:
+    return sorted({_experiment_of(record) for record in _records(results)})
+
+
+def _experiment_of(record: Path) -> Path:
+    """Return the folder of the experiment of <experiment>/<variant>/seed_<seed>/run.json."""
+    above = record.resolve().parents
+    return above[min(2, len(above) - 1)]
+
+
+def _declared(experiment: Path) -> set[Path]:
+    """Return the paths that the experiment's NOT_SHIPPED names."""
+    path = experiment / NOT_SHIPPED
+    if not path.is_file():
+        return set()
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return {experiment / line for line in lines if line and not line.startswith("#")}
 
 
 def _package_version(name: str) -> str | None:
@@ -149,22 +224,61 @@ def _output(*command: str) -> str | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0 when every file is whole, 1 when one is not, 2 on bad input."""
+    """Run the command line; return 0 when all is as recorded, 1 when something is not, 2 on bad input."""
     parser = argparse.ArgumentParser(prog="python -m manyseeds.provenance", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("verify", help="hash the outputs of all runs below a folder again")
-    command.add_argument("results", type=Path, help="a results folder, such as results/lift_object")
+    command.add_argument("results", type=Path, help="a results folder, such as results/lift_object, or a run's folder")
+    command.add_argument("--repeat", type=int, metavar="N", help="train a run's first N iterations again and compare")
+    command.add_argument("--threads", type=int, default=0, help="CPU threads for --repeat (0: all)")
+    command = commands.add_parser(
+        "declare-not-shipped", help=f"name the outputs that are missing in {NOT_SHIPPED}, so that verify accepts it"
+    )
+    command.add_argument("results", type=Path, help="a results folder to publish, such as results/published")
     arguments = parser.parse_args(argv)
     try:
-        problems = verify(arguments.results)
+        if arguments.command == "declare-not-shipped":
+            for path in declare_not_shipped(arguments.results):
+                print(f"{path} is declared as not shipped")
+            return 0
+        whole = _print_account(arguments.results)
+        same = arguments.repeat is None or _print_repetition(arguments.results, arguments.repeat, arguments.threads)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for problem in problems:
+    return 0 if whole and same else 1
+
+
+def _print_account(results: Path) -> bool:
+    """Verify and print what was found; return whether every file is whole."""
+    account = verify(results)
+    for problem in account.problems:
         print(problem)
-    if not problems:
-        print(f"{arguments.results}: every file is what its run left")
-    return 1 if problems else 0
+    for path in account.not_shipped:
+        print(f"{path} is not shipped")
+    if not account.problems:
+        there = "every file that is shipped" if account.not_shipped else "every file"
+        print(f"{results}: {there} is what its run left")
+    return not account.problems
+
+
+def _print_repetition(results: Path, iterations: int, threads: int) -> bool:
+    """Train a run's first iterations again and print how they compare; return whether they are the same."""
+    from manyseeds.repetition import repeat
+
+    records = _records(results)
+    if len(records) > 1:
+        raise UserError(f"{results} holds {len(records)} runs; with --repeat give one run's folder")
+    folder = records[0].parent
+    found = repeat(folder, iterations, threads)
+    for note in found.notes:
+        print(f"note: {note}")
+    if found.difference:
+        print(f"{folder}: the first difference: {found.difference}")
+        return False
+    checkpoints = f" and the parameters in {', '.join(found.checkpoints)}" if found.checkpoints else ""
+    print(f"{folder}: the first {iterations} iterations are identical: {found.scalars} scalars{checkpoints}")
+    return True
 
 
 if __name__ == "__main__":

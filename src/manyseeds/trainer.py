@@ -27,10 +27,11 @@ from manyseeds.files import write_atomic
 EVENTS = "events.out.tfevents.manyseeds"
 # Under this name TensorBoard does not take the working folder of a finished run for a second run.
 EVENTS_AT_REST = "finished.events"
-# Where training puts the files of a run that it cannot continue, because its settings were others.
-SUPERSEDED = "superseded_*"
 PREVIOUS_STATE = "state.previous.pt"
 PARAMS = ("params/agent.yaml", "params/env.yaml")
+# Lines of training's output that concern whoever started the workflow; the record of the run keeps the first two.
+STARTING_OVER = "[INFO] Starting over"
+TOLD = (STARTING_OVER, "[WARNING] ", "[INFO] Continuing")
 
 
 def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, threads: int, log: Path) -> None:
@@ -47,20 +48,21 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
     Raises:
         UserError: when training ended without leaving a declared file.
         subprocess.CalledProcessError: when training fails; `output` is its last line.
+        OSError: when the folder or the log cannot be written.
     """
     settings = experiment.settings(variant, seed)
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     with _sole_worker(work) as lock:
-        started, replaced = _now(), set(work.glob(SUPERSEDED))
+        _remove_partials(folder)
         journal = _open_journal(work)
         _wake(work)
         for name, content in (("agent.json", settings["agent"]), ("task.json", settings["task_cfg"])):
             _write_json(work / name, content)
-        _run(command(experiment, variant, seed, threads, work), log, lock)
-        if set(work.glob(SUPERSEDED)) != replaced:
-            journal = {"started": started, "resumed": 0}
-            _write_json(work / "journal.json", journal)
+        for line in _run(command(experiment, variant, seed, threads, work), log, lock):
+            if line.startswith(TOLD):
+                print(f"{variant}/seed_{seed}: {line}", file=sys.stderr, flush=True)
+                _note(work, journal, line)
         outputs = collect(experiment, folder, variant)
         provenance.write_run_record(
             folder,
@@ -73,6 +75,7 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
             started=journal["started"],
             ended=_now(),
             resumed=journal["resumed"],
+            notes=journal["notes"],
         )
 
 
@@ -128,11 +131,31 @@ def _open_journal(work: Path) -> dict[str, Any]:
     path = work / "journal.json"
     try:
         journal = json.loads(path.read_text(encoding="utf-8"))
-        journal = {"started": journal["started"], "resumed": journal["resumed"] + 1}
+        journal = {
+            "started": journal["started"],
+            "resumed": journal["resumed"] + 1,
+            "notes": list(journal.get("notes", ())),
+        }
     except (OSError, ValueError, KeyError, TypeError):
-        journal = {"started": _now(), "resumed": 0}
+        journal = {"started": _now(), "resumed": 0, "notes": []}
     _write_json(path, journal)
     return journal
+
+
+def _remove_partials(folder: Path) -> None:
+    """Remove what a killed process was writing."""
+    for pattern in (".run.*.json", ".*.link", "params/.*.link", "work/.*.json", f"work/.{Path(EVENTS).stem}.*"):
+        for partial in folder.glob(pattern):
+            partial.unlink()
+
+
+def _note(work: Path, journal: dict[str, Any], line: str) -> None:
+    """Keep a line of training's output in the journal; when training starts over, the journal does too."""
+    if line.startswith(STARTING_OVER):
+        journal.update(started=_now(), resumed=0, notes=[])
+    if line.startswith(TOLD[:2]):
+        journal["notes"].append(line)
+        _write_json(work / "journal.json", journal)
 
 
 def _wake(work: Path) -> None:
@@ -144,8 +167,12 @@ def _wake(work: Path) -> None:
         (work / EVENTS_AT_REST).unlink()
 
 
-def _run(arguments: Sequence[str], log: Path, lock: int) -> None:
-    """Run a command with its output in a log; raise CalledProcessError with its last line when it fails."""
+def _run(arguments: Sequence[str], log: Path, lock: int) -> Iterator[str]:
+    """Run a command, append its output to a log and yield it by line.
+
+    Raises:
+        subprocess.CalledProcessError: when it fails; `output` is its last line.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     last = ""
     with (
@@ -166,6 +193,7 @@ def _run(arguments: Sequence[str], log: Path, lock: int) -> None:
         for line in process.stdout:
             stream.write(line)
             last = line.strip() or last
+            yield line.rstrip()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, arguments, output=last)
 
@@ -232,6 +260,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        place = error.filename or log
+        print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)
+        return 1
     except subprocess.CalledProcessError as error:
         run = f"{arguments.variant}/seed_{arguments.seed}"
         print(f"error: {run}: {_failure(error.returncode, error.output, log)}", file=sys.stderr)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from manyseeds.errors import UserError
+from manyseeds.errors import StorageError, UserError
 from manyseeds.video import draw_without_window
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
@@ -71,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         train(settings)
+    except StorageError as error:
+        print(f"error: {error}; the same command continues later.", file=sys.stderr)
+        return 1
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

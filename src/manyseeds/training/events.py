@@ -19,23 +19,24 @@ class EventWriter:
     Args:
         path: the file.
         offset: bytes to keep of a file that exists; 0 starts it anew.
+        clock: the wall time, in s, of the last event kept.
     """
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
+    def __init__(self, path: Path, offset: int = 0, clock: float = 0.0) -> None:
         self._stream = path.open("r+b" if offset else "w+b", buffering=0)
         self._stream.truncate(offset)
         self._stream.seek(offset)
-        self._clock = time.time()
+        self.clock = max(clock, time.time())
         if not offset:
-            self._append(_record(Event(wall_time=self._clock, file_version="brain.Event:2")))
+            self._append(_record(Event(wall_time=self.clock, file_version="brain.Event:2")))
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
         """Append the scalars of one iteration."""
         # Readers sort by wall time, so a clock that jumps back must not show.
-        self._clock = max(self._clock, time.time())
+        self.clock = max(self.clock, time.time())
         records = (
             Event(
-                wall_time=self._clock,
+                wall_time=self.clock,
                 step=step,
                 summary=Summary(value=[Summary.Value(tag=tag, simple_value=value)]),
             )

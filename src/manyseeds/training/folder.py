@@ -14,9 +14,12 @@ from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
 from manyseeds.training.checkpoint import checkpoint_path, checkpoints
 from manyseeds.training.events import EVENT_FILE
-from manyseeds.training.state import PREVIOUS_STATE_FILE, STATE_FILE, read_states
+from manyseeds.training.state import STATE_FILES, read_states
 
 SUPERSEDED = "superseded"
+SUPERSEDED_EVENTS = "superseded.events"
+"""The event file's name there: TensorBoard, which looks for `tfevents`, must not show its steps a second time."""
+
 _LOCK = ".lock"
 _PARTIALS = (".model_*.pt", ".state*.pt", ".diverged_*.pt")
 
@@ -101,16 +104,17 @@ def _why_not(
     done = state["runner"]["iteration"]
     if done > max_iterations:
         return f"max_iterations is {max_iterations}, fewer than the {done} that are done"
-    if save_interval != state["save_interval"]:
-        for iteration in range(save_interval, done + 1, save_interval):
-            if not checkpoint_path(folder, iteration).exists():
+    for iteration in range(save_interval, done + 1, save_interval):
+        if not (path := checkpoint_path(folder, iteration)).exists():
+            if save_interval != state["save_interval"]:
                 return f"save_interval was {state['save_interval']} and is {save_interval}"
+            return f"{path.name} is missing"
     return None
 
 
 def _supersede(folder: Path) -> Path | None:
     """Move a former run's files into a folder of their own, if there are any worth it; return that folder."""
-    states = [path for name in (STATE_FILE, PREVIOUS_STATE_FILE) if (path := folder / name).exists()]
+    states = [path for name in STATE_FILES if (path := folder / name).exists()]
     old = [*checkpoints(folder).values(), *states]
     if not old:
         (folder / EVENT_FILE).unlink(missing_ok=True)  # killed before its first state
@@ -120,7 +124,7 @@ def _supersede(folder: Path) -> Path | None:
     rest = [folder / EVENT_FILE, folder / "params", folder / "videos", *folder.glob("diverged_*.pt")]
     # The states go last: killed in between, the next start finds them and moves the rest.
     for path in [*(path for path in rest if path.exists()), *old]:
-        os.replace(path, aside / path.name)
+        os.replace(path, aside / (SUPERSEDED_EVENTS if path.name == EVENT_FILE else path.name))
     return aside
 
 

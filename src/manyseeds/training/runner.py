@@ -100,8 +100,10 @@ class Runner:
             raise DivergedError(self.iteration + 1, error.term, error.env_index) from error
         try:
             losses = self.alg.update()
-        except RuntimeError:
+        except RuntimeError as error:
             self._check_finite({})  # torch does not sample from NaN
+            if "without overflow" in str(error):  # nor take a step that float32 cannot hold
+                raise DivergedError(self.iteration + 1, "step of the optimizer", None) from error
             raise
         self._check_finite(losses)
         self.iteration += 1

@@ -10,8 +10,12 @@ from typing import Any
 from manyseeds.errors import UserError
 from manyseeds.training.checkpoint import dump, read_plain, write_bytes
 
+NEXT_STATE_FILE = "state.next.pt"
 STATE_FILE = "state.pt"
 PREVIOUS_STATE_FILE = "state.previous.pt"
+STATE_FILES = (NEXT_STATE_FILE, STATE_FILE, PREVIOUS_STATE_FILE)
+"""The names a state can have, the newest first; the first is there only when a kill left it."""
+
 _MAGIC = b"manyseeds state 1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -19,9 +23,9 @@ _DIGEST_SIZE = hashlib.sha256().digest_size
 def write_state(folder: Path, state: dict[str, Any]) -> None:
     """Write the state beside the last one; keep that as the previous one until the new one is whole.
 
-    A kill at any point leaves at least one whole state under one of the two names.
+    A kill at any point leaves at least one whole state under one of STATE_FILES, even if the last one is damaged.
     """
-    fresh = folder / "state.next.pt"
+    fresh = folder / NEXT_STATE_FILE
     write_sealed(fresh, state)
     current = folder / STATE_FILE
     if current.exists():
@@ -32,7 +36,7 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
 
 def read_states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | UserError]]:
     """Yield the names of a folder's states, the newest first, with their content or what is wrong with it."""
-    for name in (STATE_FILE, PREVIOUS_STATE_FILE):
+    for name in STATE_FILES:
         if (folder / name).exists():
             try:
                 yield name, read_sealed(folder / name)

@@ -93,9 +93,11 @@ def fingerprint(folder: Path) -> dict[str, Any]:
     """Return what must be equal in equal runs: hashes of the checkpoints, scalars but for the wall clock's.
 
     Raises:
-        ValueError: when the event file has a scalar twice.
+        ValueError: when the event file has a scalar twice, or our exporter reads something else than TensorBoard.
     """
     from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    from manyseeds.curves.log import read_log
 
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("model_*.pt")}
     scalars: dict[tuple[int, str], float] = {}
@@ -104,6 +106,11 @@ def fingerprint(folder: Path) -> dict[str, Any]:
             if (event.step, value.tag) in scalars:
                 raise ValueError(f"{folder / EVENT_FILE} has {value.tag} of iteration {event.step} twice")
             scalars[event.step, value.tag] = value.simple_value
+    log = read_log(folder / EVENT_FILE)
+    tags = [log.tags[number] for number in log.tag]
+    exported = dict(zip(zip(log.step.tolist(), tags, strict=True), log.value.tolist(), strict=True))
+    if exported != scalars or any(file.rows_cut or file.damage for file in log.files):
+        raise ValueError(f"{folder / EVENT_FILE} is not read alike by TensorBoard and by manyseeds.curves")
     kept = {key: value for key, value in scalars.items() if not key[1].startswith("Perf/")}
     return {"checkpoints": files, "scalars": kept, "iterations": sorted({step for step, _ in scalars})}
 

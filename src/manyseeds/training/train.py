@@ -1,20 +1,23 @@
 """One training run from the first iteration, or from its last state, to the last."""
 
 import sys
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from rsl_rl.env import VecEnv
 
+from manyseeds import provenance
 from manyseeds.simulators import make_env
 from manyseeds.training.checkpoint import checkpoint_path, save_checkpoint
 from manyseeds.training.console import iteration_block
 from manyseeds.training.events import EVENT_FILE, EventWriter
 from manyseeds.training.folder import find_state, plain, sole_writer, write_params
 from manyseeds.training.runner import DivergedError, Iteration, Runner
-from manyseeds.training.state import STATE_FILE, read_sealed, write_sealed, write_state
+from manyseeds.training.state import read_states, write_sealed, write_state
 from manyseeds.training.videos import TrainingVideos
 
 
@@ -63,7 +66,8 @@ def train(settings: Settings) -> None:
     Raises:
         UserError: when the folder is in use or cannot be written, or a value does not fit the simulator.
         DivergedError: when something is not finite; the state before it is dumped to diverged_<iteration>.pt.
-        OSError: when the disk is full or fails.
+        StorageError: when a file cannot be written, as on a full disk.
+        OSError: the same of the event file.
     """
     with sole_writer(settings.log_dir):
         env = make_training_env(settings)
@@ -75,6 +79,7 @@ def train(settings: Settings) -> None:
 
 def make_training_env(settings: Settings) -> VecEnv:
     """Make the environments that a run trains in."""
+    torch.set_num_threads(1)  # what the task computes beforehand must not depend on the environment variables either
     return make_env(
         settings.simulator,
         settings.task,
@@ -97,23 +102,23 @@ def _train(settings: Settings, env: VecEnv) -> None:
     folder = settings.log_dir
     runner = Runner(env, settings.agent, seed=settings.seed, device=settings.device, threads=settings.threads)
     config = configuration(settings, env)
+    versions = _versions()
     state = find_state(folder, config, settings.max_iterations, settings.save_interval)
     if state is None:
         write_params(folder, settings.agent, {**env.cfg, "device": settings.device, "threads": settings.threads})
         elapsed, events = 0.0, EventWriter(folder / EVENT_FILE)
-        _save_state(settings, config, runner, events, elapsed)
+        _save_state(settings, config, versions, runner, events, elapsed)
         print(f"[INFO] Logging to: {folder}", flush=True)
     else:
         runner.load_state_dict(state["runner"])
-        elapsed, events = state["elapsed"], EventWriter(folder / EVENT_FILE, state["event_file_size"])
+        elapsed = state["elapsed"]
+        events = EventWriter(folder / EVENT_FILE, state["event_file_size"], state.get("event_clock", 0.0))
         _say_where(folder, runner.iteration, settings.max_iterations)
-        for package, old in state["versions"].items():
-            if (new := _versions()[package]) != old:
-                print(
-                    f"[WARNING] This run began with {package} {old}; with {new} its bits may differ.",
-                    flush=True,
-                )
+        for name, old in state["versions"].items():
+            if (new := versions.get(name)) != old:
+                print(f"[WARNING] So far this run had {name} {old}; with {new} its bits may differ.", flush=True)
     videos = TrainingVideos(settings, runner.alg) if settings.video_interval else None
+    begin, saving = time.perf_counter(), 0.0
     while runner.iteration < settings.max_iterations:
         try:
             done = runner.iterate()
@@ -126,25 +131,36 @@ def _train(settings: Settings, env: VecEnv) -> None:
         _report(settings, runner, done, seconds, elapsed)
         if done.number % settings.save_interval == 0:
             _save_checkpoint(folder, runner)
-        if done.number % settings.state_interval == 0 or done.number == settings.max_iterations:
-            _save_state(settings, config, runner, events, elapsed)
         if videos and done.number % settings.video_interval == 0:
             videos.record(done.number)
+        if done.number % settings.state_interval == 0 or done.number == settings.max_iterations:
+            saving -= time.perf_counter()
+            _save_state(settings, config, versions, runner, events, elapsed)
+            saving += time.perf_counter()
     if not checkpoint_path(folder, runner.iteration).exists():
         _save_checkpoint(folder, runner)
     events.close()
+    if saving:
+        total = time.perf_counter() - begin
+        print(f"[INFO] Saving states took {saving:.2f} of {total:.1f} s ({saving / total:.2%}).", flush=True)
 
 
 def _save_state(
-    settings: Settings, config: dict[str, Any], runner: Runner, events: EventWriter, elapsed: float
+    settings: Settings,
+    config: dict[str, Any],
+    versions: dict[str, str],
+    runner: Runner,
+    events: EventWriter,
+    elapsed: float,
 ) -> None:
     # The event file must be on disk as far as the state says before the state says so.
     size = events.sync()
     state = {
         "config": config,
-        "versions": _versions(),
+        "versions": versions,
         "save_interval": settings.save_interval,
         "event_file_size": size,
+        "event_clock": events.clock,
         "elapsed": elapsed,
         "runner": runner.state_dict(),
     }
@@ -184,7 +200,8 @@ def dump_path(folder: Path, iteration: int) -> Path:
 
 def _dump(settings: Settings, runner: Runner, error: DivergedError) -> None:
     """Keep the last state, from which the same is computed again, and what there is at the failure."""
-    content = read_sealed(settings.log_dir / STATE_FILE) | {
+    last = next(state for _, state in read_states(settings.log_dir) if isinstance(state, dict))
+    content = last | {
         "failure": {
             "iteration": error.iteration,
             "term": error.term,
@@ -199,4 +216,11 @@ def _dump(settings: Settings, runner: Runner, error: DivergedError) -> None:
 
 
 def _versions() -> dict[str, str]:
-    return {package: version(package) for package in ("torch", "rsl-rl-lib", "mujoco")}
+    """Return what the bits of a run may depend on besides its configuration, and what this process has of it."""
+    code = provenance.code_version()
+    changed = " with changes" if code["dirty"] else ""
+    return {
+        "manyseeds": f"{code['commit'] or code['version']}{changed}",
+        **{package: version(package) for package in ("torch", "rsl-rl-lib", "mujoco")},
+        "the processor": provenance.cpu_model(),
+    }
