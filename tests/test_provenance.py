@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from manyseeds.config.loading import REPOSITORY
 from manyseeds.errors import UserError
-from manyseeds.provenance import collect, main, sha256, verify, write_run_record
+from manyseeds.provenance import NOT_SHIPPED, collect, main, sha256, verify, write_run_record
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_what_is_collected_is_plain_json():
 
 
 def test_whole_results_verify(run, capsys):
-    assert verify(run.parents[1]) == []
+    assert verify(run.parents[1]).problems == ()
     assert main(["verify", str(run.parents[1])]) == 0
     assert "every file is what its run left" in capsys.readouterr().out
 
@@ -54,3 +55,32 @@ def test_a_damaged_record_is_one_sentence(run, content):
     (run / "run.json").write_text(content)
     with pytest.raises(UserError, match="is not the record of a run"):
         verify(run)
+
+
+def test_what_a_published_copy_declares_as_not_shipped_is_accepted_and_listed(run, capsys):
+    experiment = run.parents[1]
+    (run / "model_1.pt").unlink()
+    assert main(["verify", str(experiment)]) == 1
+    assert main(["declare-not-shipped", str(experiment)]) == 0
+    assert "default/seed_1/model_1.pt" in (experiment / NOT_SHIPPED).read_text().splitlines()
+    capsys.readouterr()
+    for results in (experiment, run):
+        assert main(["verify", str(results)]) == 0
+        printed = capsys.readouterr().out
+        assert "model_1.pt is not shipped" in printed and "every file that is shipped is what its run left" in printed
+
+
+def test_a_declaration_covers_no_other_missing_file_and_no_changed_one(run, capsys):
+    (run / "model_1.pt").unlink()
+    assert main(["declare-not-shipped", str(run.parents[1])]) == 0
+    (run / "model_1.pt").write_bytes(b"another policy")
+    (run / "params" / "env.yaml").unlink()
+    assert main(["verify", str(run.parents[1])]) == 1
+    printed = capsys.readouterr().out
+    assert "model_1.pt is not the file that the run left" in printed and "env.yaml is missing" in printed
+
+
+def test_the_published_results_are_what_their_runs_left():
+    account = verify(REPOSITORY / "results" / "published")
+    assert account.problems == ()
+    assert {path.suffix for path in account.not_shipped} <= {".pt", ".manyseeds"}

@@ -1,16 +1,24 @@
+import contextlib
 import fcntl
+import io
+import itertools
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from disks import FullDisk, ReadOnly
 from manyseeds import trainer
 from manyseeds.config import resolve
 from manyseeds.errors import UserError
 from manyseeds.provenance import verify
+from manyseeds.training.cli import main as train
+from manyseeds.training.torture import fingerprint
 
 FIELDS = {
     "experiment": "tiny",
@@ -42,7 +50,7 @@ def test_a_run_leaves_its_declared_files_and_a_record_of_them(experiment):
     run = experiment / "default" / "seed_1"
     record = json.loads((run / "run.json").read_text())
     assert list(record["outputs"]) == OUTPUTS
-    assert verify(experiment) == []
+    assert verify(experiment).problems == ()
     assert record["resumed"] == 0 and record["threads"] == 1
     assert record["config"]["agent"]["policy"]["actor_hidden_dims"] == [16]
     assert "Saved checkpoint" in (run / "train.log").read_text()
@@ -88,7 +96,7 @@ def test_after_a_kill_the_next_start_waits_for_the_old_process_and_goes_on(tmp_p
     assert trainer.main(arguments) == 0
     assert "[INFO] Continuing" in (run / "train.log").read_text()
     assert json.loads((run / "run.json").read_text())["resumed"] == 1
-    assert (run / "model_60.pt").is_file() and verify(tmp_path) == []
+    assert (run / "model_60.pt").is_file() and verify(tmp_path).problems == ()
 
 
 def test_a_failed_training_passes_its_exit_code_and_last_words_on(tmp_path, capsys):
@@ -130,3 +138,99 @@ def test_training_that_ends_without_a_checkpoint_is_an_error(tmp_path):
     (tmp_path / "work").mkdir()
     with pytest.raises(UserError, match=r"training ended without leaving model_2\.pt"):
         trainer.collect(resolve(FIELDS), tmp_path, "default")
+
+
+def test_a_kill_before_any_change_of_a_file_loses_nothing(tmp_path):
+    """Every rename, link, removal and sync of a start is a place to die; each start gets a little further."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["manyseeds.trainer", "manyseeds.training.train", "manyseeds.simulators.mujoco"])
+
+    def start(folder, deadly):
+        process = context.Process(target=_train_and_die, args=(folder, deadly))
+        process.start()
+        process.join()
+        return process.exitcode
+
+    def outcome(folder):
+        run = folder / "default" / "seed_1"
+        assert verify(folder).problems == ()
+        assert len(list(folder.rglob("*tfevents*"))) == 1
+        return fingerprint(run), sorted(path.relative_to(run) for path in run.rglob("*") if path.name[0] == ".")
+
+    assert start(tmp_path / "whole", None) == 0
+    wanted = outcome(tmp_path / "whole")
+    for first in (1, 2, 3):
+        folder = tmp_path / f"killed_{first}"
+        for deadly in itertools.count(first, 3):
+            if start(folder, deadly) == 0:
+                break
+        assert deadly > 20
+        assert outcome(folder) == wanted
+
+
+def _train_and_die(folder, deadly):
+    """Train in this process alone; exit without any tidying up before the change of a file number `deadly`."""
+    changes = itertools.count(1)
+
+    def deadly_version(function):
+        def wrapped(*arguments, **options):
+            if next(changes) == deadly:
+                os._exit(9)
+            return function(*arguments, **options)
+
+        return wrapped
+
+    def run_here(arguments, log, lock):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            code = train(arguments[3:])
+        assert code == 0
+        yield from output.getvalue().splitlines()
+
+    folder.mkdir(exist_ok=True)
+    arguments = write_config(folder, max_iterations=2, save_interval=1, state_interval=1)
+    for module, name in [(os, "replace"), (os, "link"), (Path, "unlink"), (os, "fsync")]:
+        setattr(module, name, deadly_version(getattr(module, name)))
+    trainer._run = run_here
+    raise SystemExit(trainer.main(arguments))
+
+
+def test_a_run_on_a_full_disk_is_one_sentence_and_goes_on_when_there_is_room(tmp_path, experiment, capsys):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with FullDisk(folder, kilobytes=120) as disk:
+        arguments = write_config(folder, max_iterations=4)
+        assert trainer.main(arguments) != 0
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert (error.startswith("error: ") and "No space left" in error) or "File too large" in error, error
+        assert not (folder / "default/seed_1/run.json").exists()
+        disk.enlarge()
+        assert trainer.main(arguments) == 0
+        assert verify(folder).problems == ()
+        whole = tmp_path / "whole"
+        whole.mkdir()
+        assert trainer.main(write_config(whole, max_iterations=4)) == 0
+        assert fingerprint(folder / "default/seed_1") == fingerprint(whole / "default/seed_1")
+
+
+def test_a_read_only_folder_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "default").mkdir()
+    arguments = write_config(tmp_path)
+    with ReadOnly(tmp_path / "default"):
+        assert trainer.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "cannot be written: " in error and error.count("\n") == 1
+
+
+def test_what_training_warns_of_is_told_and_recorded(tmp_path, capsys):
+    assert trainer.main(write_config(tmp_path, max_iterations=2)) == 0
+    run = tmp_path / "default" / "seed_1"
+    state = run / "work" / "state.pt"
+    state.write_bytes(state.read_bytes()[:-1])
+    assert trainer.main(write_config(tmp_path)) == 0
+    error = capsys.readouterr().err
+    assert "default/seed_1: [WARNING] " in error and "state.pt is damaged" in error
+    assert "default/seed_1: [INFO] Starting over: no whole state is left" in error
+    [note] = json.loads((run / "run.json").read_text())["notes"]
+    assert note.startswith("[INFO] Starting over: no whole state is left")
+    assert json.loads((run / "run.json").read_text())["resumed"] == 0

@@ -182,6 +182,10 @@ def test_root_becomes_an_ordinary_user_and_cannot_write_either():
         process.join()
         assert process.exitcode == 2
         assert list(run.iterdir()) == []
+        run.chmod(0o777)
+        process = start_elsewhere(run, user=65534, max_iterations=1)
+        process.join()
+        assert process.exitcode == 0
     finally:
         shutil.rmtree(folder)
 

@@ -21,7 +21,7 @@ SUPERSEDED_EVENTS = "superseded.events"
 """The event file's name there: TensorBoard, which looks for `tfevents`, must not show its steps a second time."""
 
 _LOCK = ".lock"
-_PARTIALS = (".model_*.pt", ".state*.pt", ".diverged_*.pt")
+_PARTIALS = (".model_*.pt", ".state*.pt", ".diverged_*.pt", "params/.*.yaml", "videos/.*.mp4")
 
 
 @contextmanager
