@@ -1,12 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all; JSON files that a person writes."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from manyseeds.errors import StorageError
+from manyseeds.errors import StorageError, UserError
 
 
 @contextmanager
@@ -42,6 +44,37 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def read_object(path: str | Path, name: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object, in which no key stands twice.
+
+    Args:
+        path: the file.
+        name: what the error messages call it.
+
+    Raises:
+        UserError: when it cannot be read or holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} cannot be read: it is not UTF-8 text") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{name} must hold a JSON object")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"the key '{key}' stands twice")
+    return dict(pairs)
 
 
 def _umask() -> int:

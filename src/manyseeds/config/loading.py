@@ -1,6 +1,5 @@
 """From the text of config.yaml to a checked `Experiment`."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from manyseeds.config import schema, variants
 from manyseeds.config.experiment import CurvesSettings, EvaluateSettings, Experiment, TrainSettings, Variant
 from manyseeds.errors import UserError
+from manyseeds.files import read_object
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -171,15 +171,7 @@ def _variant(
 def _agent_content(where: str, name: str) -> dict[str, Any]:
     """Read an agent file, relative to the working directory or else to the repository."""
     path = Path(name) if Path(name).exists() else REPOSITORY / name
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{where}: agent file {name} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: agent file {name} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{where}: agent file {name} must hold a JSON object")
-    return content
+    return read_object(path, f"{where}: agent file {name}")
 
 
 def _raise(where: str, problems: list[str]) -> None:

@@ -20,6 +20,7 @@ from rsl_rl.modules import distribution
 from rsl_rl.utils import resolve_nn_activation, resolve_optimizer
 
 from manyseeds.errors import UserError
+from manyseeds.files import read_object
 
 DEFAULT_AGENT = Path(__file__).resolve().parents[3] / "agents" / "generic_policy.json"
 """The document's hyper-parameters."""
@@ -70,16 +71,8 @@ def load_agent(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: for a file that cannot be read or a key or value that is not allowed.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UserError(f"agent file {path} cannot be read: {reason}.") from error
-    try:
-        content = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"agent file {path} is not valid JSON: {error}.") from error
-    return resolve_agent(content, f"agent file {path}")
+    name = f"agent file {path}"
+    return resolve_agent(read_object(path, name), name)
 
 
 def resolve_agent(content: Any, source: str = "agent") -> dict[str, Any]:
@@ -286,14 +279,6 @@ def _check_keys(content: Mapping[str, Any], known: typing.Iterable[str], where: 
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}."
             raise UserError(f"{where}: unknown key '{key}'; {hint}")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' stands twice")
-    return content
 
 
 def _plain(value: Any) -> Any:

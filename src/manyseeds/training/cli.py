@@ -1,7 +1,6 @@
 """The command line of training, as the document has it."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from manyseeds.errors import StorageError, UserError
+from manyseeds.files import read_object
 from manyseeds.video import draw_without_window
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
@@ -114,7 +114,7 @@ def _settings(args: argparse.Namespace) -> Any:
         seed=args.seed,
         device=_device(args.device),
         agent=agent,
-        task_cfg=_read_object(args.task_cfg_path) if args.task_cfg_path else {},
+        task_cfg=read_object(args.task_cfg_path, f"task file {args.task_cfg_path}") if args.task_cfg_path else {},
         log_dir=args.log_dir or _new_log_dir(),
         max_iterations=args.max_iterations,
         save_interval=args.save_interval,
@@ -159,18 +159,6 @@ def _device(name: str) -> str:
     if int(number or 0) >= torch.cuda.device_count():
         raise UserError(f"--device is '{name}', but torch sees {torch.cuda.device_count()} CUDA devices here.")
     return name
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"task file {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"task file {path} is not valid JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"task file {path} must hold a JSON object of names and numbers.")
-    return content
 
 
 def _new_log_dir() -> Path:
