@@ -98,7 +98,6 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch)
         (["--device", "gpu"], ["--device is 'gpu'", "cuda:N"]),
         (["--device", "cuda:99"], ["cuda:99", "CUDA devices"]),
         (["--simulator", "bullet"], ["unknown simulator 'bullet'", "mujoco"]),
-        (["--distributed"], ["--distributed is not possible yet"]),
         (["--agent_cfg_path", "nowhere.json"], ["agent file nowhere.json cannot be read"]),
         (["--task_cfg_path", "nowhere.json"], ["task file nowhere.json cannot be read"]),
         (["--log_dir", "/proc/nowhere"], ["--log_dir /proc/nowhere cannot be written"]),

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -50,36 +51,67 @@ def parser() -> argparse.ArgumentParser:
         default=10,
         help="save the state to continue from every that many iterations",
     )
-    add("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
-    add("--distributed", action="store_true", help="train on several GPUs; not possible yet")
+    add("--threads", type=int, default=0, help="CPU threads (of each process), which do not change the results; 0: all")
+    add(
+        "--distributed",
+        action="store_true",
+        help="train in several processes that share the environments out: one for every GPU here, or those of torchrun",
+    )
+    add("--nproc_per_node", type=int, help="processes of --distributed on this machine (one for every GPU)")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; return 0 when done, 1 when the run failed, 2 on bad input."""
+    argv = sys.argv[1:] if argv is None else list(argv)
     args = parser().parse_args(argv)
     try:
         _check_numbers(args)
         if args.video:
             draw_without_window()
-        from manyseeds.training.runner import DivergedError
-        from manyseeds.training.train import dump_path, train
+        from manyseeds.training.distributed import launched
 
         settings = _settings(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if args.distributed and not launched():
+        return _launch([*argv[:-1], "--log_dir", str(settings.log_dir), argv[-1]], _processes(args))
+    return _train(settings, args.distributed)
+
+
+def _launch(argv: Sequence[str], processes: int) -> int:
+    from manyseeds.training.distributed import RankError, launch
+
     try:
-        train(settings)
+        launch(argv, processes)
+    except RankError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _train(settings: Any, distributed: bool) -> int:
+    from manyseeds.training.distributed import ALONE, RankError, joined
+    from manyseeds.training.runner import DivergedError
+    from manyseeds.training.train import dump_path, train
+
+    try:
+        with joined(settings.device) if distributed else nullcontext(ALONE) as ranks:
+            train(settings, ranks)
     except StorageError as error:
         print(f"error: {error}; the same command continues later.", file=sys.stderr)
         return 1
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except RankError as error:
+        print(f"error: {error}; the same command continues.", file=sys.stderr)
+        return 1
     except DivergedError as error:
-        command = f"python -m manyseeds.training.replay {dump_path(settings.log_dir, error.iteration)}"
-        print(f"error: {error}; earlier checkpoints are kept; see it again with: {command}", file=sys.stderr)
+        dump = dump_path(settings.log_dir, error.iteration)
+        advice = f"; see it again with: python -m manyseeds.training.replay {dump}" if dump.exists() else ""
+        print(f"error: {error}; earlier checkpoints are kept{advice}", file=sys.stderr)
         return 1
     except OSError as error:
         place = error.filename or settings.log_dir
@@ -96,15 +128,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _settings(args: argparse.Namespace) -> Any:
     from manyseeds.training.agent import DEFAULT_AGENT, load_agent
+    from manyseeds.training.distributed import local_size
     from manyseeds.training.train import Settings
 
+    processes = _processes(args)
+    if args.num_envs % processes:
+        raise UserError(f"--num_envs is {args.num_envs}; {processes} processes need a multiple of {processes}.")
     agent_path = args.agent_cfg_path or DEFAULT_AGENT
     agent = load_agent(agent_path)
-    samples, batches = args.num_envs * agent["num_steps_per_env"], agent["algorithm"]["num_mini_batches"]
+    samples, batches = args.num_envs // processes * agent["num_steps_per_env"], agent["algorithm"]["num_mini_batches"]
     if samples < batches:
         raise UserError(
             f"agent file {agent_path}: algorithm.num_mini_batches is {batches}; "
-            f"it must be at most num_envs times num_steps_per_env, {samples}."
+            f"it must be at most num_envs (of one process) times num_steps_per_env, {samples}."
         )
     return Settings(
         task=args.task,
@@ -115,19 +151,33 @@ def _settings(args: argparse.Namespace) -> Any:
         device=_device(args.device),
         agent=agent,
         task_cfg=read_object(args.task_cfg_path, f"task file {args.task_cfg_path}") if args.task_cfg_path else {},
-        log_dir=args.log_dir or _new_log_dir(),
+        log_dir=args.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
         max_iterations=args.max_iterations,
         save_interval=args.save_interval,
         state_interval=args.state_interval,
-        threads=args.threads or len(os.sched_getaffinity(0)),
+        threads=args.threads or max(1, len(os.sched_getaffinity(0)) // local_size()),
         video_interval=args.video_interval if args.video else 0,
         video_length=args.video_length,
     )
 
 
+def _processes(args: argparse.Namespace) -> int:
+    """Return how many processes train together."""
+    from manyseeds.training.distributed import default_count, launched
+
+    if launched():
+        size = int(os.environ["WORLD_SIZE"])
+        if size > 1 and not args.distributed:
+            raise UserError(f"torchrun started {size} processes; --distributed lets them train together.")
+        return size
+    if not args.distributed:
+        return 1
+    return args.nproc_per_node or default_count()
+
+
 def _check_numbers(args: argparse.Namespace) -> None:
-    if args.distributed:
-        raise UserError("--distributed is not possible yet; leave it out to train on one device.")
+    if args.nproc_per_node is not None and (not args.distributed or args.nproc_per_node < 1):
+        raise UserError(f"--nproc_per_node is {args.nproc_per_node}; it needs --distributed and must be at least 1.")
     for name in (
         "num_envs",
         "max_iterations",

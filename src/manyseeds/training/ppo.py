@@ -12,7 +12,7 @@ import torch
 from rsl_rl import algorithms
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from manyseeds.training.parallel import CHUNK, Map, thread_map
 
@@ -74,8 +74,8 @@ class PPO(algorithms.PPO):
         if kwargs.get("optimizer", "adam") != "adam":
             raise ValueError("manyseeds' PPO knows the optimizer 'adam' only")
         super().__init__(actor, critic, *args, **kwargs)
-        if self.rnd or self.symmetry or self.is_multi_gpu or self.normalize_advantage_per_mini_batch:
-            raise ValueError("manyseeds' PPO has no rnd, symmetry, several devices or normalization per mini-batch")
+        if self.rnd or self.symmetry or self.normalize_advantage_per_mini_batch:
+            raise ValueError("manyseeds' PPO has no rnd, symmetry or normalization per mini-batch")
         self._actor_layers, self._critic_layers = _linear_layers(actor), _linear_layers(critic)
         if not hasattr(actor.distribution, "std_param"):
             raise ValueError("manyseeds' PPO needs a GaussianDistribution with std_type 'scalar'")
@@ -206,6 +206,8 @@ class PPO(algorithms.PPO):
         _set_gradients(self._actor_layers, gradients[:chunks])
         _set_gradients(self._critic_layers, gradients[chunks:])
         self.actor.distribution.std_param.grad = d_std
+        if self.is_multi_gpu:
+            self.reduce_parameters()
         nn.utils.clip_grad_norm_(self.actor.parameters(), self.max_grad_norm)
         nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
         self.optimizer.step()
@@ -216,7 +218,10 @@ class PPO(algorithms.PPO):
     def _adapt_learning_rate(self, old_mean: Tensor, old_std: Tensor, mean: Tensor, std: Tensor) -> None:
         """Keep the step near `desired_kl`, as rsl_rl does: KL(old || new) of diagonal Gaussians."""
         kl = torch.log(std / old_std) + (old_std.square() + (old_mean - mean).square()) / (2 * std.square()) - 0.5
-        kl_mean = kl.sum(1).mean().item()
+        kl_sum = kl.sum(1).mean()
+        if self.is_multi_gpu:
+            distributed.all_reduce(kl_sum)
+        kl_mean = kl_sum.item() / self.gpu_world_size
         if kl_mean > self.desired_kl * 2.0:
             self.learning_rate = max(1e-5, self.learning_rate / 1.5)
         elif 0.0 < kl_mean < self.desired_kl / 2.0:

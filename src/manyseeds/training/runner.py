@@ -13,6 +13,7 @@ from rsl_rl.algorithms import PPO
 from rsl_rl.env import VecEnv
 
 from manyseeds.simulators import NonFiniteError
+from manyseeds.training.distributed import ALONE, Ranks
 from manyseeds.training.episodes import EpisodeStatistics
 from manyseeds.training.parallel import parallelize, thread_map
 
@@ -56,10 +57,14 @@ class Runner:
         seed: of the network's first weights, exploration and mini-batches.
         device: torch device of networks and storage; must be the environment's.
         threads: threads for the networks on a CPU.
+        ranks: the processes that train together, each with its own environments.
     """
 
-    def __init__(self, env: VecEnv, agent: dict[str, Any], *, seed: int, device: str, threads: int) -> None:
-        torch.manual_seed(seed)
+    def __init__(
+        self, env: VecEnv, agent: dict[str, Any], *, seed: int, device: str, threads: int, ranks: Ranks = ALONE
+    ) -> None:
+        torch.manual_seed(seed + ranks.rank)
+        self.ranks = ranks
         run = thread_map(threads)
         self.env = env
         self.device = device
@@ -67,8 +72,10 @@ class Runner:
         self.iteration = 0
         with redirect_stdout(StringIO()):  # it prints its models
             self.alg: PPO = PPO.construct_algorithm(
-                env.get_observations(), env, copy.deepcopy(agent) | {"multi_gpu": None}, device
+                env.get_observations(), env, copy.deepcopy(agent) | {"multi_gpu": ranks.rsl_rl_config()}, device
             )
+        if ranks != ALONE:
+            self.alg.broadcast_parameters()
         self.alg.map = run
         if device == "cpu":
             for model in (self.alg.actor, self.alg.critic):
@@ -113,37 +120,44 @@ class Runner:
         scalars |= {f"Loss/{name}": float(loss) for name, loss in losses.items()}
         scalars["Loss/learning_rate"] = self.alg.learning_rate
         scalars["Policy/mean_std"] = self.alg.get_policy().output_std.mean().item()
-        samples = self.num_steps * self.env.num_envs
+        samples = self.num_steps * self.env.num_envs * self.ranks.size
         scalars["Perf/total_fps"] = float(int(samples / (learned - start)))
         scalars["Perf/collection_time"] = collected - start
         scalars["Perf/learning_time"] = learned - collected
-        return Iteration(self.iteration, scalars | train, collected - start, learned - collected)
+        scalars = self.ranks.mean(scalars | train)
+        return Iteration(self.iteration, scalars, collected - start, learned - collected)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that decides how training goes on: tensors, numbers and text only."""
-        state = {
-            "iteration": self.iteration,
-            "algorithm": self.alg.save(),
-            "learning_rate": self.alg.learning_rate,
+        """Return everything that decides how training goes on: tensors, numbers and text only.
+
+        All ranks must call it together; it holds the state of every one.
+        """
+        own = {
             "env": self.env.state_dict(),
             "episodes": self._episodes.state_dict(),
             "torch_rng": torch.get_rng_state(),
         }
         if self.device != "cpu":
-            state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
-        return state
+            own["cuda_rng"] = torch.cuda.get_rng_state(self.device)
+        shared = {
+            "iteration": self.iteration,
+            "algorithm": self.alg.save(),
+            "learning_rate": self.alg.learning_rate,
+        }
+        return shared | (own if self.ranks == ALONE else {"ranks": self.ranks.gather(own)})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state_dict` was taken."""
         self.iteration = state["iteration"]
         self.alg.load(state["algorithm"], None, True)
         self.alg.learning_rate = state["learning_rate"]
-        self.env.load_state_dict(state["env"])
-        self._episodes.load_state_dict(state["episodes"])
+        own = state if self.ranks == ALONE else state["ranks"][self.ranks.rank]
+        self.env.load_state_dict(own["env"])
+        self._episodes.load_state_dict(own["episodes"])
         self._obs = self.env.get_observations()
-        torch.set_rng_state(state["torch_rng"].cpu())
+        torch.set_rng_state(own["torch_rng"].cpu())
         if self.device != "cpu":
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self.device)
+            torch.cuda.set_rng_state(own["cuda_rng"].cpu(), self.device)
 
     def _check_finite(self, losses: dict[str, float]) -> None:
         for name, loss in losses.items():

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ from manyseeds import provenance
 from manyseeds.simulators import make_env
 from manyseeds.training.checkpoint import checkpoint_path, save_checkpoint
 from manyseeds.training.console import iteration_block
+from manyseeds.training.distributed import ALONE, Ranks
 from manyseeds.training.events import EVENT_FILE, EventWriter
 from manyseeds.training.folder import find_state, plain, sole_writer, write_params
 from manyseeds.training.runner import DivergedError, Iteration, Runner
@@ -60,8 +62,12 @@ class Settings:
     video_length: int = 250
 
 
-def train(settings: Settings) -> None:
+def train(settings: Settings, ranks: Ranks = ALONE) -> None:
     """Train until `max_iterations` are done; continue exactly where an earlier process was killed.
+
+    Args:
+        settings: the run; its `num_envs` are those of all ranks together.
+        ranks: the processes that train it; only the first one writes files.
 
     Raises:
         UserError: when the folder is in use or cannot be written, or a value does not fit the simulator.
@@ -69,22 +75,22 @@ def train(settings: Settings) -> None:
         StorageError: when a file cannot be written, as on a full disk.
         OSError: the same of the event file.
     """
-    with sole_writer(settings.log_dir):
-        env = make_training_env(settings)
+    with sole_writer(settings.log_dir) if ranks.first else nullcontext():
+        env = make_training_env(settings, ranks)
         try:
-            _train(settings, env)
+            _train(settings, env, ranks)
         finally:
             env.close()
 
 
-def make_training_env(settings: Settings) -> VecEnv:
-    """Make the environments that a run trains in."""
+def make_training_env(settings: Settings, ranks: Ranks = ALONE) -> VecEnv:
+    """Make the environments that a run trains in, or this rank's share of them."""
     torch.set_num_threads(1)  # what the task computes beforehand must not depend on the environment variables either
     return make_env(
         settings.simulator,
         settings.task,
-        num_envs=settings.num_envs,
-        seed=settings.seed,
+        num_envs=ranks.share(settings.num_envs),
+        seed=settings.seed + ranks.rank,
         device=settings.device,
         threads=settings.threads,
         env_spacing=settings.env_spacing,
@@ -92,98 +98,122 @@ def make_training_env(settings: Settings) -> VecEnv:
     )
 
 
-def configuration(settings: Settings, env: VecEnv) -> dict[str, Any]:
+def configuration(settings: Settings, env: VecEnv, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Return everything that decides a run's results: runs that agree in it agree in every bit."""
     env_cfg = {key: value for key, value in env.cfg.items() if key != "threads"}
-    return plain({**env_cfg, "seed": settings.seed, "device": settings.device, "agent": settings.agent})
+    own = {"num_envs": settings.num_envs, "seed": settings.seed, "device": settings.device, "agent": settings.agent}
+    return plain({**env_cfg, **own, **({} if ranks == ALONE else {"ranks": ranks.size})})
 
 
-def _train(settings: Settings, env: VecEnv) -> None:
-    folder = settings.log_dir
-    runner = Runner(env, settings.agent, seed=settings.seed, device=settings.device, threads=settings.threads)
-    config = configuration(settings, env)
-    versions = _versions()
-    state = find_state(folder, config, settings.max_iterations, settings.save_interval)
+def _train(settings: Settings, env: VecEnv, ranks: Ranks) -> None:
+    runner = Runner(
+        env, settings.agent, seed=settings.seed, device=settings.device, threads=settings.threads, ranks=ranks
+    )
+    record = _Record(settings, configuration(settings, env, ranks), env, runner) if ranks.first else None
+    state = ranks.from_first(record.begin if record else None)
     if state is None:
-        write_params(folder, settings.agent, {**env.cfg, "device": settings.device, "threads": settings.threads})
-        elapsed, events = 0.0, EventWriter(folder / EVENT_FILE)
-        _save_state(settings, config, versions, runner, events, elapsed)
-        print(f"[INFO] Logging to: {folder}", flush=True)
+        state = runner.state_dict()
+        if record:
+            record.save_state(state)
+            print(f"[INFO] Logging to: {settings.log_dir}", flush=True)
     else:
-        runner.load_state_dict(state["runner"])
-        elapsed = state["elapsed"]
-        events = EventWriter(folder / EVENT_FILE, state["event_file_size"], state.get("event_clock", 0.0))
-        _say_where(folder, runner.iteration, settings.max_iterations)
-        for name, old in state["versions"].items():
-            if (new := versions.get(name)) != old:
-                print(f"[WARNING] So far this run had {name} {old}; with {new} its bits may differ.", flush=True)
-    videos = TrainingVideos(settings, runner.alg) if settings.video_interval else None
-    begin, saving = time.perf_counter(), 0.0
+        runner.load_state_dict(state)
+        if record:
+            _say_where(settings.log_dir, runner.iteration, settings.max_iterations)
     while runner.iteration < settings.max_iterations:
         try:
             done = runner.iterate()
         except DivergedError as error:
-            _dump(settings, runner, error)
+            if ranks == ALONE:
+                _dump(settings, runner, error)
             raise
-        seconds = done.collection_time + done.learning_time
-        elapsed += seconds
-        events.write(done.number, done.scalars)
-        _report(settings, runner, done, seconds, elapsed)
-        if done.number % settings.save_interval == 0:
-            _save_checkpoint(folder, runner)
-        if videos and done.number % settings.video_interval == 0:
-            videos.record(done.number)
+        if record:
+            record.write(done)
         if done.number % settings.state_interval == 0 or done.number == settings.max_iterations:
-            saving -= time.perf_counter()
-            _save_state(settings, config, versions, runner, events, elapsed)
-            saving += time.perf_counter()
-    if not checkpoint_path(folder, runner.iteration).exists():
-        _save_checkpoint(folder, runner)
-    events.close()
-    if saving:
-        total = time.perf_counter() - begin
-        print(f"[INFO] Saving states took {saving:.2f} of {total:.1f} s ({saving / total:.2%}).", flush=True)
+            state = runner.state_dict()
+            if record:
+                record.save_state(state)
+    if record:
+        record.end()
 
 
-def _save_state(
-    settings: Settings,
-    config: dict[str, Any],
-    versions: dict[str, str],
-    runner: Runner,
-    events: EventWriter,
-    elapsed: float,
-) -> None:
-    # The event file must be on disk as far as the state says before the state says so.
-    size = events.sync()
-    state = {
-        "config": config,
-        "versions": versions,
-        "save_interval": settings.save_interval,
-        "event_file_size": size,
-        "event_clock": events.clock,
-        "elapsed": elapsed,
-        "runner": runner.state_dict(),
-    }
-    write_state(settings.log_dir, state)
+class _Record:
+    """What a run leaves in its folder: params, scalars, checkpoints, videos, the state to continue from."""
 
+    def __init__(self, settings: Settings, config: dict[str, Any], env: VecEnv, runner: Runner) -> None:
+        self._settings, self._config, self._runner, self._env = settings, config, runner, env
+        self._versions = _versions()
+        self._elapsed, self._saving, self._begin = 0.0, 0.0, time.perf_counter()
+        self._videos = TrainingVideos(settings, runner.alg) if settings.video_interval else None
+        self._events: EventWriter
 
-def _save_checkpoint(folder: Path, runner: Runner) -> None:
-    path = checkpoint_path(folder, runner.iteration)
-    save_checkpoint(path, runner.alg, runner.iteration)
-    print(f"[INFO] Saved checkpoint to: {path}", flush=True)
+    def begin(self) -> dict[str, Any] | None:
+        """Return the runner's state to go on from, or None where the run starts."""
+        settings, folder = self._settings, self._settings.log_dir
+        state = find_state(folder, self._config, settings.max_iterations, settings.save_interval)
+        if state is None:
+            env = {key: self._config.get(key, value) for key, value in self._env.cfg.items()}
+            write_params(folder, settings.agent, {**env, "device": settings.device, "threads": settings.threads})
+            self._events = EventWriter(folder / EVENT_FILE)
+            return None
+        self._elapsed = state["elapsed"]
+        self._events = EventWriter(folder / EVENT_FILE, state["event_file_size"], state.get("event_clock", 0.0))
+        for name, old in state["versions"].items():
+            if (new := self._versions.get(name)) != old:
+                print(f"[WARNING] So far this run had {name} {old}; with {new} its bits may differ.", flush=True)
+        return state["runner"]
 
+    def write(self, done: Iteration) -> None:
+        """Write an iteration's scalars, say them, and leave a checkpoint and a video where they are due."""
+        settings = self._settings
+        seconds = done.collection_time + done.learning_time
+        self._elapsed += seconds
+        self._events.write(done.number, done.scalars)
+        block = iteration_block(
+            done.number,
+            settings.max_iterations,
+            done.scalars,
+            timesteps=done.number * self._runner.num_steps * settings.num_envs,
+            iteration_time=seconds,
+            elapsed=self._elapsed,
+        )
+        print(block, flush=True)
+        if done.number % settings.save_interval == 0:
+            self._save_checkpoint()
+        if self._videos and done.number % settings.video_interval == 0:
+            self._videos.record(done.number)
 
-def _report(settings: Settings, runner: Runner, done: Iteration, seconds: float, elapsed: float) -> None:
-    timesteps = done.number * runner.num_steps * settings.num_envs
-    block = iteration_block(
-        done.number,
-        settings.max_iterations,
-        done.scalars,
-        timesteps=timesteps,
-        iteration_time=seconds,
-        elapsed=elapsed,
-    )
-    print(block, flush=True)
+    def save_state(self, runner_state: dict[str, Any]) -> None:
+        """Write the state to continue from."""
+        start = time.perf_counter()
+        # The event file must be on disk as far as the state says before the state says so.
+        size = self._events.sync()
+        state = {
+            "config": self._config,
+            "versions": self._versions,
+            "save_interval": self._settings.save_interval,
+            "event_file_size": size,
+            "event_clock": self._events.clock,
+            "elapsed": self._elapsed,
+            "runner": runner_state,
+        }
+        write_state(self._settings.log_dir, state)
+        self._saving += time.perf_counter() - start
+
+    def end(self) -> None:
+        """Leave the last checkpoint; say what saving states cost."""
+        if not checkpoint_path(self._settings.log_dir, self._runner.iteration).exists():
+            self._save_checkpoint()
+        self._events.close()
+        total = time.perf_counter() - self._begin
+        print(
+            f"[INFO] Saving states took {self._saving:.2f} of {total:.1f} s ({self._saving / total:.2%}).", flush=True
+        )
+
+    def _save_checkpoint(self) -> None:
+        path = checkpoint_path(self._settings.log_dir, self._runner.iteration)
+        save_checkpoint(path, self._runner.alg, self._runner.iteration)
+        print(f"[INFO] Saved checkpoint to: {path}", flush=True)
 
 
 def _say_where(folder: Path, iteration: int, total: int) -> None:
