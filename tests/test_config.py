@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from manyseeds.config import checkpoint_iterations, load, read_resolved, resolve
 from manyseeds.config.__main__ import main
+from manyseeds.config.experiment import from_dict
 from manyseeds.config.loading import REPOSITORY
 from manyseeds.config.schema import load_schema
 from manyseeds.errors import UserError
@@ -76,7 +77,16 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("task", "lift", ["'lift'", "lift_object"]),
         ("simulator", "mujocco", ["'mujocco'", "did you mean mujoco?"]),
         ("trainer", "theirs", ["'theirs'", "manyseeds"]),
-        ("device", "gpu", ["'gpu'", "cpu, cuda or cuda:N"]),
+        ("device", "gpu", ["'gpu'", "cpu or cuda"]),
+        ("device", "cuda:1", ["'cuda:1'", "cpu or cuda (gpus says which GPUs)"]),
+        ("gpus", "all", ["gpus is 'all'", "auto, none or a list"]),
+        ("gpus", 2, ["gpus is 2", "auto, none or a list"]),
+        ("gpus", [], ["gpus is []", "auto, none or a list"]),
+        ("gpus", [0, 0], ["gpus has 0 more than once"]),
+        ("gpus", [-1], ["gpus[0] is -1", "at least 0"]),
+        ("gpus", ["GPU-1"], ["gpus[0] is 'GPU-1'", "a whole number"]),
+        ("jobs_per_gpu", 0, ["jobs_per_gpu is 0", "at least 1"]),
+        ("gpus_per_run", 1.5, ["gpus_per_run is 1.5", "a whole number"]),
         ("agent", "nowhere.json", ["agent file nowhere.json cannot be read"]),
         ("agent", 3, ["agent is 3", "JSON file"]),
         ("evaluate.episodes", 0, ["evaluate.episodes is 0", "at least 1"]),
@@ -95,6 +105,17 @@ def test_a_wrong_value_is_one_sentence_that_names_key_value_and_what_is_allowed(
     assert str(caught.value).startswith("my.yaml: ")
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_run_cannot_want_more_gpus_than_are_listed():
+    with pytest.raises(UserError, match=r"gpus_per_run is 2; it must be at most 1"):
+        resolve(GOOD | {"gpus": [3], "gpus_per_run": 2})
+
+
+def test_which_gpus_there_are_is_kept_for_the_jobs_and_repeats_no_run():
+    plain, chosen = resolve(GOOD), resolve(GOOD | {"device": "cpu", "gpus": [0, 2], "jobs_per_gpu": 4})
+    assert from_dict(json.loads(chosen.to_json())) == chosen
+    assert chosen.settings("default", 1) == plain.settings("default", 1)
 
 
 def test_every_mistake_of_a_file_is_named_at_once():

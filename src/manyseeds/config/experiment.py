@@ -88,6 +88,10 @@ class Experiment:
     variants: tuple[Variant, ...]
     evaluate: EvaluateSettings
     curves: CurvesSettings
+    # Which GPUs a run may use changes no result, and records of older versions lack these.
+    gpus: str | tuple[int, ...] = "auto"
+    jobs_per_gpu: int = 1
+    gpus_per_run: int = 1
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`.
@@ -100,6 +104,11 @@ class Experiment:
                 return variant
         known = ", ".join(variant.name for variant in self.variants)
         raise UserError(f"experiment {self.experiment} has no variant {name!r}; it has {known}")
+
+    @property
+    def leases_gpus(self) -> bool:
+        """Whether every run takes GPUs of its own."""
+        return self.device == "cuda" and self.gpus != "none"
 
     def settings(self, variant: str, seed: int) -> dict[str, Any]:
         """Return what determines the result of one run, and nothing else.
@@ -124,6 +133,7 @@ class Experiment:
         """Return the experiment as plain JSON values, in the layout of `config.json`."""
         fields = asdict(self)
         fields["seeds"] = list(self.seeds)
+        fields["gpus"] = self.gpus if isinstance(self.gpus, str) else list(self.gpus)
         fields["variants"] = {variant.pop("name"): variant for variant in fields["variants"]}
         return {"schema": SCHEMA_VERSION, **fields}
 
@@ -152,8 +162,13 @@ def from_dict(fields: dict[str, Any]) -> Experiment:
             ),
             "evaluate": EvaluateSettings(**fields["evaluate"]),
             "curves": CurvesSettings(**fields.get("curves", {})),
+            "gpus": _gpus(fields.get("gpus", "auto")),
         }
     )
+
+
+def _gpus(value: str | list[int]) -> str | tuple[int, ...]:
+    return value if isinstance(value, str) else tuple(value)
 
 
 def read_resolved(path: str | Path) -> Experiment:

@@ -41,6 +41,11 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     complete = _with_longhands(fields)
     _raise(source, schema.breaches(complete))
     complete = schema.fill_defaults(complete)
+    if isinstance(complete["gpus"], list) and complete["gpus_per_run"] > len(complete["gpus"]):
+        raise UserError(
+            f"{source}: gpus_per_run is {complete['gpus_per_run']}; it must be at most {len(complete['gpus'])},"
+            " the number of GPUs that gpus lists"
+        )
     named = complete["variants"] or {"default": {}}
     points = [
         (name, point, overrides)
@@ -63,6 +68,9 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         variants=resolved,
         evaluate=EvaluateSettings(**complete["evaluate"]),
         curves=CurvesSettings(**complete["curves"]),
+        gpus=complete["gpus"] if isinstance(complete["gpus"], str) else tuple(map(int, complete["gpus"])),
+        jobs_per_gpu=int(complete["jobs_per_gpu"]),
+        gpus_per_run=int(complete["gpus_per_run"]),
     )
 
 
