@@ -19,7 +19,12 @@ plan = or_exit(
     make_plan,
     workflow.config_settings.configfiles,
     workflow.config_settings.config,
-    workflow.resource_settings.cores,
+    # A job of a cluster must see what the one who submitted it saw, whatever cores its machine has.
+    (
+        workflow.resource_settings.cores
+        if workflow.local_exec and workflow.is_main_process
+        else None
+    ),
 )
 
 # {variant} and {seed} stand for one run everywhere below.
@@ -34,6 +39,15 @@ report: "workflow/report/workflow.rst"
 # The jobs read results/<experiment>/config.json. It is no output of a rule: one key changed must not repeat every run.
 onstart:
     or_exit(plan.begin)
+    if any(
+        job.rule.name.startswith("train_") for job in workflow.dag.needrun_jobs()
+    ):
+        or_exit(plan.check_gpus)
+
+
+# As many runs go side by side as there are GPUs for, without a flag.
+if plan.gpu_slots:
+    workflow.register_resource("gpu_slots", plan.gpu_slots)
 
 
 wildcard_constraints:

@@ -135,7 +135,7 @@ def test_a_lease_lives_as_long_as_the_child_that_trains(tmp_path):
 import subprocess, sys, time
 from manyseeds.gpus import Device, lease
 with lease([Device("0", "0")], 1, 1, "parent") as held:
-    child = subprocess.Popen(["sleep", "60"], pass_fds=(held.descriptor,))
+    child = subprocess.Popen(["sleep", "60"], pass_fds=held.descriptors)
     print(child.pid, flush=True)
     child.wait()
 """

@@ -14,12 +14,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from manyseeds import provenance
+from manyseeds import gpus, provenance
 from manyseeds.config import Experiment, read_resolved
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
@@ -53,13 +53,14 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
     settings = experiment.settings(variant, seed)
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
-    with _sole_worker(work) as lock:
+    name = f"{experiment.experiment}/{variant}/seed_{seed}"
+    with _sole_worker(work) as lock, _lease(experiment, name) as lease:
         _remove_partials(folder)
         journal = _open_journal(work)
         _wake(work)
         for name, content in (("agent.json", settings["agent"]), ("task.json", settings["task_cfg"])):
             _write_json(work / name, content)
-        for line in _run(command(experiment, variant, seed, threads, work), log, lock):
+        for line in _run(command(experiment, variant, seed, threads, work), log, lock, lease):
             if line.startswith(TOLD):
                 print(f"{variant}/seed_{seed}: {line}", file=sys.stderr, flush=True)
                 _note(work, journal, line)
@@ -72,6 +73,8 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
             seed=seed,
             config=settings,
             threads=threads,
+            gpus=[str(device) for device in lease.devices or gpus.allotted()],
+            slurm_job=os.environ.get("SLURM_JOB_ID"),
             started=journal["started"],
             ended=_now(),
             resumed=journal["resumed"],
@@ -167,7 +170,15 @@ def _wake(work: Path) -> None:
         (work / EVENTS_AT_REST).unlink()
 
 
-def _run(arguments: Sequence[str], log: Path, lock: int) -> Iterator[str]:
+def _lease(experiment: Experiment, name: str) -> AbstractContextManager[gpus.Lease]:
+    """Return the context in which a run has its GPUs; it has none where it trains on the CPU."""
+    if not experiment.leases_gpus:
+        return nullcontext(gpus.Lease())
+    devices = gpus.allowed(experiment.gpus)
+    return gpus.lease(devices, experiment.gpus_per_run, experiment.jobs_per_gpu, name)
+
+
+def _run(arguments: Sequence[str], log: Path, lock: int, lease: gpus.Lease) -> Iterator[str]:
     """Run a command, append its output to a log and yield it by line.
 
     Raises:
@@ -177,7 +188,7 @@ def _run(arguments: Sequence[str], log: Path, lock: int) -> Iterator[str]:
     last = ""
     with (
         log.open("a", encoding="utf-8", buffering=1) as stream,
-        # The child holds the lock too: if this process is killed, no other starts before the child is gone.
+        # The child holds both locks too: if this process is killed, no other starts before the child is gone.
         subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,
@@ -185,8 +196,8 @@ def _run(arguments: Sequence[str], log: Path, lock: int) -> Iterator[str]:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            pass_fds=(lock,),
+            env=os.environ | lease.environment | {"PYTHONUNBUFFERED": "1"},
+            pass_fds=(lock, *lease.descriptors),
         ) as process,
     ):
         assert process.stdout is not None

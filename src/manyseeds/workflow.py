@@ -9,14 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load
 from manyseeds.config.content import check_content
 from manyseeds.config.loading import parse_scalar
+from manyseeds.demand import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
-
-# Share of a training iteration that more threads do not shorten: 2 cores make one run 1.56 times as fast.
-SERIAL_SHARE = 0.28
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,53 @@ class Plan:
     @cached_property
     def threads(self) -> dict[str, int]:
         """CPU threads of one run, by variant."""
-        cores = self.cores or os.cpu_count() or 1
         runs = len(self.experiment.variants) * len(self.experiment.seeds)
-        shared = threads_per_run(runs, cores)
+        if self.cores is None:
+            shared = CLUSTER_THREADS
+        elif self.gpu_slots:
+            shared = max(1, self.cores // min(runs, max(1, self.gpu_slots // self.experiment.gpus_per_run)))
+        else:
+            shared = threads_per_run(runs, self.cores)
         return {
             variant.name: shared if variant.train.threads == "auto" else int(variant.train.threads)
             for variant in self.experiment.variants
+        }
+
+    @cached_property
+    def gpu_slots(self) -> int | None:
+        """How many shares of this machine's GPUs runs can have at once; None where runs take none of them."""
+        if self.cores is None or not self.experiment.leases_gpus:
+            return None
+        return len(gpus.allowed(self.experiment.gpus)) * self.experiment.jobs_per_gpu
+
+    def check_gpus(self) -> None:
+        """Raise UserError when this machine has fewer GPUs than one run takes."""
+        wanted = self.experiment.gpus_per_run
+        if self.gpu_slots is not None and self.gpu_slots < wanted * self.experiment.jobs_per_gpu:
+            there = self.gpu_slots // self.experiment.jobs_per_gpu
+            raise UserError(
+                f"device is cuda and a run takes {wanted} GPU{'s' if wanted > 1 else ''}, but {there or 'none'} can be"
+                " used here (nvidia-smi and CUDA_VISIBLE_DEVICES say which); device: cpu trains without"
+            )
+
+    def training_demand(self, variant: str) -> dict[str, int]:
+        """Return the resources of one run: GPUs, shares of this machine's GPUs, run time (min), memory (MB)."""
+        chosen, leases = self.experiment.variant(variant), self.experiment.leases_gpus
+        taken = self.experiment.gpus_per_run if leases else 0
+        return {
+            "gpu": taken,
+            "gpu_slots": taken,
+            "runtime": training_minutes(chosen, self.threads[variant], leases),
+            "mem_mb": memory_mb(chosen.train.num_envs),
+        }
+
+    def evaluation_demand(self, variant: str) -> dict[str, int]:
+        """Return the resources of the evaluation of one run: run time (min), memory (MB)."""
+        return {
+            "runtime": evaluation_minutes(
+                self.experiment.variant(variant), self.experiment.evaluate, self.threads[variant]
+            ),
+            "mem_mb": memory_mb(self.experiment.evaluate.episodes),
         }
 
     @property
@@ -161,7 +201,7 @@ def threads_per_run(runs: int, cores: int) -> int:
 
     def time(threads: int) -> float:
         rounds = -(-runs // (cores // threads))
-        return rounds * (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
+        return rounds / speedup(threads)
 
     return min(range(1, max(cores, 1) + 1), key=lambda threads: (round(time(threads), 9), threads))
 

@@ -13,6 +13,9 @@ rule evaluate_run:
     benchmark:
         f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.benchmark.tsv"
     threads: lambda wildcards: plan.threads[wildcards.variant]
+    resources:
+        runtime=lambda wildcards: plan.evaluation_demand(wildcards.variant)["runtime"],
+        mem_mb=lambda wildcards: plan.evaluation_demand(wildcards.variant)["mem_mb"],
     params:
         run=subpath(output[0], parent=True),
         episodes=plan.experiment.evaluate.episodes,

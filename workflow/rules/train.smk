@@ -21,6 +21,8 @@ for variant in plan.variants:
         benchmark:
             f"{LOGS}/{variant.name}/seed_{{seed}}/train.benchmark.tsv"
         threads: plan.threads[variant.name]
+        resources:
+            **plan.training_demand(variant.name),
         params:
             config=plan.config_json,
             variant=variant.name,

@@ -4,7 +4,7 @@
 file locks that die with the job. Nothing here imports torch.
 """
 
-from manyseeds.gpus.devices import Device, allowed
+from manyseeds.gpus.devices import Device, allotted, allowed
 from manyseeds.gpus.leases import Lease, Registry, lease
 
-__all__ = ["Device", "Lease", "Registry", "allowed", "lease"]
+__all__ = ["Device", "Lease", "Registry", "allotted", "allowed", "lease"]

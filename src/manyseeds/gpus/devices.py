@@ -73,6 +73,11 @@ def allowed(setting: str | Sequence[int], environment: Mapping[str, str] = os.en
     return tuple(device for device in devices if device.number in numbers)
 
 
+def allotted(environment: Mapping[str, str] = os.environ) -> tuple[Device, ...]:
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names; none where it is not set."""
+    return _visible(read(), environment) or () if "CUDA_VISIBLE_DEVICES" in environment else ()
+
+
 def read() -> list[Reading]:
     """Return what nvidia-smi says of every GPU; nothing where there is no nvidia-smi or it fails."""
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.used,memory.total", "--format=csv,noheader,nounits"]

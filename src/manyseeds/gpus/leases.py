@@ -50,16 +50,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Lease:
-    """GPUs that belong to this process while `descriptor` is open here or in a child.
+    """GPUs that belong to this process while its descriptor is open here or in a child.
 
     Attributes:
-        devices: the GPUs; empty for a job that needs none.
-        descriptor: what a child must inherit, None where there is no lock.
+        devices: the GPUs; none for a job that needs none.
+        descriptors: what a child must inherit.
         serial: the job's place in the order of asking.
     """
 
     devices: tuple[Device, ...] = ()
-    descriptor: int | None = None
+    descriptors: tuple[int, ...] = ()
     serial: int = 0
 
     @property
@@ -205,7 +205,7 @@ def lease(
         chosen = tuple(by_key[key] for key in granted)
         if waited:
             say(f"{who}: has GPU {', '.join(device.number for device in chosen)} now")
-        yield Lease(chosen, descriptor, claim.serial)
+        yield Lease(chosen, (descriptor,), claim.serial)
 
 
 def ahead(claim: Claim, others: Sequence[Claim]) -> list[Claim]:

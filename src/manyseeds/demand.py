@@ -1,0 +1,49 @@
+"""What a job asks of a cluster: run time and memory, estimated so that it is enough on a slow machine."""
+
+import math
+
+from manyseeds.config import EvaluateSettings, Variant
+
+# A run takes so many threads where there is no machine whose cores could be shared out.
+CLUSTER_THREADS = 4
+# Samples per second of one core of an AMD EPYC (Zen 5), and of a GPU that does 12,000 iterations of 512 environments in
+# 6 hours; another machine may be that many times slower.
+SAMPLES_PER_S_CPU = 11000.0
+SAMPLES_PER_S_GPU = 6800.0
+SLOWEST = 4.0
+# A day is what most partitions allow. A run that needs longer goes on from its state in its next attempt.
+LONGEST_MIN = 24 * 60
+START_MIN = 10
+EPISODE_STEPS = 250
+BASE_MB = 2000
+# Share of a training iteration that more threads do not shorten: 2 cores make one run 1.56 times as fast.
+SERIAL_SHARE = 0.28
+# Measured: 0.1 MB for each environment; the learner's buffers grow with the observations.
+MB_PER_ENV = 1.0
+
+
+def training_minutes(variant: Variant, threads: int, on_gpu: bool) -> int:
+    """Return the run time to ask for a whole training, in minutes."""
+    train = variant.train
+    samples = train.num_envs * train.max_iterations * int(variant.agent.get("num_steps_per_env", 24))
+    return _minutes(samples, SAMPLES_PER_S_GPU if on_gpu else SAMPLES_PER_S_CPU * speedup(threads))
+
+
+def evaluation_minutes(variant: Variant, evaluate: EvaluateSettings, threads: int) -> int:
+    """Return the run time to ask for the evaluation of all checkpoints of a run, in minutes."""
+    samples = evaluate.episodes * EPISODE_STEPS * len(variant.checkpoints)
+    return _minutes(samples, SAMPLES_PER_S_CPU * speedup(threads))
+
+
+def memory_mb(num_envs: int) -> int:
+    """Return the memory to ask for with that many environments, in MB."""
+    return math.ceil(BASE_MB + MB_PER_ENV * num_envs)
+
+
+def speedup(threads: int) -> float:
+    """Return how many times as fast as on one thread a run is, by Amdahl's law."""
+    return 1 / (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
+
+
+def _minutes(samples: float, per_second: float) -> int:
+    return min(LONGEST_MIN, math.ceil(START_MIN + SLOWEST * samples / per_second / 60))
