@@ -53,8 +53,8 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
     settings = experiment.settings(variant, seed)
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
-    name = f"{experiment.experiment}/{variant}/seed_{seed}"
-    with _sole_worker(work) as lock, _lease(experiment, name) as lease:
+    run = f"{experiment.experiment}/{variant}/seed_{seed}"
+    with _sole_worker(work) as lock, _lease(experiment, run) as lease:
         _remove_partials(folder)
         journal = _open_journal(work)
         _wake(work)
@@ -170,12 +170,12 @@ def _wake(work: Path) -> None:
         (work / EVENTS_AT_REST).unlink()
 
 
-def _lease(experiment: Experiment, name: str) -> AbstractContextManager[gpus.Lease]:
+def _lease(experiment: Experiment, run: str) -> AbstractContextManager[gpus.Lease]:
     """Return the context in which a run has its GPUs; it has none where it trains on the CPU."""
     if not experiment.leases_gpus:
         return nullcontext(gpus.Lease())
     devices = gpus.allowed(experiment.gpus)
-    return gpus.lease(devices, experiment.gpus_per_run, experiment.jobs_per_gpu, name)
+    return gpus.lease(devices, experiment.gpus_per_run, experiment.jobs_per_gpu, run)
 
 
 def _run(arguments: Sequence[str], log: Path, lock: int, lease: gpus.Lease) -> Iterator[str]:
