@@ -7,7 +7,8 @@ export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run test figures report watch tensorboard check format bench oracles lock clean
+.PHONY: help setup setup-analysis run test test-containers figures report watch tensorboard check format bench oracles \
+	lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -24,6 +25,9 @@ run: setup ## train, evaluate and report what CONFIG says (config.yaml)
 
 test: setup ## run the tests
 	python -m pytest
+
+test-containers: setup ## build the container images and run the workflow in them
+	@.ci/containers
 
 figures: setup-analysis ## draw tables and figures again from RESULTS (results/published)
 	snakemake figures --cores $(CORES) --config results=$(RESULTS)
@@ -51,14 +55,15 @@ format: setup ## bring all code into the project's format
 bench: setup ## measure speed
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; python "$$script" || exit 1; done
 
-oracles: setup ## compare the statistics with rliable, in an environment of its own; renews tests/oracles/rliable.txt
-	@[ -e $(VENV)/oracles/installed ] || { python -m venv --clear $(VENV)/oracles && \
-		$(VENV)/oracles/bin/pip install -q -r tests/oracles/requirements-rliable.txt && touch $(VENV)/oracles/installed; }
-	PYTHONPATH=src $(VENV)/oracles/bin/python tests/oracles/rliable_oracle.py tests/oracles/rliable.txt
-
-lock: setup ## pin the newest versions of all packages in envs/requirements.lock
+.PHONY: help setup setup-analysis run test test-containers figures report watch tensorboard check format bench oracles \
+	lock clean
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
 		--no-annotate --custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml
+	@# Versions of requirements.lock are taken wherever Isaac Lab allows them.
+	cp envs/requirements.lock envs/isaaclab.lock
+	uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_39 --extra workflow \
+		--no-annotate --custom-compile-command "make lock" --output-file envs/isaaclab.lock pyproject.toml envs/isaaclab.in
+	envs/conda.sh
 
 clean: ## remove the environment and caches; results stay
 	rm -rf $(VENV) .snakemake .pytest_cache .hypothesis .mypy_cache .ruff_cache
