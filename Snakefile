@@ -1,7 +1,11 @@
 # manyseeds: config.yaml -> runs (variant x seed) -> checkpoints, curves, episodes -> tables, figures, report.
 import os
+import shlex
 import sys
 
+from snakemake.settings.types import DeploymentMethod
+
+from manyseeds.config.loading import REPOSITORY
 from manyseeds.errors import UserError
 from manyseeds.figures import NAMES
 from manyseeds.workflow import make_plan
@@ -31,6 +35,17 @@ plan = or_exit(
 RESULTS = plan.results
 RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
 LOGS = f"logs/{plan.experiment.experiment}"
+
+# Environments hold packages, the checkout holds code: jobs import it from here, with or without a container.
+shell.prefix(
+    f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(REPOSITORY / 'src'))}; "
+)
+if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
+    os.environ.update(or_exit(plan.container_settings))
+SIMULATOR_IMAGE = plan.image(plan.experiment.simulator)
+ANALYSIS_IMAGE = plan.image("analysis")
+SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.simulator}.yaml"
+ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -88,6 +103,10 @@ rule evaluate:
 # Draws again what the CSV files of a results folder say, and asks for nothing else, so that it never trains.
 rule figures:
     localrule: True
+    conda:
+        ANALYSIS_CONDA
+    container:
+        ANALYSIS_IMAGE
     params:
         results=plan.drawn_from,
     shell:

@@ -141,6 +141,11 @@ def test_a_run_that_diverges_names_the_reason_and_the_others_go_on(tmp_path):
     [
         ({"sedes": [1]}, (), "error: config.yaml: sedes is not a known key (did you mean seeds?)"),
         ({"agent": "nowhere.json"}, (), "error: config.yaml: agent file nowhere.json cannot be read: No such file"),
+        (
+            {"container": {"mujoco": "nowhere.sif", "analysis": "docker://example.org/analysis"}},
+            ("--use-singularity",),
+            "error: config.yaml: container.mujoco is nowhere.sif, which does not exist; with --use-singularity it",
+        ),
         ({}, ("--config", "train={threads: 3}"), "error: config.yaml: train.threads is 3, but Snakemake has 2 cores"),
     ],
 )
@@ -151,6 +156,11 @@ def test_bad_input_is_one_sentence_without_traceback_before_any_job(tmp_path, fi
     errors = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and errors[0].startswith(sentence)
     assert "Traceback" not in result.stdout and "rule" not in result.stdout.replace("workflow specific", "")
+
+
+def test_without_the_option_no_image_is_needed_and_other_images_repeat_nothing(finished):
+    images = {"mujoco": "nowhere.sif", "analysis": "docker://example.org/analysis"}
+    assert planned(finished, "--config", f"container={images}") == set()
 
 
 def test_a_missing_config_is_one_sentence(tmp_path):

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from manyseeds import gpus
+from manyseeds import containers, gpus
 from manyseeds.config import Experiment, Variant, load
 from manyseeds.config.content import check_content
 from manyseeds.config.loading import parse_scalar
@@ -26,11 +26,13 @@ class Plan:
         experiment: the resolved experiment.
         cores: CPU cores that Snakemake may use, or None where a cluster decides.
         drawn_from: the folder that the target `figures` draws.
+        source: the config file's name, for error messages.
     """
 
     experiment: Experiment
     cores: int | None
     drawn_from: str
+    source: str
 
     @property
     def results(self) -> str:
@@ -66,6 +68,20 @@ class Plan:
             ) from error
         except OSError as error:
             raise UserError(f"{self.results} cannot be written: {error.strerror}") from error
+
+    def image(self, environment: str) -> str:
+        """Return the container image of an environment: a simulator's, or "analysis"."""
+        return containers.image(self.experiment.container[environment])
+
+    def container_settings(self) -> dict[str, str]:
+        """Return the environment variables with which `--use-singularity` runs jobs.
+
+        Raises:
+            UserError: when an image is missing, or a folder cannot be mounted.
+        """
+        needed = ["analysis"] if self.drawn_from != self.results else [self.experiment.simulator, "analysis"]
+        containers.check_images({name: self.experiment.container[name] for name in needed}, self.source)
+        return containers.settings([self.results, "logs", self.drawn_from])
 
     def is_written(self) -> bool:
         """Whether an earlier invocation has checked and written the same experiment."""
@@ -176,7 +192,7 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
     changes = {key: _typed(value) for key, value in changes.items()}
     drawn_from = changes.pop("results", None)
     experiment = load(files, changes)
-    plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"))
+    plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"), files[-1])
     for variant in experiment.variants:
         threads = variant.train.threads
         if cores is not None and threads != "auto" and int(threads) > cores:

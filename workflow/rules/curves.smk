@@ -8,6 +8,10 @@ rule export:
         f"{LOGS}/{{variant}}/seed_{{seed}}/export.log",
     benchmark:
         f"{LOGS}/{{variant}}/seed_{{seed}}/export.benchmark.tsv"
+    conda:
+        ANALYSIS_CONDA
+    container:
+        ANALYSIS_IMAGE
     params:
         run=subpath(input[0], parent=True),
         allow="--allow-corrupt" if plan.experiment.curves.allow_corrupt else "",
@@ -25,6 +29,10 @@ rule aggregate:
         f"{LOGS}/aggregate.log",
     benchmark:
         f"{LOGS}/aggregate.benchmark.tsv"
+    conda:
+        ANALYSIS_CONDA
+    container:
+        ANALYSIS_IMAGE
     params:
         config=plan.config_json,
         runs=plan.all_settings,

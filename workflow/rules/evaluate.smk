@@ -12,6 +12,10 @@ rule evaluate_run:
         f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.log",
     benchmark:
         f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.benchmark.tsv"
+    conda:
+        SIMULATOR_CONDA
+    container:
+        SIMULATOR_IMAGE
     threads: lambda wildcards: plan.threads[wildcards.variant]
     resources:
         runtime=lambda wildcards: plan.evaluation_demand(wildcards.variant)["runtime"],

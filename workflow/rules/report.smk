@@ -35,6 +35,10 @@ rule tables:
         multiext(f"{RESULTS}/success_rates", ".md", ".tex"),
     log:
         f"{LOGS}/tables.log",
+    conda:
+        ANALYSIS_CONDA
+    container:
+        ANALYSIS_IMAGE
     params:
         results=subpath(output[0], parent=True),
     # Instead of the names of all files.
@@ -81,6 +85,10 @@ rule draw:
         ),
     log:
         f"{LOGS}/draw.log",
+    conda:
+        ANALYSIS_CONDA
+    container:
+        ANALYSIS_IMAGE
     params:
         results=subpath(output[0], ancestor=2),
         band=plan.experiment.curves.band,
@@ -110,6 +118,10 @@ rule animate:
         ),
     log:
         f"{LOGS}/{{variant}}/animate.log",
+    conda:
+        SIMULATOR_CONDA
+    container:
+        SIMULATOR_IMAGE
     params:
         seed=plan.experiment.evaluate.seed,
     shell:

@@ -20,6 +20,10 @@ for variant in plan.variants:
             f"{LOGS}/{variant.name}/seed_{{seed}}/train.log",
         benchmark:
             f"{LOGS}/{variant.name}/seed_{{seed}}/train.benchmark.tsv"
+        conda:
+            SIMULATOR_CONDA
+        container:
+            SIMULATOR_IMAGE
         threads: plan.threads[variant.name]
         resources:
             **plan.training_demand(variant.name),

@@ -1,7 +1,7 @@
 """The resolved experiment: every value filled in, every variant spelled out."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,8 @@ class Experiment:
     gpus: str | tuple[int, ...] = "auto"
     jobs_per_gpu: int = 1
     gpus_per_run: int = 1
+    # Image by environment. It changes no result, and records of older versions lack it.
+    container: dict[str, str] = field(default_factory=dict)
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`.

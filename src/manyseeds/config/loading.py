@@ -71,6 +71,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         gpus=complete["gpus"] if isinstance(complete["gpus"], str) else tuple(map(int, complete["gpus"])),
         jobs_per_gpu=int(complete["jobs_per_gpu"]),
         gpus_per_run=int(complete["gpus_per_run"]),
+        container=dict(complete["container"]),
     )
 
 
