@@ -1,5 +1,6 @@
-"""Every command of the README works as it stands there."""
+"""Every command of the documents works as it stands there."""
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -11,8 +12,9 @@ from manyseeds.config.loading import REPOSITORY
 
 
 def commands() -> list[str]:
-    """The lines of all shell blocks of README.md and CONTRIBUTING.md."""
-    texts = [(REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")]
+    """The lines of all shell blocks of the documents."""
+    names = ("README.md", "CONTRIBUTING.md", "docs/containers.md")
+    texts = [(REPOSITORY / name).read_text(encoding="utf-8") for name in names]
     blocks = re.findall(r"```sh\n(.*?)```", "".join(texts), re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line]
 
@@ -27,8 +29,15 @@ def of_kind(start: str) -> list[str]:
     return [command for command in commands() if command.startswith(start)]
 
 
+SNAKEMAKE = [*of_kind("snakemake "), *of_kind(".venv/bin/snakemake ")]
+# `make test-containers` runs them for real.
+SCRIPTS = [*of_kind("docker/"), *of_kind("./docker/")]
+
+
 def test_every_command_is_of_a_kind_that_a_test_here_tries():
-    tried = {*of_kind("make "), *of_kind("snakemake "), *of_kind("python -m manyseeds.")}
+    tried = {*of_kind("make "), *SNAKEMAKE, *of_kind("python -m manyseeds."), *SCRIPTS}
+    # Needs a cluster.
+    tried |= set(of_kind("rsync -a images/ "))
     assert set(commands()) == tried and len(tried) >= 15
 
 
@@ -40,13 +49,21 @@ def test_make_knows_the_target(command):
 def test_snakemake_knows_the_options_and_the_workflow_the_targets():
     options = run("snakemake", "--help")
     targets = run("snakemake", "--list-target-rules", "--quiet", "all").split()
-    for command in of_kind("snakemake "):
+    for command in SNAKEMAKE:
         words = shlex.split(command)[1:]
         for word, before in zip(words, ["", *words], strict=False):
             if word.startswith("--"):
                 assert word in options
             elif not before.startswith("--") and "=" not in word:
                 assert word in targets or before == "all"
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_a_script_knows_the_options(command):
+    script, *words = shlex.split(command)
+    text = run(script, "--help")
+    for option in itertools.takewhile(lambda word: word.startswith("--") and word != "--", words):
+        assert option in text
 
 
 @pytest.mark.parametrize("command", of_kind("python -m manyseeds."))
