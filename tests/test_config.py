@@ -116,6 +116,10 @@ def test_a_wrong_value_is_one_sentence_that_names_key_value_and_what_is_allowed(
 def test_a_run_cannot_want_more_gpus_than_are_listed():
     with pytest.raises(UserError, match=r"gpus_per_run is 2; it must be at most 1"):
         resolve(GOOD | {"gpus": [3], "gpus_per_run": 2})
+    with pytest.raises(
+        UserError, match=r"num_envs of variant default is \d+; it must be a multiple of gpus_per_run, 3"
+    ):
+        resolve(GOOD | {"device": "cuda", "gpus_per_run": 3})
 
 
 def test_which_gpus_there_are_is_kept_for_the_jobs_and_repeats_no_run():

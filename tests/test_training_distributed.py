@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from manyseeds import trainer
+from manyseeds.config import resolve
 from manyseeds.training.agent import load_agent
 from manyseeds.training.checkpoint import load_checkpoint
 from manyseeds.training.distributed import ALONE, Ranks, joined
@@ -154,3 +156,16 @@ def test_bad_wishes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture, f
     assert train(tmp_path / "run", flags=flags) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_several_gpus_trains_in_as_many_processes() -> None:
+    train = {"num_envs": 16, "max_iterations": 1}
+    fields = {"experiment": "tiny", "seeds": [1], "train": train, "agent": "agents/generic_policy.json"}
+    one = resolve(fields | {"device": "cuda"})
+    two = resolve(fields | {"device": "cuda", "gpus_per_run": 2})
+    assert "--distributed" not in trainer.command(one, "default", 1, 4, Path("work"))
+    assert trainer.command(two, "default", 1, 4, Path("work"))[-5:] == [
+        "--distributed", "--nproc_per_node", "2", "--headless", "lift_object",
+    ]  # fmt: skip
+    # Two processes draw other samples than one: another result, so another run.
+    assert "ranks" not in one.settings("default", 1) and two.settings("default", 1)["ranks"] == 2

@@ -80,6 +80,8 @@ def _settings(folder: Path, record: Mapping[str, Any], iterations: int, threads:
         config = record["config"]
         if config["trainer"] != "manyseeds":
             raise UserError(f"{path}: the run was trained by {config['trainer']!r}; only manyseeds' runs are repeated")
+        if "ranks" in config:
+            raise UserError(f"{path}: the run was trained on {config['ranks']} GPUs; only runs of one are repeated")
         total = config["train"]["max_iterations"]
         if not 1 <= iterations <= total:
             raise UserError(

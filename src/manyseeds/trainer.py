@@ -100,6 +100,8 @@ def command(experiment: Experiment, variant: str, seed: int, threads: int, work:
         "threads": threads,
     }
     flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    if experiment.ranks > 1:
+        flags += ["--distributed", "--nproc_per_node", str(experiment.ranks)]
     return [sys.executable, "-m", "manyseeds.training", *flags, "--headless", experiment.task]
 
 

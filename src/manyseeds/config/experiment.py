@@ -88,7 +88,7 @@ class Experiment:
     variants: tuple[Variant, ...]
     evaluate: EvaluateSettings
     curves: CurvesSettings
-    # Which GPUs a run may use changes no result, and records of older versions lack these.
+    # Which GPUs a run may use changes no result (how many it takes does); records of older versions lack these.
     gpus: str | tuple[int, ...] = "auto"
     jobs_per_gpu: int = 1
     gpus_per_run: int = 1
@@ -112,6 +112,11 @@ class Experiment:
         """Whether every run takes GPUs of its own."""
         return self.device == "cuda" and self.gpus != "none"
 
+    @property
+    def ranks(self) -> int:
+        """Processes that train one run together: one for each of its GPUs."""
+        return self.gpus_per_run if self.device == "cuda" else 1
+
     def settings(self, variant: str, seed: int) -> dict[str, Any]:
         """Return what determines the result of one run, and nothing else.
 
@@ -120,6 +125,7 @@ class Experiment:
         chosen = self.variant(variant)
         train = asdict(chosen.train)
         del train["threads"], train["state_interval"]
+        ranks = {"ranks": self.ranks} if self.ranks > 1 else {}
         return {
             "task": self.task,
             "task_cfg": chosen.task_cfg,
@@ -129,6 +135,7 @@ class Experiment:
             "seed": seed,
             "train": train,
             "agent": chosen.agent,
+            **ranks,
         }
 
     def to_dict(self) -> dict[str, Any]:

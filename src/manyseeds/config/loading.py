@@ -58,7 +58,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         source,
         [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1],
     )
-    return Experiment(
+    experiment = Experiment(
         experiment=complete["experiment"],
         task=complete["task"]["name"],
         simulator=complete["simulator"],
@@ -73,6 +73,14 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         gpus_per_run=int(complete["gpus_per_run"]),
         container=dict(complete["container"]),
     )
+    uneven = [
+        f"train.num_envs of variant {variant.name} is {variant.train.num_envs}; it must be a multiple of gpus_per_run,"
+        f" {experiment.ranks}"
+        for variant in resolved
+        if variant.train.num_envs % experiment.ranks
+    ]
+    _raise(source, uneven)
+    return experiment
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
