@@ -55,8 +55,12 @@ format: setup ## bring all code into the project's format
 bench: setup ## measure speed
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; python "$$script" || exit 1; done
 
-.PHONY: help setup setup-analysis run test test-containers figures report watch tensorboard check format bench oracles \
-	lock clean
+oracles: setup ## compare the statistics with rliable, in an environment of its own; renews tests/oracles/rliable.txt
+	@[ -e $(VENV)/oracles/installed ] || { python -m venv --clear $(VENV)/oracles && \
+		$(VENV)/oracles/bin/pip install -q -r tests/oracles/requirements-rliable.txt && touch $(VENV)/oracles/installed; }
+	PYTHONPATH=src $(VENV)/oracles/bin/python tests/oracles/rliable_oracle.py tests/oracles/rliable.txt
+
+lock: setup ## pin the newest versions of all packages in envs/requirements.lock, and make the other environments' of it
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
 		--no-annotate --custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml
 	@# Versions of requirements.lock are taken wherever Isaac Lab allows them.
