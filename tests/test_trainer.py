@@ -234,3 +234,23 @@ def test_what_training_warns_of_is_told_and_recorded(tmp_path, capsys):
     [note] = json.loads((run / "run.json").read_text())["notes"]
     assert note.startswith("[INFO] Starting over: no whole state is left")
     assert json.loads((run / "run.json").read_text())["resumed"] == 0
+
+
+def test_only_finished_runs_lose_their_state_and_superseded_ones_stay(tmp_path):
+    for name, files in {
+        "finished": ["run.json", "model_2.pt", "work/state.pt", "work/params/env.yaml"],
+        "going": ["work/state.pt"],
+        "again": ["run.json", "work/state.pt", "work/superseded_1/model_2.pt"],
+    }.items():
+        for file in files:
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).write_bytes(b"x")
+        trainer.remove_state(tmp_path / name)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [
+        "again/run.json",
+        "again/work/superseded_1/model_2.pt",
+        "finished/model_2.pt",
+        "finished/run.json",
+        "going/work/state.pt",
+    ]

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,21 @@ def collect(experiment: Experiment, folder: Path, variant: str) -> list[str]:
     os.replace(work / EVENTS, work / EVENTS_AT_REST)
     (work / PREVIOUS_STATE).unlink(missing_ok=True)
     return outputs
+
+
+def remove_state(folder: Path) -> None:
+    """Remove what a finished run would need to be continued; superseded runs stay."""
+    if not (folder / "run.json").is_file():
+        return
+    for path in (folder / "work").glob("*"):
+        if path.name.startswith("superseded"):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        (folder / "work").rmdir()
 
 
 def _open_journal(work: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from manyseeds.config.loading import parse_scalar
 from manyseeds.demand import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
+from manyseeds.trainer import remove_state
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,12 @@ class Plan:
         containers.check_images({name: self.experiment.container[name] for name in needed}, self.source)
         return containers.settings([self.results, "logs", self.drawn_from])
 
+    def end(self) -> None:
+        """Remove the training states of finished runs, where the config says so."""
+        if not self.experiment.keep_state and self.drawn_from == self.results:
+            for record in self.run_files("run.json"):
+                remove_state(Path(record).parent)
+
     def is_written(self) -> bool:
         """Whether an earlier invocation has checked and written the same experiment."""
         path = Path(self.config_json)
@@ -121,12 +128,11 @@ class Plan:
             )
 
     def training_demand(self, variant: str) -> dict[str, int]:
-        """Return the resources of one run: GPUs, shares of this machine's GPUs, run time (min), memory (MB)."""
+        """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs."""
         chosen, leases = self.experiment.variant(variant), self.experiment.leases_gpus
-        taken = self.experiment.gpus_per_run if leases else 0
-        return {
-            "gpu": taken,
-            "gpu_slots": taken,
+        # Not even 0 GPUs, which some clusters take for a wish.
+        wanted = dict.fromkeys(("gpu", "gpu_slots"), self.experiment.gpus_per_run) if leases else {}
+        return wanted | {
             "runtime": training_minutes(chosen, self.threads[variant], leases),
             "mem_mb": memory_mb(chosen.train.num_envs),
         }

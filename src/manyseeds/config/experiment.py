@@ -92,7 +92,9 @@ class Experiment:
     gpus: str | tuple[int, ...] = "auto"
     jobs_per_gpu: int = 1
     gpus_per_run: int = 1
-    # Image by environment. It changes no result, and records of older versions lack it.
+    # These change no result either.
+    keep_state: bool = True
+    # Image by environment.
     container: dict[str, str] = field(default_factory=dict)
 
     def variant(self, name: str) -> Variant:

@@ -72,6 +72,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         jobs_per_gpu=int(complete["jobs_per_gpu"]),
         gpus_per_run=int(complete["gpus_per_run"]),
         container=dict(complete["container"]),
+        keep_state=complete["keep_state"],
     )
     uneven = [
         f"train.num_envs of variant {variant.name} is {variant.train.num_envs}; it must be a multiple of gpus_per_run,"
