@@ -7,7 +7,7 @@ export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run test test-containers figures report watch tensorboard check format bench oracles \
+.PHONY: help setup setup-analysis run test test-containers test-slurm figures report watch tensorboard check format bench oracles \
 	lock clean
 
 help: ## list the targets
@@ -28,6 +28,9 @@ test: setup ## run the tests
 
 test-containers: setup ## build the container images and run the workflow in them
 	@.ci/containers
+
+test-slurm: setup ## start a small Slurm on this machine and run the workflow on it
+	@.ci/slurm
 
 figures: setup-analysis ## draw tables and figures again from RESULTS (results/published)
 	snakemake figures --cores $(CORES) --config results=$(RESULTS)

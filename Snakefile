@@ -2,12 +2,14 @@
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.loading import REPOSITORY
 from manyseeds.errors import UserError
 from manyseeds.figures import NAMES
+from manyseeds.slurm import after, queued
 from manyseeds.workflow import make_plan
 
 
@@ -48,6 +50,16 @@ SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.simulator}.yaml"
 ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
 
 
+# What a killed Snakemake left in Slurm's queue goes on; a job for the same run starts when it has ended.
+left_in_queue = (
+    queued(Path.cwd())
+    if workflow.is_main_process
+    and not workflow.local_exec
+    and workflow.executor_plugin.name == "slurm"
+    else {}
+)
+
+
 report: "workflow/report/workflow.rst"
 
 
@@ -60,9 +72,25 @@ onstart:
         or_exit(plan.check_gpus)
 
 
+onsuccess:
+    plan.end()
+
+
+onerror:
+    plan.end()
+
+
 # As many runs go side by side as there are GPUs for, without a flag.
 if plan.gpu_slots:
     workflow.register_resource("gpu_slots", plan.gpu_slots)
+
+
+# On a cluster these run beside Snakemake, since each takes seconds.
+localrules:
+    export,
+    aggregate,
+    tables,
+    draw,
 
 
 wildcard_constraints:

@@ -27,6 +27,17 @@ for variant in plan.variants:
         threads: plan.threads[variant.name]
         resources:
             **plan.training_demand(variant.name),
+            **(
+                {
+                    "slurm_extra": lambda wildcards, variant=variant.name: after(
+                        left_in_queue.get(
+                            f"rule_train_{variant}_wildcards_{wildcards.seed}"
+                        )
+                    )
+                }
+                if left_in_queue
+                else {}
+            ),
         params:
             config=plan.config_json,
             variant=variant.name,

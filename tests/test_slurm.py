@@ -1,0 +1,199 @@
+"""The shipped profile on a real Slurm of one node with two stand-ins for GPUs: `make test-slurm` starts it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from manyseeds.config.loading import REPOSITORY
+
+pytestmark = pytest.mark.slurm
+
+SLOTS = 2
+SEEDS = [1, 2, 3, 4]
+ITERATIONS = 60
+TINY = {
+    "experiment": "tiny",
+    "seeds": SEEDS,
+    "train": {
+        "num_envs": 8,
+        "max_iterations": ITERATIONS,
+        "save_interval": ITERATIONS,
+        "state_interval": 2,
+        "threads": 1,
+    },
+    "agent": {
+        "file": "agents/generic_policy.json",
+        "overrides": {"policy.actor_hidden_dims": [8], "policy.critic_hidden_dims": [8]},
+    },
+}
+# A folder of images, as `make test-containers` leaves it: every job then runs in one.
+IMAGES = os.environ.get("MANYSEEDS_IMAGES")
+# Without accounting only squeue answers, and this machine is asked more often than a cluster should be.
+HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"]
+# The tiny experiment trains on the CPU; the GPUs are asked for all the same.
+ONE_GPU = ["--set-resources", "train_default:gpu=1"]
+
+
+def snakemake(*arguments: str) -> list[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
+    return ["timeout", "-k", "10", "400", *command]
+
+
+def on_slurm(*arguments: str) -> list[str]:
+    contained = ["--software-deployment-method", "apptainer"] if IMAGES else []
+    return snakemake("--workflow-profile", "slurm", *contained, *HERE, *arguments)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    log = (folder / "snakemake.out").open("a")
+    return subprocess.Popen(
+        on_slurm(*arguments), cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
+
+
+def output(folder: Path) -> str:
+    return (folder / "snakemake.out").read_text()
+
+
+def write_config(folder: Path, **fields: object) -> Path:
+    images = {name: f"{IMAGES}/{name}.sif" for name in ("mujoco", "analysis")} if IMAGES else {}
+    (folder / "config.yaml").write_text(yaml.safe_dump(TINY | ({"container": images} if images else {}) | fields))
+    return folder
+
+
+def queue(*states: str) -> dict[str, str]:
+    """Return the ids of the jobs in these states by the seed they train."""
+    command = ["squeue", "--noheader", f"--states={','.join(states)}", "--format=%i %k"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    jobs = (re.fullmatch(r"(\d+) rule_train_default_wildcards_(\d+)", line.strip()) for line in lines)
+    return {match[2]: match[1] for match in jobs if match}
+
+
+def work(folder: Path, seed: str | int) -> Path:
+    return folder / "results" / "tiny" / "default" / f"seed_{seed}" / "work"
+
+
+def has_state(folder: Path, seed: str | int) -> bool:
+    return (work(folder, seed) / "state.previous.pt").exists()
+
+
+def record(folder: Path, seed: int) -> dict:
+    return json.loads((work(folder, seed).parent / "run.json").read_text())
+
+
+def wait_for(condition: Callable[[], object], what: str, folder: Path, seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not happen\n{output(folder)}"
+        time.sleep(0.1)
+
+
+def policies(folder: Path) -> dict[int, bytes]:
+    return {seed: (work(folder, seed).parent / f"model_{ITERATIONS}.pt").read_bytes() for seed in SEEDS}
+
+
+@pytest.fixture(scope="module")
+def without_slurm(tmp_path_factory) -> dict[int, bytes]:
+    """The policies that the experiment leaves when Snakemake trains on this machine."""
+    folder = write_config(tmp_path_factory.mktemp("here"))
+    subprocess.run(snakemake("--cores", "2", "train"), cwd=folder, check=True, capture_output=True)
+    return policies(folder)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Iterator[Path]:
+    yield write_config(tmp_path)
+    subprocess.run(["scancel", "--user", str(os.getuid())], check=False)
+
+
+def test_more_seeds_than_gpus_one_requeued_and_one_worker_killed(folder, without_slurm):
+    """Never more jobs than GPUs, each GPU used, and the bytes of a run that nothing disturbed."""
+    begin = time.monotonic()
+    process = start(folder, "train", *ONE_GPU)
+    most = 0
+
+    def running(number: int) -> bool:
+        nonlocal most
+        jobs = queue("RUNNING")
+        most = max(most, len(jobs))
+        return len(jobs) == number
+
+    wait_for(lambda: running(2), "two jobs running", folder)
+    assert len(queue("PENDING")) + len(queue("RUNNING")) >= 3
+    requeued, killed = sorted(queue("RUNNING"))
+    job = queue("RUNNING")[requeued]
+    wait_for(lambda: has_state(folder, requeued) and has_state(folder, killed), "training", folder)
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    workers = subprocess.run(
+        ["pgrep", "--full", f"manyseeds.train(er|ing).* --seed {killed} "], capture_output=True, text=True, check=True
+    ).stdout.split()
+    for worker in workers:
+        os.kill(int(worker), signal.SIGKILL)
+    # Slurm holds a requeued job back for two minutes; here it need not wait.
+    wait_for(lambda: requeued in queue("PENDING"), "requeuing", folder)
+    while process.poll() is None:
+        if requeued in queue("PENDING"):
+            subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=False, capture_output=True)
+        running(0)
+        time.sleep(0.3)
+    assert process.returncode == 0, output(folder)
+    assert most == SLOTS
+    records = {seed: record(folder, seed) for seed in SEEDS}
+    assert {tuple(entry["gpus"]) for entry in records.values()} == {("0",), ("1",)}
+    assert records[int(requeued)]["slurm_job"] == job
+    assert records[int(requeued)]["resumed"] >= 1 and records[int(killed)]["resumed"] >= 1
+    for seed in (requeued, killed):
+        log = (folder / "logs" / "tiny" / "default" / f"seed_{seed}" / "train.log").read_text()
+        assert "[INFO] Continuing" in log
+    assert policies(folder) == without_slurm
+    print(f"{len(SEEDS)} runs on {SLOTS} GPUs, two of them disturbed: {time.monotonic() - begin:.0f} s")
+
+
+def test_a_killed_snakemake_finds_its_jobs_again_and_repeats_nothing(folder, without_slurm):
+    first = start(folder, "train", *ONE_GPU)
+    wait_for(lambda: len(queue("RUNNING")) == 2, "two jobs running", folder)
+    left = queue("RUNNING", "PENDING")
+    wait_for(lambda: all(has_state(folder, seed) for seed in queue("RUNNING")), "training", folder)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert queue("RUNNING", "PENDING").keys() & left.keys(), "Slurm's jobs ended with Snakemake"
+    second = start(folder, "train", *ONE_GPU)
+    assert second.wait() == 0, output(folder)
+    assert policies(folder) == without_slurm
+    # The jobs that were left behind trained to the end; those submitted again found nothing to do.
+    for seed in left:
+        log = (folder / "logs" / "tiny" / "default" / f"seed_{seed}" / "train.log").read_text()
+        assert "is finished: all" in log and "Learning iteration" not in log, "iterations were trained twice"
+    third = subprocess.run(on_slurm("train", *ONE_GPU), cwd=folder, capture_output=True, text=True)
+    assert third.returncode == 0 and "Nothing to be done" in third.stdout + third.stderr
+
+
+def test_a_job_that_no_node_can_ever_run_is_an_error_not_a_wait(folder):
+    begin = time.monotonic()
+    result = subprocess.run(
+        on_slurm("--set-resources", "train_default:gpu=3", "--config", "seeds=[1]", "--", "train"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    text = result.stdout + result.stderr
+    assert result.returncode not in (0, 124, 137), text
+    assert "Requested node configuration is not available" in text
+    assert queue("PENDING", "RUNNING") == {}
+    assert time.monotonic() - begin < 200
+
+
+def test_slurm_is_really_there():
+    assert shutil.which("sbatch") and SLOTS == 2
+    nodes = subprocess.run(["sinfo", "--noheader", "--format=%G"], check=True, capture_output=True, text=True).stdout
+    assert nodes.strip() == "gpu:2"
