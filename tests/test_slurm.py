@@ -46,7 +46,7 @@ ONE_GPU = ["--set-resources", "train_default:gpu=1"]
 
 def snakemake(*arguments: str) -> list[str]:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
-    return ["timeout", "-k", "10", "400", *command]
+    return ["timeout", "-k", "10", "600", *command]
 
 
 def on_slurm(*arguments: str) -> list[str]:
