@@ -39,7 +39,7 @@ TINY = {
 # A folder of images, as `make test-containers` leaves it: every job then runs in one.
 IMAGES = os.environ.get("MANYSEEDS_IMAGES")
 # Without accounting only squeue answers, and this machine is asked more often than a cluster should be.
-HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"]
+HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"]
 # The tiny experiment trains on the CPU; the GPUs are asked for all the same.
 ONE_GPU = ["--set-resources", "train_default:gpu=1"]
 
