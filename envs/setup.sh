@@ -11,7 +11,7 @@ die() { echo "error: $*" >&2; exit 1; }
 
 case $what in
     analysis) extras=workflow needed_mb=1500 ;;
-    full) extras=mujoco,workflow,cluster,test,dev needed_mb=4000 ;;
+    full) extras=mujoco,warp,workflow,cluster,test,dev needed_mb=4500 ;;
     *) die "envs/setup.sh is given '$what'; it must be analysis or full" ;;
 esac
 

@@ -16,7 +16,7 @@ from manyseeds.config.loading import REPOSITORY
 from manyseeds.config.schema import load_schema
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-EXTRAS = {"analysis": ("workflow",), "mujoco": ("mujoco", "workflow")}
+EXTRAS = {"analysis": ("workflow",), "mujoco": ("mujoco", "warp", "workflow")}
 SCRIPTS = ["docker/build_image.sh", "docker/build_sif.sh", "docker/run_docker.sh"]
 
 
@@ -73,7 +73,7 @@ def test_the_lock_of_isaac_lab_differs_only_where_isaac_lab_asks_for_it():
     ours, theirs = (dict(re.findall(r"^([\w.-]+)==(\S+)", "\n".join(lock(name)), re.MULTILINE)) for name in
                     ("requirements.lock", "isaaclab.lock"))  # fmt: skip
     differing = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
-    assert all(name.startswith(("nvidia-", "cuda-", "mujoco", "torch", "triton", "setuptools")) for name in
+    assert all(name.startswith(("nvidia-", "cuda-", "mujoco", "torch", "triton", "setuptools", "warp")) for name in
                differing - {"python-dateutil"}), differing  # fmt: skip
 
 

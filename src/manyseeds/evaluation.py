@@ -14,8 +14,9 @@ from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
 
 if TYPE_CHECKING:
-    from rsl_rl.env import VecEnv
     from torch import Tensor
+
+    from manyseeds.simulators.lift_object import LiftObjectEnv
 
 COLUMNS = (
     "iteration", "episode", "object_x", "object_y", "target_x", "target_y", "target_z",
@@ -52,7 +53,7 @@ class Episodes:
     total_reward: "Tensor"
 
 
-def make_evaluation_env(env_params: dict[str, Any], *, num_envs: int, threads: int) -> "VecEnv":
+def make_evaluation_env(env_params: dict[str, Any], *, num_envs: int, threads: int) -> "LiftObjectEnv":
     """Make environments in which no episode ends, with the task of a run.
 
     Args:
@@ -100,7 +101,7 @@ def evaluate_run(run_dir: Path, *, episodes: int, seed: int, tolerance: float, t
     threads = threads or len(os.sched_getaffinity(0))
     env = make_evaluation_env(params.env, num_envs=min(episodes, BATCH), threads=threads)
     try:
-        policy = Policy(params.agent, env.get_observations(), env.num_actions, threads)
+        policy = Policy(params.agent, env.get_observations(), env.num_actions, threads, env.device)
         policy.parallelize()
         starts = sample_episodes(params.env["task_cfg"], episodes, seed)
         for path in paths.values():
@@ -111,7 +112,7 @@ def evaluate_run(run_dir: Path, *, episodes: int, seed: int, tolerance: float, t
 
 
 def _evaluate(
-    env: "VecEnv", model: Any, iteration: int, object_xy: "Tensor", target: "Tensor", tolerance: float
+    env: "LiftObjectEnv", model: Any, iteration: int, object_xy: "Tensor", target: "Tensor", tolerance: float
 ) -> Episodes:
     import torch
 
@@ -125,7 +126,9 @@ def _evaluate(
     return Episodes(iteration, object_xy, target, *columns)
 
 
-def _play(env: "VecEnv", model: Any, object_xy: "Tensor", target: "Tensor", tolerance: float) -> tuple["Tensor", ...]:
+def _play(
+    env: "LiftObjectEnv", model: Any, object_xy: "Tensor", target: "Tensor", tolerance: float
+) -> tuple["Tensor", ...]:
     """Play one batch of full episodes; return the columns after `target` of Episodes."""
     import torch
 
@@ -134,7 +137,7 @@ def _play(env: "VecEnv", model: Any, object_xy: "Tensor", target: "Tensor", tole
     first = torch.full((env.num_envs,), torch.nan, dtype=torch.float64)
     dropped = torch.zeros(env.num_envs, dtype=torch.bool)
     total = torch.zeros(env.num_envs, dtype=torch.float64)
-    floor = env.cfg["task_cfg"]["object_dropped_height"]
+    floor = env.task_cfg.object_dropped_height
     for step in range(1, env.max_episode_length + 1):
         obs, rewards, _, _ = env.step(model(obs))
         position = env.object_position()
@@ -142,6 +145,7 @@ def _play(env: "VecEnv", model: Any, object_xy: "Tensor", target: "Tensor", tole
         first[(distance < tolerance).cpu() & first.isnan()] = step * env.step_dt
         dropped |= (position[:, 2] < floor).cpu()
         total += rewards.cpu()
+    env.check_physics()
     distance = distance.cpu()
     return ~first.isnan(), distance < tolerance, dropped, first, distance, total
 

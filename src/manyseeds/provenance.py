@@ -21,12 +21,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = (
     "manyseeds",
     "mujoco",
+    "mujoco-warp",
     "numpy",
     "rsl-rl-lib",
     "snakemake",
     "tensorboard",
     "tensordict",
     "torch",
+    "warp-lang",
 )
 SCHEMA_VERSION = 1
 NOT_SHIPPED = "not_shipped.txt"

@@ -174,7 +174,7 @@ def _what_changed(record: Mapping[str, Any]) -> list[str]:
     now = provenance.collect()
     pairs: dict[str, tuple[Any, Any]] = {"the code": (_code(record.get("code")), _code(now["code"]))}
     packages = record.get("packages") or {}
-    for name in sorted(packages.keys() | now["packages"].keys()):
+    for name in sorted(packages or now["packages"]):
         pairs[name] = (packages.get(name), now["packages"].get(name))
     pairs["Python"] = (record.get("python"), now["python"])
     pairs["the processor"] = ((record.get("hardware") or {}).get("cpu"), now["hardware"]["cpu"])

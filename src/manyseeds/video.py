@@ -133,7 +133,7 @@ def film_checkpoint(
     params = read_params(run_dir)
     env = make_evaluation_env(params.env, num_envs=episodes, threads=1)
     try:
-        policy = Policy(params.agent, env.get_observations(), env.num_actions)
+        policy = Policy(params.agent, env.get_observations(), env.num_actions, device=env.device)
         policy.load(checkpoint)
         env.reset_to(*sample_episodes(params.env["task_cfg"], episodes, seed))
         return film(env, policy.model, steps=round(seconds / env.step_dt), width=width, height=height)

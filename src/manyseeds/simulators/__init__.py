@@ -1,14 +1,18 @@
 """What steps physics. Each simulator gives the same task as an rsl_rl VecEnv."""
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from manyseeds.errors import UserError
 
 if TYPE_CHECKING:
-    from manyseeds.simulators.mujoco import MujocoEnv
+    from manyseeds.simulators.lift_object import LiftObjectEnv
 
-SIMULATORS = ("mujoco",)
-"""Names of the simulators that can be asked for."""
+SIMULATORS = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda")}
+"""The simulators that can be asked for, with the kinds of device that each runs on."""
+
+PACKAGES = {"mujoco": ("mujoco",), "mujoco_warp": ("mujoco", "mujoco-warp", "warp-lang")}
+"""The packages whose versions a simulator's results may depend on."""
 
 
 class NonFiniteError(RuntimeError):
@@ -36,7 +40,7 @@ def make_env(
     env_spacing: float = 5.0,
     task_cfg: dict[str, Any] | None = None,
     auto_reset: bool = True,
-) -> "MujocoEnv":
+) -> "LiftObjectEnv":
     """Make `num_envs` environments of a task in a simulator.
 
     Args:
@@ -45,7 +49,7 @@ def make_env(
         num_envs: environments stepped at once.
         seed: of resets and commands.
         device: where observations, rewards and actions live.
-        threads: of the physics; 0 means all cores. Results do not depend on it.
+        threads: of the physics on a CPU; 0 means all cores. Results do not depend on it.
         env_spacing: metres between environments, for simulators that lay them side by side.
         task_cfg: numbers of the task to change, by name.
         auto_reset: whether episodes end and start again by themselves. False is for evaluation: nothing ever ends.
@@ -61,14 +65,28 @@ def make_env(
         raise UserError(f"unknown simulator '{simulator}'; allowed are {', '.join(SIMULATORS)}.")
     if num_envs < 1:
         raise UserError(f"num_envs is {num_envs}; it must be at least 1.")
-    if device != "cpu":
-        raise UserError(f"device is '{device}'; the simulator 'mujoco' runs on 'cpu'.")
+    if device.split(":")[0] not in SIMULATORS[simulator]:
+        kinds = " and ".join(f"'{kind}'" for kind in SIMULATORS[simulator])
+        raise UserError(f"device is '{device}'; the simulator '{simulator}' runs on {kinds}.")
 
-    from manyseeds.simulators.mujoco import MujocoEnv
     from manyseeds.task.lift_object import LiftObjectCfg
 
     cfg = LiftObjectCfg.from_dict(task_cfg or {})
-    return MujocoEnv(cfg, num_envs=num_envs, seed=seed, threads=threads, env_spacing=env_spacing, auto_reset=auto_reset)
+    common: dict[str, Any] = {
+        "num_envs": num_envs,
+        "seed": seed,
+        "env_spacing": env_spacing,
+        "auto_reset": auto_reset,
+    }
+    if simulator == "mujoco":
+        from manyseeds.simulators.mujoco import MujocoEnv
+
+        return MujocoEnv(cfg, threads=threads, **common)
+    if importlib.util.find_spec("mujoco_warp") is None:
+        raise UserError("the simulator 'mujoco_warp' is not installed; envs/setup.sh full installs it.")
+    from manyseeds.simulators.mujoco_warp import MujocoWarpEnv
+
+    return MujocoWarpEnv(cfg, device=device, **common)
 
 
 def sample_episodes(task_cfg: dict[str, Any] | None, n: int, seed: int) -> tuple[Any, Any]:

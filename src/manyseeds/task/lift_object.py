@@ -7,6 +7,7 @@ Arena's `lift_object` follows. Everything here is batched over `n` environments,
 
 import dataclasses
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -163,14 +164,21 @@ REWARD_TERMS = (
 TERMINATION_TERMS = ("time_out", "object_dropped", "success")
 
 
-def default_joint_pos(cfg: LiftObjectCfg) -> Tensor:
-    """Return the default pose, (9,): seven arm joints in rad, two fingers in m."""
-    return torch.tensor([*cfg.default_arm, cfg.gripper_open, cfg.gripper_open])
+@lru_cache(maxsize=64)
+def _constant(values: tuple, device: torch.device) -> Tensor:
+    """Return the numbers on a device, made once: copying them there would make every step wait for a GPU."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device)
+
+
+def default_joint_pos(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> Tensor:
+    """Return the default pose, (9,): seven arm joints in rad, two fingers in m. It is not to be changed."""
+    return _constant((*cfg.default_arm, cfg.gripper_open, cfg.gripper_open), torch.device(device))
 
 
 def joint_targets(cfg: LiftObjectCfg, action: Tensor) -> Tensor:
     """Return the joint position targets, (n, 9) in rad and m, of actions (n, 8)."""
-    arm = action[:, :7] * cfg.action_scale + torch.tensor(cfg.default_arm, device=action.device)
+    arm = action[:, :7] * cfg.action_scale + _constant(cfg.default_arm, action.device)
     finger = torch.where(action[:, 7:] < 0, cfg.gripper_closed, cfg.gripper_open)
     return torch.cat((arm, finger, finger), dim=1)
 
@@ -182,7 +190,7 @@ def observations(cfg: LiftObjectCfg, state: State) -> Tensor:
     quaternion as Isaac Lab 3.0 writes it: x y z w), last action 8.
     """
     obs = torch.empty(len(state.joint_pos), NUM_OBSERVATIONS, device=state.joint_pos.device)
-    obs[:, 0:9] = state.joint_pos - default_joint_pos(cfg).to(obs.device)
+    obs[:, 0:9] = state.joint_pos - default_joint_pos(cfg, obs.device)
     obs[:, 9:18] = state.joint_vel
     obs[:, 18:21] = state.object_pos
     obs[:, 21:24] = state.target_pos
@@ -211,7 +219,7 @@ def rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
         ),
         dim=1,
     )
-    weights = torch.tensor([getattr(cfg, f"{name}_weight") for name in REWARD_TERMS], device=terms.device)
+    weights = _constant(tuple(getattr(cfg, f"{name}_weight") for name in REWARD_TERMS), terms.device)
     return terms * (weights * cfg.step_dt)
 
 
@@ -239,11 +247,13 @@ def terminations(cfg: LiftObjectCfg, state: State, episode_length: Tensor) -> Te
 
 
 def sample_resets(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw where `n` episodes start and what they command.
+    """Draw where `n` episodes start and what they command, on the generator's device.
 
     Returns:
         The cube's x and y, (n, 2), and its target, (n, 3).
     """
-    ranges = torch.tensor([cfg.object_x, cfg.object_y, cfg.target_x, cfg.target_y, cfg.target_z])
-    draws = torch.rand(n, 5, generator=generator) * (ranges[:, 1] - ranges[:, 0]) + ranges[:, 0]
+    ranges = _constant((cfg.object_x, cfg.object_y, cfg.target_x, cfg.target_y, cfg.target_z), generator.device)
+    draws = (
+        torch.rand(n, 5, generator=generator, device=generator.device) * (ranges[:, 1] - ranges[:, 0]) + ranges[:, 0]
+    )
     return draws[:, :2], draws[:, 2:]

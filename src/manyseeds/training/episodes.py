@@ -38,8 +38,9 @@ class EpisodeStatistics:
     def summarize(self) -> dict[str, float]:
         """Return this iteration's scalars by tag and make ready for the next.
 
-        A tag of the environment's log is the mean over the steps that logged it; an iteration in which no
-        episode ended has none. `Train/*` are means over the last 100 episodes, missing before the first.
+        A tag of the environment's log is the mean over the steps that logged it as a number, for a simulator on a GPU
+        logs NaN where no episode ended; an iteration in which no episode ended has none. `Train/*` are means over the
+        last 100 episodes, missing before the first.
         """
         ended = self._dones.any(1).tolist()
         for rewards, dones, any_ended in zip(self._rewards, self._dones, ended, strict=True):
@@ -54,7 +55,9 @@ class EpisodeStatistics:
         scalars = {}
         for tag in tags:
             values = [torch.as_tensor(log[tag], dtype=torch.float32).mean() for log in self._logs if tag in log]
-            scalars[tag] = float(torch.stack(values).mean())
+            logged = torch.stack(values).cpu()
+            if len(numbers := logged[~logged.isnan()]):
+                scalars[tag] = float(numbers.mean())
         self._logs.clear()
         if self._returns:
             scalars["Train/mean_reward"] = math.fsum(self._returns) / len(self._returns)

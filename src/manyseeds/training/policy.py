@@ -52,13 +52,17 @@ class Policy:
         agent: the rsl_rl configuration.
         obs: observations of the environment, for their size.
         num_actions: size of an action.
-        threads: threads for the network; the results do not depend on it.
+        threads: threads for the network on a CPU; the results do not depend on it.
+        device: torch device of the network and its observations.
     """
 
-    def __init__(self, agent: dict[str, Any], obs: TensorDict, num_actions: int, threads: int = 1) -> None:
+    def __init__(
+        self, agent: dict[str, Any], obs: TensorDict, num_actions: int, threads: int = 1, device: str = "cpu"
+    ) -> None:
         cls, options = resolve_class(dict(agent["actor"]))
         self.model: MLPModel = cls(obs, agent["obs_groups"], "actor", num_actions, **options)
-        self.model.eval()
+        self.model.to(device).eval()
+        self._device = device
         self._run = thread_map(threads)
 
     def load(self, checkpoint: str | Path) -> int:
@@ -75,5 +79,6 @@ class Policy:
         return int(content["iter"])
 
     def parallelize(self) -> None:
-        """Compute on the threads given; the model can then no longer be exported."""
-        parallelize(self.model.mlp, self._run)
+        """Compute on the threads given, if on a CPU; the model can then no longer be exported."""
+        if self._device == "cpu":
+            parallelize(self.model.mlp, self._run)

@@ -154,7 +154,7 @@ class PPO(algorithms.PPO):
             st.returns,
         )
         data = [shuffled(x) for x in columns]
-        sums = torch.zeros(3)
+        sums = torch.zeros(3, device=self.device)
         for _ in range(self.num_learning_epochs):
             for k in range(self.num_mini_batches):
                 rows = slice(k * batch, (k + 1) * batch)

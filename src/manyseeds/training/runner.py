@@ -6,16 +6,18 @@ import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rsl_rl.algorithms import PPO
-from rsl_rl.env import VecEnv
 
 from manyseeds.simulators import NonFiniteError
 from manyseeds.training.distributed import ALONE, Ranks
 from manyseeds.training.episodes import EpisodeStatistics
 from manyseeds.training.parallel import parallelize, thread_map
+
+if TYPE_CHECKING:
+    from manyseeds.simulators.lift_object import LiftObjectEnv
 
 
 class DivergedError(RuntimeError):
@@ -52,7 +54,7 @@ class Runner:
     runner that loads another's `state_dict` goes on as that one would have.
 
     Args:
-        env: the environments.
+        env: the environments, of `manyseeds.simulators`.
         agent: the configuration from `agent.load_agent`.
         seed: of the network's first weights, exploration and mini-batches.
         device: torch device of networks and storage; must be the environment's.
@@ -61,7 +63,7 @@ class Runner:
     """
 
     def __init__(
-        self, env: VecEnv, agent: dict[str, Any], *, seed: int, device: str, threads: int, ranks: Ranks = ALONE
+        self, env: "LiftObjectEnv", agent: dict[str, Any], *, seed: int, device: str, threads: int, ranks: Ranks = ALONE
     ) -> None:
         torch.manual_seed(seed + ranks.rank)
         self.ranks = ranks
@@ -101,6 +103,7 @@ class Runner:
                     self._obs, rewards, dones, extras = self.env.step(actions)
                     self.alg.process_env_step(self._obs, rewards, dones, extras)
                     self._episodes.record(step, rewards, dones, extras)
+                self.env.check_physics()
                 collected = time.perf_counter()
                 self.alg.compute_returns(self._obs)
         except NonFiniteError as error:

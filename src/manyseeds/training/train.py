@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rsl_rl.env import VecEnv
 
 from manyseeds import provenance
-from manyseeds.simulators import make_env
+from manyseeds.simulators import PACKAGES, make_env
+from manyseeds.simulators.lift_object import LiftObjectEnv
 from manyseeds.training.checkpoint import checkpoint_path, save_checkpoint
 from manyseeds.training.console import iteration_block
 from manyseeds.training.distributed import ALONE, Ranks
@@ -83,7 +83,7 @@ def train(settings: Settings, ranks: Ranks = ALONE) -> None:
             env.close()
 
 
-def make_training_env(settings: Settings, ranks: Ranks = ALONE) -> VecEnv:
+def make_training_env(settings: Settings, ranks: Ranks = ALONE) -> LiftObjectEnv:
     """Make the environments that a run trains in, or this rank's share of them."""
     torch.set_num_threads(1)  # what the task computes beforehand must not depend on the environment variables either
     return make_env(
@@ -98,14 +98,14 @@ def make_training_env(settings: Settings, ranks: Ranks = ALONE) -> VecEnv:
     )
 
 
-def configuration(settings: Settings, env: VecEnv, ranks: Ranks = ALONE) -> dict[str, Any]:
+def configuration(settings: Settings, env: LiftObjectEnv, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Return everything that decides a run's results: runs that agree in it agree in every bit."""
     env_cfg = {key: value for key, value in env.cfg.items() if key != "threads"}
     own = {"num_envs": settings.num_envs, "seed": settings.seed, "device": settings.device, "agent": settings.agent}
     return plain({**env_cfg, **own, **({} if ranks == ALONE else {"ranks": ranks.size})})
 
 
-def _train(settings: Settings, env: VecEnv, ranks: Ranks) -> None:
+def _train(settings: Settings, env: LiftObjectEnv, ranks: Ranks) -> None:
     runner = Runner(
         env, settings.agent, seed=settings.seed, device=settings.device, threads=settings.threads, ranks=ranks
     )
@@ -140,9 +140,9 @@ def _train(settings: Settings, env: VecEnv, ranks: Ranks) -> None:
 class _Record:
     """What a run leaves in its folder: params, scalars, checkpoints, videos, the state to continue from."""
 
-    def __init__(self, settings: Settings, config: dict[str, Any], env: VecEnv, runner: Runner) -> None:
+    def __init__(self, settings: Settings, config: dict[str, Any], env: LiftObjectEnv, runner: Runner) -> None:
         self._settings, self._config, self._runner, self._env = settings, config, runner, env
-        self._versions = _versions()
+        self._versions = _versions(settings.simulator)
         self._elapsed, self._saving, self._begin = 0.0, 0.0, time.perf_counter()
         self._videos = TrainingVideos(settings, runner.alg) if settings.video_interval else None
         self._events: EventWriter
@@ -245,12 +245,12 @@ def _dump(settings: Settings, runner: Runner, error: DivergedError) -> None:
     print(f"[INFO] Dumped the state before it to: {path}", file=sys.stderr, flush=True)
 
 
-def _versions() -> dict[str, str]:
+def _versions(simulator: str) -> dict[str, str]:
     """Return what the bits of a run may depend on besides its configuration, and what this process has of it."""
     code = provenance.code_version()
     changed = " with changes" if code["dirty"] else ""
     return {
         "manyseeds": f"{code['commit'] or code['version']}{changed}",
-        **{package: version(package) for package in ("torch", "rsl-rl-lib", "mujoco")},
+        **{package: version(package) for package in ("torch", "rsl-rl-lib", *PACKAGES[simulator])},
         "the processor": provenance.cpu_model(),
     }

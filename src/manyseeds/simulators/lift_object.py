@@ -1,0 +1,318 @@
+"""lift_object as an rsl_rl VecEnv, apart from the physics: what every simulator has in common."""
+
+import os
+from abc import abstractmethod
+from dataclasses import asdict
+from typing import Any, Generic, TypeVar
+
+# MuJoCo chooses its OpenGL when it is imported; without a screen only EGL draws.
+if "DISPLAY" not in os.environ:
+    os.environ.setdefault("MUJOCO_GL", "egl")
+
+import mujoco
+import numpy as np
+import torch
+from rsl_rl.env import VecEnv
+from tensordict import TensorDict
+from torch import Tensor
+
+from manyseeds.simulators.rows import Rows
+from manyseeds.task import lift_object as task
+from manyseeds.task.grasp_starts import GraspStarts, solve_grasp_starts
+from manyseeds.task.kinematics import PointOnChain
+
+_ARM = [f"panda_link{i}" for i in range(1, 8)]
+_VISUAL_GROUP = 2
+
+R = TypeVar("R", bound=Rows)
+
+
+def load_model(cfg: task.LiftObjectCfg, visual: bool = False) -> mujoco.MjModel:
+    """Compile the task's MJCF.
+
+    Args:
+        cfg: the task; gives the timestep.
+        visual: whether to keep the shapes that only show; without them stepping is faster and the same.
+    """
+    spec = mujoco.MjSpec.from_file(str(task.MODEL_PATH))
+    spec.option.timestep = cfg.physics_dt
+    if not visual:
+        for geom in list(spec.geoms):
+            if geom.group == _VISUAL_GROUP:
+                spec.delete(geom)
+    return spec.compile()
+
+
+def end_effector_chain(model: mujoco.MjModel) -> PointOnChain:
+    """Return the kinematics of the point between the finger pads, in the robot's root frame, from the model."""
+    rotations = np.empty((len(_ARM), 3, 3))
+    for rotation, name in zip(rotations, _ARM, strict=True):
+        mujoco.mju_quat2Mat(rotation.reshape(9), model.body(name).quat)
+    hand = model.body("panda_hand")
+    point = np.empty(3)
+    mujoco.mju_rotVecQuat(point, model.site("end_effector").pos, hand.quat)
+    return PointOnChain(rotations, np.array([model.body(name).pos for name in _ARM]), point + hand.pos)
+
+
+class LiftObjectEnv(VecEnv, Generic[R]):
+    """`num_envs` environments of lift_object; a subclass steps their physics.
+
+    Tensors live on `device`.
+
+    Args:
+        model: the compiled MJCF.
+        cfg: the task.
+        simulator: name of the simulator.
+        num_envs: environments stepped at once.
+        seed: of resets and commands.
+        device: torch device of everything.
+        env_spacing: metres between environments, for pictures of several.
+        auto_reset: whether episodes end and start again by themselves.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        cfg: task.LiftObjectCfg,
+        *,
+        simulator: str,
+        num_envs: int,
+        seed: int,
+        device: str,
+        env_spacing: float,
+        auto_reset: bool,
+    ) -> None:
+        self.task_cfg = cfg
+        self.num_envs = num_envs
+        self.num_actions = task.NUM_ACTIONS
+        self.max_episode_length = cfg.episode_length
+        self.step_dt = cfg.step_dt
+        self.device = device
+        self.cfg = {
+            "simulator": simulator,
+            "task": "lift_object",
+            "num_envs": num_envs,
+            "seed": seed,
+            "env_spacing": env_spacing,
+            "task_cfg": asdict(cfg),
+        }
+        self._auto_reset = auto_reset
+        self._generator = torch.Generator(device).manual_seed(seed)
+        self._model = model
+        self._chain = end_effector_chain(model)
+        self._home = self._home_qpos()
+        self._grasp_starts = self._solve_grasp_starts() if auto_reset and cfg.grasp_start_share > 0 else None
+        self._renderer: mujoco.Renderer | None = None
+
+        self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long, device=device)
+        self._action = torch.zeros(num_envs, self.num_actions, device=device)
+        self._previous_action = torch.zeros(num_envs, self.num_actions, device=device)
+        self._target_pos = torch.zeros(num_envs, 3, device=device)
+        self._reward_sums = torch.zeros(num_envs, len(task.REWARD_TERMS), device=device)
+        self._reached = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        self._state: task.State
+        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
+
+    # The physics.
+
+    @abstractmethod
+    def _advance(self, targets: Tensor) -> None:
+        """Step the physics by `step_dt` with the joint position targets (num_envs, 9)."""
+
+    @abstractmethod
+    def _read_state(self, moved: bool = True) -> None:
+        """Set `_state` from the physics; after resets, `moved` False, the end effector may stay the old one.
+
+        No observation depends on it.
+        """
+
+    @abstractmethod
+    def _place(self, rows: R, qpos: Tensor, target: Tensor) -> None:
+        """Put environments at rest at `qpos` (rows, 16) of type `_dtype`, holding still, targets (rows, 3)."""
+
+    @abstractmethod
+    def _qpos_of(self, index: int) -> np.ndarray:
+        """Return the coordinates of one environment, (16,), on the host."""
+
+    @abstractmethod
+    def _physics_state(self) -> Tensor:
+        """Return all of the physics that decides how it goes on, (num_envs, ...), a copy on the host."""
+
+    @abstractmethod
+    def _load_physics_state(self, state: Tensor) -> None:
+        """Take over what `_physics_state` returned."""
+
+    @abstractmethod
+    def _check_finite(self, terms: Tensor, rewards: Tensor) -> None:
+        """Raise NonFiniteError, or note for `check_physics` that it must, where something is not finite."""
+
+    _dtype: torch.dtype
+    """Type of the physics' numbers."""
+    _rows: type[R]
+    """How the environments that start again are picked."""
+
+    # The environment.
+
+    def get_observations(self) -> TensorDict:
+        """Return {"policy": (num_envs, 36)} of the present state."""
+        return TensorDict(
+            {"policy": task.observations(self.task_cfg, self._state)}, batch_size=[self.num_envs], device=self.device
+        )
+
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
+        """Advance every environment by one step of `step_dt` seconds.
+
+        Raises:
+            NonFiniteError: when an action, the physics or a reward is not finite; a simulator on a GPU says so in
+                `check_physics` instead.
+        """
+        self._previous_action, self._action = self._action, actions.to(torch.float32).clone()
+        self._advance(task.joint_targets(self.task_cfg, self._action))
+        self._read_state()
+        self.episode_length_buf = self.episode_length_buf + 1
+        terms = task.rewards(self.task_cfg, self._state)
+        rewards = terms.sum(1)
+        self._check_finite(terms, rewards)
+        self._reward_sums = self._reward_sums + terms
+        distance = task.goal_distance(self._state)
+        self._reached = self._reached | (distance < self.task_cfg.success_distance)
+        ended = task.terminations(self.task_cfg, self._state, self.episode_length_buf)
+        if not self._auto_reset:
+            ended = torch.zeros_like(ended)
+        dones = ended.any(1)
+        extras: dict[str, Any] = {"time_outs": ended[:, 0] & ~ended[:, 1:].any(1)}
+        rows = self._rows(dones)
+        if self._auto_reset and len(rows):
+            extras["log"] = self._episode_log(rows, ended, distance)
+            self._begin_episodes(rows)
+            self._read_state(moved=False)
+        return self.get_observations(), rewards, dones.long(), extras
+
+    def check_physics(self) -> None:
+        """Raise what `step` found since the last call but did not wait for.
+
+        Raises:
+            NonFiniteError: naming the first environment concerned.
+        """
+
+    def reset_to(self, object_xy: Tensor, target: Tensor) -> None:
+        """Start episodes: the cube at `object_xy` (num_envs, 2), the command `target` (num_envs, 3); root frame, m."""
+        object_xy, target = object_xy.to(self.device), target.to(self.device)
+        everyone = self._rows(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
+        self._reset(everyone, self._start_qpos(object_xy), target)
+        self._read_state()
+
+    def object_position(self) -> Tensor:
+        """Return the cube's centre, (num_envs, 3) in m, root frame."""
+        return self._state.object_pos.clone()
+
+    def target_position(self) -> Tensor:
+        """Return the command, (num_envs, 3) in m, root frame."""
+        return self._target_pos.clone()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that decides how the environments go on, as copies on the host."""
+        tensors = {
+            "episode_length": self.episode_length_buf,
+            "action": self._action,
+            "previous_action": self._previous_action,
+            "target_pos": self._target_pos,
+            "reward_sums": self._reward_sums,
+            "reached": self._reached,
+        }
+        return {
+            "physics": self._physics_state(),
+            "generator": self._generator.get_state(),
+            **{name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on exactly where `state_dict` was taken; the number of environments must be the same."""
+        self._load_physics_state(state["physics"])
+        self._generator.set_state(state["generator"])
+        self.episode_length_buf = state["episode_length"].to(self.device, copy=True)
+        self._action = state["action"].to(self.device, copy=True)
+        self._previous_action = state["previous_action"].to(self.device, copy=True)
+        self._target_pos = state["target_pos"].to(self.device, copy=True)
+        self._reward_sums = state["reward_sums"].to(self.device, copy=True)
+        self._reached = state["reached"].to(self.device, copy=True)
+        self._read_state()
+
+    def render(self, index: int, width: int = 640, height: int = 480) -> np.ndarray:
+        """Return a picture of environment `index`, (height, width, 3) uint8, drawn off screen."""
+        if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
+            self.close()
+            self._visual_model = load_model(self.task_cfg, visual=True)
+            self._visual_data = mujoco.MjData(self._visual_model)
+            self._renderer = mujoco.Renderer(self._visual_model, height, width)
+        self._visual_data.qpos[:] = self._qpos_of(index)
+        self._visual_data.mocap_pos[0] = self._target_pos[index].cpu().numpy()
+        mujoco.mj_kinematics(self._visual_model, self._visual_data)
+        mujoco.mj_camlight(self._visual_model, self._visual_data)
+        self._renderer.update_scene(self._visual_data, camera="front")
+        return self._renderer.render()
+
+    def close(self) -> None:
+        """Free the renderer, if there is one."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _reset(self, rows: R, qpos: Tensor, target: Tensor) -> None:
+        self._place(rows, qpos, target)
+        self._target_pos = rows.replace(self._target_pos, target)
+        self._action = rows.replace(self._action, 0.0)
+        self._previous_action = rows.replace(self._previous_action, 0.0)
+        self.episode_length_buf = rows.replace(self.episode_length_buf, 0)
+        self._reward_sums = rows.replace(self._reward_sums, 0.0)
+        self._reached = rows.replace(self._reached, False)
+
+    def _begin_episodes(self, rows: R) -> None:
+        """Start episodes as training does: some around the cube, the others at home."""
+        object_xy, target = task.sample_resets(self.task_cfg, len(rows), self._generator)
+        qpos = self._start_qpos(object_xy)
+        if (starts := self._grasp_starts) is not None:
+            draws = torch.rand(3, len(rows), generator=self._generator, device=self._generator.device)
+            chosen = (draws[0] < self.task_cfg.grasp_start_share)[:, None]
+            poses = (draws[1] * len(starts.arm)).long()
+            arm = torch.lerp(self._home[:7].float(), starts.arm[poses], draws[2, :, None])
+            qpos[:, :7] = torch.where(chosen, arm.to(self._dtype), qpos[:, :7])
+            qpos[:, 9:12] = torch.where(chosen, starts.object_pos[poses].to(self._dtype), qpos[:, 9:12])
+        self._reset(rows, qpos, target)
+
+    def _home_qpos(self) -> Tensor:
+        """Return the coordinates at the default pose with the cube above the origin, (16,)."""
+        joints = task.default_joint_pos(self.task_cfg).to(self._dtype)
+        cube = torch.tensor([0.0, 0.0, self.task_cfg.object_z, 1.0, 0.0, 0.0, 0.0], dtype=self._dtype)
+        return torch.cat((joints, cube)).to(self.device)
+
+    def _start_qpos(self, object_xy: Tensor) -> Tensor:
+        qpos = self._home.repeat(len(object_xy), 1)
+        qpos[:, 9:11] = object_xy
+        return qpos
+
+    def _solve_grasp_starts(self) -> GraspStarts:
+        limits = np.array([self._model.joint(f"panda_joint{i}").range for i in range(1, 8)])
+        starts = solve_grasp_starts(self.task_cfg, self._chain, limits)
+        return GraspStarts(starts.arm.to(self.device), starts.object_pos.to(self.device))
+
+    def _episode_log(self, rows: R, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
+        """Means over the episodes that end now, by event tag; rewards per second of a full episode, as in Isaac Lab."""
+
+        def mean(values: Tensor) -> Tensor:
+            return rows.mean(rows.take(values).float())
+
+        sums = mean(self._reward_sums) / self.task_cfg.episode_length_s
+        log = {f"Episode_Reward/{name}": sums[i] for i, name in enumerate(task.REWARD_TERMS)}
+        shares = mean(ended)
+        log |= {f"Episode_Termination/{name}": shares[i] for i, name in enumerate(task.TERMINATION_TERMS)}
+        log["Metrics/object_pose/position_error"] = mean(distance)
+        # The angle between the cubes and the commanded orientation, which is none.
+        w = rows.take(self._object_quat_w()).float().abs().clamp(max=1.0)
+        log["Metrics/object_pose/orientation_error"] = rows.mean(2 * torch.acos(w))
+        log["Metrics/success_rate"] = mean(self._reached)
+        return log
+
+    @abstractmethod
+    def _object_quat_w(self) -> Tensor:
+        """Return the real part of the cube's quaternion, (num_envs,)."""
