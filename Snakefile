@@ -44,9 +44,9 @@ shell.prefix(
 )
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
     os.environ.update(or_exit(plan.container_settings))
-SIMULATOR_IMAGE = plan.image(plan.experiment.simulator)
+SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
 ANALYSIS_IMAGE = plan.image("analysis")
-SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.simulator}.yaml"
+SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
 ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
 
 

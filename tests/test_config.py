@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from manyseeds.config import checkpoint_iterations, load, read_resolved, resolve
 from manyseeds.config.__main__ import main
-from manyseeds.config.experiment import from_dict
+from manyseeds.config.experiment import ENVIRONMENTS, from_dict
 from manyseeds.config.loading import REPOSITORY
 from manyseeds.config.schema import load_schema
 from manyseeds.errors import UserError
+from manyseeds.gpus import devices
+from manyseeds.gpus.devices import Reading
 from manyseeds.simulators import SIMULATORS
 from manyseeds.task import TASKS
 
@@ -83,8 +85,8 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("task", "lift", ["'lift'", "lift_object"]),
         ("simulator", "mujocco", ["'mujocco'", "did you mean mujoco?"]),
         ("trainer", "theirs", ["'theirs'", "manyseeds"]),
-        ("device", "gpu", ["'gpu'", "cpu or cuda"]),
-        ("device", "cuda:1", ["'cuda:1'", "cpu or cuda (gpus says which GPUs)"]),
+        ("device", "gpu", ["'gpu'", "cpu, cuda or auto"]),
+        ("device", "cuda:1", ["'cuda:1'", "cpu, cuda or auto (gpus says which GPUs)"]),
         ("gpus", "all", ["gpus is 'all'", "auto, none or a list"]),
         ("gpus", 2, ["gpus is 2", "auto, none or a list"]),
         ("gpus", [], ["gpus is []", "auto, none or a list"]),
@@ -305,7 +307,45 @@ def test_config_yaml_explains_every_key_that_the_schema_knows():
 def test_the_schema_knows_the_tasks_and_simulators_that_exist():
     schema = load_schema()
     assert schema["$defs"]["task"]["properties"]["name"]["enum"] == list(TASKS)
-    assert schema["properties"]["simulator"]["enum"] == list(SIMULATORS)
+    assert schema["properties"]["simulator"]["enum"] == ["auto", *SIMULATORS]
+    assert list(ENVIRONMENTS) == list(SIMULATORS)
+
+
+def gpu_machine(monkeypatch, number):
+    """Let this machine have so many GPUs."""
+    readings = [Reading(str(i), f"GPU-{i}", 0.0) for i in range(number)]
+    monkeypatch.setattr(devices, "read", lambda: readings)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("device", "simulator", "with_gpu", "without"),
+    [
+        ("auto", "auto", ("cuda", "mujoco_warp"), ("cpu", "mujoco")),
+        ("auto", "mujoco_warp", ("cuda", "mujoco_warp"), ("cpu", "mujoco_warp")),
+        ("auto", "mujoco", ("cpu", "mujoco"), ("cpu", "mujoco")),
+        ("cpu", "auto", ("cpu", "mujoco"), ("cpu", "mujoco")),
+        ("cuda", "auto", ("cuda", "mujoco_warp"), ("cuda", "mujoco_warp")),
+    ],
+)
+def test_auto_is_the_gpus_simulator_where_there_is_a_gpu(tmp_path, monkeypatch, device, simulator, with_gpu, without):
+    monkeypatch.chdir(tmp_path)
+    for number, expected in ((1, with_gpu), (0, without)):
+        gpu_machine(monkeypatch, number)
+        experiment = resolve(changed("device", device) | {"simulator": simulator})
+        assert (experiment.device, experiment.simulator) == expected
+
+
+def test_an_experiment_that_has_begun_stays_on_its_device_whatever_machine_reads_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fields = changed("device", "auto") | {"simulator": "auto"}
+    gpu_machine(monkeypatch, 1)
+    begun = resolve(fields)
+    recorded = tmp_path / "results" / begun.experiment / "config.json"
+    recorded.parent.mkdir(parents=True)
+    recorded.write_text(begun.to_json())
+    gpu_machine(monkeypatch, 0)
+    assert resolve(fields) == begun
 
 
 anything = st.recursive(

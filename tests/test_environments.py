@@ -12,6 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from manyseeds.config.experiment import ENVIRONMENTS
 from manyseeds.config.loading import REPOSITORY
 from manyseeds.config.schema import load_schema
 
@@ -80,7 +81,8 @@ def test_the_lock_of_isaac_lab_differs_only_where_isaac_lab_asks_for_it():
 def test_every_simulator_has_an_image_a_conda_environment_and_a_target():
     properties = load_schema()["properties"]
     dockerfile = (REPOSITORY / "docker" / "Dockerfile").read_text()
-    environments = {*properties["simulator"]["enum"], "analysis"}
+    environments = {*ENVIRONMENTS.values(), "analysis"}
+    assert set(ENVIRONMENTS) == set(properties["simulator"]["enum"]) - {"auto"}
     assert set(properties["container"]["properties"]) == environments
     for name in environments:
         assert (REPOSITORY / "envs" / f"{name}.yaml").is_file()

@@ -80,7 +80,7 @@ class Plan:
         Raises:
             UserError: when an image is missing, or a folder cannot be mounted.
         """
-        needed = ["analysis"] if self.drawn_from != self.results else [self.experiment.simulator, "analysis"]
+        needed = ["analysis"] if self.drawn_from != self.results else [self.experiment.environment, "analysis"]
         containers.check_images({name: self.experiment.container[name] for name in needed}, self.source)
         return containers.settings([self.results, "logs", self.drawn_from])
 

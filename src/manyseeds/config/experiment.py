@@ -8,6 +8,8 @@ from typing import Any
 from manyseeds.errors import UserError
 
 SCHEMA_VERSION = 1
+ENVIRONMENTS = {"mujoco": "mujoco", "mujoco_warp": "mujoco"}
+"""In which environment of envs/ each simulator is."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,11 @@ class Experiment:
                 return variant
         known = ", ".join(variant.name for variant in self.variants)
         raise UserError(f"experiment {self.experiment} has no variant {name!r}; it has {known}")
+
+    @property
+    def environment(self) -> str:
+        """The environment (conda's, or a container's) that holds the simulator."""
+        return ENVIRONMENTS[self.simulator]
 
     @property
     def leases_gpus(self) -> bool:

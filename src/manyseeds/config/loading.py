@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from manyseeds.config import schema, variants
+from manyseeds.config import hardware, schema, variants
 from manyseeds.config.experiment import CurvesSettings, EvaluateSettings, Experiment, TrainSettings, Variant
 from manyseeds.errors import UserError
 from manyseeds.files import read_object
@@ -58,11 +58,13 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         source,
         [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1],
     )
+    recorded = Path("results") / complete["experiment"] / "config.json"
+    device, simulator = hardware.chosen(complete["device"], complete["simulator"], complete["gpus"], recorded)
     experiment = Experiment(
         experiment=complete["experiment"],
         task=complete["task"]["name"],
-        simulator=complete["simulator"],
-        device=complete["device"],
+        simulator=simulator,
+        device=device,
         trainer=complete["trainer"],
         seeds=tuple(int(seed) for seed in complete["seeds"]),
         variants=resolved,
