@@ -180,7 +180,7 @@ def _train_and_die(folder, deadly):
 
         return wrapped
 
-    def run_here(arguments, log, lock):
+    def run_here(arguments, log, lock, lease):
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             code = train(arguments[3:])
