@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from manyseeds.errors import UserError
 from manyseeds.evaluation import _play, make_evaluation_env
@@ -183,6 +184,32 @@ def test_a_restored_state_goes_on_bit_identically() -> None:
     other.load_state_dict(saved)
     for one, two in zip(expected, rollout(other, 40, seed=1), strict=True):
         assert torch.equal(one, two)
+
+
+class Recorder(TorchDispatchMode):
+    """Notes the operations of torch by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.names.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_never_waits_for_the_device() -> None:
+    """What brings a number to the host, or makes a tensor from numbers there, would make it wait for a GPU."""
+    env = environment(task_cfg={"grasp_start_share": 0.5, "episode_length_s": 0.1})
+    env.episode_length_buf = torch.arange(NUM_ENVS) % 5
+    action = torch.zeros(NUM_ENVS, 8)
+    env.step(action)  # makes the constants
+    with Recorder() as recorder:
+        ended = [env.step(action)[2] for _ in range(5)]
+    assert torch.stack(ended).any()
+    assert "aten.where.self" in recorder.names
+    waits = ("_local_scalar_dense", "item", "nonzero", "masked_select", "lift_fresh", "unique")
+    assert not [name for name in recorder.names if any(wait in name for wait in waits)], recorder.names
 
 
 def test_evaluation_episodes_start_where_they_are_told_and_never_end() -> None:

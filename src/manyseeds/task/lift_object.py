@@ -194,8 +194,8 @@ def observations(cfg: LiftObjectCfg, state: State) -> Tensor:
     obs[:, 9:18] = state.joint_vel
     obs[:, 18:21] = state.object_pos
     obs[:, 21:24] = state.target_pos
-    obs[:, 24:27] = 0.0
-    obs[:, 27] = 1.0
+    obs[:, 24:27].zero_()
+    obs[:, 27].fill_(1.0)
     obs[:, 28:36] = state.action
     return obs
 

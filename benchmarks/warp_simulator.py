@@ -1,0 +1,106 @@
+"""The simulator mujoco_warp: steps/s of environments and of training, and time to success, next to the CPU simulator.
+
+    python benchmarks/warp_simulator.py [--device cuda] [--num_envs 512,4096,16384] [--success]
+
+Without --device it takes the GPU, or sizes that a CPU can do where there is none: that checks the script and says
+nothing about a GPU. --success trains three seeds until 95 % of the episodes that end in
+training succeed, and at most --max_iterations. Throughput is by the clock: a GPU's work is no CPU time.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from _timing import Table, cores, integers, machine
+
+from manyseeds.simulators import make_env
+from manyseeds.training.agent import load_agent
+from manyseeds.training.runner import Runner
+
+AGENT = Path(__file__).resolve().parents[1] / "agents" / "lift_object_mujoco.json"
+TASK = {"grasp_start_share": 0.5}
+THRESHOLDS = (0.90, 0.95)
+SEEDS = (1, 2, 3)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", help="cuda, or cpu with tiny sizes (cuda where there is one)")
+    parser.add_argument("--num_envs", type=integers, help="environments (512,4096,16384; 2,4 on a CPU)")
+    parser.add_argument("--steps", type=int, help="environment steps timed (240; 10 on a CPU)")
+    parser.add_argument("--iterations", type=int, help="training iterations timed (10; 1 on a CPU)")
+    parser.add_argument("--success", action="store_true", help="measure the time to success, too")
+    parser.add_argument("--max_iterations", type=int, default=900, help="iterations at most for success")
+    args = parser.parse_args()
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    on_gpu = device != "cpu"
+    sizes = args.num_envs or ([512, 4096, 16384] if on_gpu else [2, 4])
+    steps, iterations = args.steps or (240 if on_gpu else 10), args.iterations or (10 if on_gpu else 1)
+    print(f"{machine()}; {torch.cuda.get_device_name(device) if on_gpu else 'NO GPU: a check of the script'}\n")
+    table = Table("simulator", "device", "envs", "env steps/s", "training samples/s", "collection", "GPU memory, MiB")
+    for num_envs in sizes:
+        for simulator, place in (("mujoco_warp", device), ("mujoco", "cpu")):
+            throughput(table, simulator, place, num_envs, steps, iterations)
+    if args.success:
+        print()
+        table = Table("simulator", "envs", "seed", *(f"{100 * limit:.0f} %, s (samples)" for limit in THRESHOLDS))
+        for num_envs in sizes:
+            for seed in SEEDS:
+                time_to_success(table, device, num_envs, seed, args.max_iterations)
+    return 0
+
+
+def new_runner(simulator: str, device: str, num_envs: int, seed: int = 1) -> Runner:
+    env = make_env(simulator, "lift_object", num_envs=num_envs, seed=seed, device=device, task_cfg=TASK)
+    return Runner(env, load_agent(AGENT), seed=seed, device=device, threads=cores())
+
+
+def throughput(table: Table, simulator: str, device: str, num_envs: int, steps: int, iterations: int) -> None:
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        free = torch.cuda.mem_get_info(device)[0]
+    runner = new_runner(simulator, device, num_envs)
+    env, actions = runner.env, torch.randn(steps + 10, num_envs, 8, device=device)
+    with torch.inference_mode():
+        for action in actions[:10]:
+            env.step(action)
+        env.check_physics()  # waits for the device
+        start = time.perf_counter()
+        for action in actions[10:]:
+            env.step(action)
+        env.check_physics()
+        seconds = time.perf_counter() - start
+    runner.iterate()
+    done = [runner.iterate() for _ in range(iterations)]
+    total = statistics.median(i.collection_time + i.learning_time for i in done)
+    share = statistics.median(i.collection_time for i in done) / total
+    # Warp's and torch's together, which torch alone does not count.
+    memory = f"{(free - torch.cuda.mem_get_info(device)[0]) / 2**20:,.0f}" if device != "cpu" else ""
+    rate, samples = steps * num_envs / seconds, runner.num_steps * num_envs / total
+    table.row(simulator, device, f"{num_envs:,}", f"{rate:,.0f}", f"{samples:,.0f}", f"{100 * share:.0f} %", memory)
+    env.close()
+
+
+def time_to_success(table: Table, device: str, num_envs: int, seed: int, max_iterations: int) -> None:
+    runner = new_runner("mujoco_warp", device, num_envs, seed)
+    reached: dict[float, tuple[float, int]] = {}
+    seconds = 0.0
+    while runner.iteration < max_iterations and len(reached) < len(THRESHOLDS):
+        done: Any = runner.iterate()
+        seconds += done.collection_time + done.learning_time
+        rate = done.scalars.get("Metrics/success_rate", 0.0)
+        for limit in THRESHOLDS:
+            if rate >= limit:
+                reached.setdefault(limit, (seconds, runner.iteration * runner.num_steps * num_envs))
+    cells = [
+        f"{reached[limit][0]:.0f} ({reached[limit][1]:,})" if limit in reached else "never" for limit in THRESHOLDS
+    ]
+    table.row("mujoco_warp", f"{num_envs:,}", seed, *cells)
+    runner.env.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
