@@ -22,6 +22,8 @@ from manyseeds.gpus.devices import Device, filled, read
 
 FOLDER_VARIABLE = "MANYSEEDS_LOCKS"
 POLL_S = 0.2
+# Jobs that start together queue up for a moment, one behind the other; that is not worth a line.
+UNSAID_S = 2.0
 READING_LASTS_S = 5.0
 
 
@@ -175,7 +177,7 @@ def lease(
         count: how many.
         jobs_per_gpu: how many jobs like this one may share a GPU.
         who: the job's name, for those who wait for it.
-        say: gets a line when the job must wait, and one when it waits no longer.
+        say: gets a line when the job has waited for UNSAID_S, and one when it waits no longer.
 
     Raises:
         UserError: when there are not that many GPUs, or the folder of claims is not safe.
@@ -188,7 +190,8 @@ def lease(
     with ExitStack() as stack:
         stack.callback(place.claims)  # removes this one's file, unless a child lives on
         stack.callback(os.close, descriptor)
-        passed_over, looked, waited = dict[str, float](), -READING_LASTS_S, False
+        passed_over, looked, said = dict[str, float](), -READING_LASTS_S, False
+        asked = time.monotonic()
         while True:
             others = place.claims()
             first = ahead(claim, others)
@@ -197,13 +200,13 @@ def lease(
                 passed_over, looked = filled(read()), time.monotonic()
             if granted := place.take(claim, descriptor, passed_over):
                 break
-            if not waited:
+            if not said and time.monotonic() - asked >= UNSAID_S:
                 say(f"{who}: {_why(by_key, claim, others, passed_over)}")
-                waited = True
+                said = True
             # Those far behind need not look as often.
             time.sleep(POLL_S * min(10, 1 + len(first)))
         chosen = tuple(by_key[key] for key in granted)
-        if waited:
+        if said:
             say(f"{who}: has GPU {', '.join(device.number for device in chosen)} now")
         yield Lease(chosen, (descriptor,), claim.serial)
 
