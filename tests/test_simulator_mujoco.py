@@ -1,5 +1,8 @@
 """The MuJoCo simulator: the task's physics, honest and the same for every number of threads."""
 
+import copy
+from pathlib import Path
+
 import mujoco
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ import torch
 
 from manyseeds.errors import UserError
 from manyseeds.simulators import NonFiniteError, make_env, sample_episodes
-from manyseeds.simulators.mujoco import MujocoEnv
+from manyseeds.simulators.mujoco import MujocoEnv, load_model
 from manyseeds.task import lift_object as task
 
 CLOSE = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, -1])
@@ -89,6 +92,41 @@ def test_a_closed_gripper_lifts_and_holds_the_cube_without_creeping_or_sinking_i
     assert penetration.abs().median() < 0.002
 
 
+def test_the_fingers_press_as_hard_as_a_panda_hand_may_and_sink_in_a_little() -> None:
+    """A Panda hand grips with up to 70 N; the servo's 1000 N/m over half the cube give 24 N at each finger."""
+    env = around_the_cube(8)
+    for _ in range(150):
+        env.step(CLOSE.repeat(8, 1))
+    data, force = mujoco.MjData(env._model), np.empty(6)
+    for i in range(8):
+        data.qpos, data.qvel, data.ctrl, data.qacc_warmstart = (
+            x[i] for x in (env._qpos, env._qvel, env._ctrl, env._warmstart)
+        )
+        mujoco.mj_forward(env._model, data)
+        pressed = {"left_pad": 0.0, "right_pad": 0.0}
+        for c, contact in enumerate(data.contact):
+            touching = {env._model.geom(g).name for g in contact.geom}
+            assert "object" in touching and contact.dist > -0.002, touching
+            mujoco.mj_contactForce(env._model, data, c, force)
+            pressed[(touching - {"object"}).pop()] += force[0]
+        assert all(20 < normal < 30 for normal in pressed.values()), pressed
+
+
+def test_torques_stay_within_a_pandas_limits() -> None:
+    """87 N m for joints 1-4, 12 N m for 5-7, under the wildest targets."""
+    env = environment(16, auto_reset=False)
+    generator = torch.Generator().manual_seed(0)
+    data, limits = mujoco.MjData(env._model), np.array([87] * 4 + [12] * 3)
+    largest = np.zeros(7)
+    for _ in range(30):
+        env.step(6 * torch.randn(16, 8, generator=generator))
+        for i in range(16):
+            data.qpos, data.qvel, data.ctrl = (x[i] for x in (env._qpos, env._qvel, env._ctrl))
+            mujoco.mj_forward(env._model, data)
+            largest = np.maximum(largest, np.abs(data.qfrc_actuator[:7]))
+    assert (largest <= limits).all() and (largest > limits / 2).all(), largest
+
+
 def test_a_shaken_grasp_never_throws_the_cube() -> None:
     """A contact solver that does not converge shoots cubes away at 20 m/s, and policies learn to do that."""
     env = around_the_cube()
@@ -100,6 +138,26 @@ def test_a_shaken_grasp_never_throws_the_cube() -> None:
         env.step(actions)
         fastest = max(fastest, float(np.linalg.norm(env._qvel[:, 9:12], axis=1).max()))
     assert fastest < 4.0
+
+
+def test_the_contact_solver_converges_where_it_once_threw_the_cube() -> None:
+    """States of trained policies' episodes in which 20 iterations of the line search shot the cube away at 2 to 8 m/s.
+
+    The solver with 500 iterations of each kind and no tolerance is the oracle.
+    """
+    model = load_model(task.LiftObjectCfg())
+    exact = copy.copy(model)
+    exact.opt.iterations, exact.opt.ls_iterations, exact.opt.tolerance = 500, 500, 1e-12
+    data = mujoco.MjData(model)
+    with np.load(Path(__file__).parent / "data" / "moving_grasps.npz") as states:
+        for qpos, qvel, warmstart, ctrl in zip(*(states[key] for key in states.files), strict=True):
+            velocities = []
+            for solver in (model, exact):
+                mujoco.mj_resetData(model, data)
+                data.qpos, data.qvel, data.qacc_warmstart, data.ctrl = qpos, qvel, warmstart, ctrl
+                mujoco.mj_step(solver, data, nstep=2)
+                velocities.append(data.qvel.copy())
+            np.testing.assert_allclose(*velocities, atol=1e-2)
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:
