@@ -211,7 +211,7 @@ def gripper(env: MujocoEnv, command: float) -> Tensor:
 def scripted_grasp(env: MujocoEnv) -> Policy:
     """Put the open hands around the cubes; close them, lift towards the default pose, stay there."""
     cfg, model = env.task_cfg, load_model(env.task_cfg)
-    limits = torch.tensor(np.array([model.joint(f"panda_joint{i}").range for i in range(1, 8)]))
+    limits = np.array([model.joint(f"panda_joint{i}").range for i in range(1, 8)])
     starts = solve_grasp_starts(cfg, end_effector_chain(model), limits)
     rows = torch.arange(env.num_envs) % len(starts.arm)
     state = env.state_dict()
