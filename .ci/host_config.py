@@ -52,11 +52,22 @@ def lend_pip(folder: Path) -> list[str]:
     if certificates := settings.get("cert") or os.environ.get("SSL_CERT_FILE"):
         shutil.copy(certificates, folder / "certificates.crt")
         settings["cert"] = str(INSIDE / "certificates.crt")
+    for option in {"constraint", "build-constraint"} & settings.keys():
+        settings[option] = " ".join(_lent(place, folder) for place in settings[option].split())
     values = {option: " ".join(value.split()) for option, value in settings.items()}
     text = "".join(f"{option} = {value}\n" for option, value in sorted(values.items()))
     (folder / "pip.conf").write_text(f"[global]\n{text}", encoding="utf-8")
     mounts = [f"--volume={place}:{place}:ro" for place in sorted(local_folders(settings))]
     return [f"--secret=id=pip.conf,src={folder / 'pip.conf'}", f"--volume={folder}:{INSIDE}:ro", *mounts]
+
+
+def _lent(place: str, folder: Path) -> str:
+    """Copy a file of constraints into the folder; return where an image being built finds it, or its address."""
+    path = Path(unquote(urlsplit(place).path))
+    if not path.is_file():
+        return place
+    shutil.copy(path, folder / path.name)
+    return str(INSIDE / path.name)
 
 
 def lend_apt(folder: Path, codename: str) -> list[str]:
