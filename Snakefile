@@ -1,4 +1,5 @@
 # manyseeds: config.yaml -> runs (variant x seed) -> checkpoints, curves, episodes -> tables, figures, report.
+import gc
 import os
 import shlex
 import sys
@@ -11,6 +12,9 @@ from manyseeds.errors import UserError
 from manyseeds.figures import NAMES
 from manyseeds.slurm import after, queued
 from manyseeds.workflow import make_plan
+
+# Thousands of jobs are laid out and kept; to look for garbage after every 700 of their objects takes a second in vain.
+gc.set_threshold(100_000)
 
 
 def or_exit(function, *arguments):

@@ -146,6 +146,11 @@ def test_a_run_that_diverges_names_the_reason_and_the_others_go_on(tmp_path):
             ("--use-singularity",),
             "error: config.yaml: container.mujoco is nowhere.sif, which does not exist; with --use-singularity it",
         ),
+        (
+            {"agent": {"file": "agents/generic_policy.json", "overrides": {"algorithm.gamma": 2}}},
+            (),
+            "error: config.yaml: variant default: agent agents/generic_policy.json: algorithm.gamma is 2; it must be",
+        ),
         ({}, ("--config", "train={threads: 3}"), "error: config.yaml: train.threads is 3, but Snakemake has 2 cores"),
     ],
 )
@@ -156,6 +161,23 @@ def test_bad_input_is_one_sentence_without_traceback_before_any_job(tmp_path, fi
     errors = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and errors[0].startswith(sentence)
     assert "Traceback" not in result.stdout and "rule" not in result.stdout.replace("workflow specific", "")
+
+
+def test_who_plans_checks_agents_without_holding_the_trainers_packages(tmp_path):
+    write_config(tmp_path)
+    code = """
+import sys
+from manyseeds.errors import UserError
+from manyseeds.workflow import make_plan
+make_plan([], {}, 2)
+try:
+    make_plan([], {"agent": {"overrides": {"algorithm.gamma": 2}}}, 2)
+except UserError as error:
+    print(error)
+print({"torch", "rsl_rl"} & sys.modules.keys())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "algorithm.gamma is 2; it must be" in done.stdout and done.stdout.endswith("set()\n")
 
 
 def test_without_the_option_no_image_is_needed_and_other_images_repeat_nothing(finished):

@@ -11,7 +11,7 @@ from typing import Any
 
 from manyseeds import containers, gpus
 from manyseeds.config import Experiment, Variant, load
-from manyseeds.config.content import check_content
+from manyseeds.config.content import check_content_apart
 from manyseeds.config.loading import parse_scalar
 from manyseeds.demand import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
 from manyseeds.errors import UserError
@@ -207,7 +207,7 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
                 " it must be auto or at most the number of --cores"
             )
     if not plan.is_written():
-        check_content(experiment, files[-1])
+        check_content_apart(experiment, files[-1])
     return plan
 
 

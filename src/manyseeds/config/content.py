@@ -1,8 +1,13 @@
 """Checks of agent and task values that need the trainer's own packages."""
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 
-from manyseeds.config.experiment import Experiment
+from manyseeds.config.experiment import Experiment, from_dict
+from manyseeds.config.loading import REPOSITORY
 from manyseeds.errors import UserError
 
 
@@ -34,3 +39,39 @@ def check_content(experiment: Experiment, source: str) -> None:
             problems.append(str(error))
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
+
+
+def check_content_apart(experiment: Experiment, source: str) -> None:
+    """Do `check_content` in a process of its own, unless the trainer's packages are loaded here anyway.
+
+    They take 300 MB, which whoever goes on to plan thousands of jobs need not hold.
+    """
+    if "rsl_rl" in sys.modules or importlib.util.find_spec("rsl_rl") is None:
+        return check_content(experiment, source)
+    path = os.pathsep.join([str(REPOSITORY / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    checked = subprocess.run(
+        [sys.executable, "-m", "manyseeds.config.content", source],
+        input=experiment.to_json(),
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if checked.returncode == 2:
+        raise UserError(checked.stdout.rstrip("\n"))
+    if checked.returncode:
+        raise RuntimeError(f"the check of {source} failed:\n{checked.stderr}")
+
+
+def _main() -> int:
+    """Check the resolved experiment on standard input; print what is wrong and return 2 where something is."""
+    try:
+        check_content(from_dict(json.load(sys.stdin)), sys.argv[1])
+    except UserError as error:
+        print(error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
