@@ -15,12 +15,14 @@ import pytest
 import yaml
 
 from manyseeds.config.loading import REPOSITORY
+from manyseeds.training.torture import fingerprint
+from training_runs import agent
 
 pytestmark = pytest.mark.slurm
 
 SLOTS = 2
 SEEDS = [1, 2, 3, 4]
-ITERATIONS = 60
+ITERATIONS = 120
 TINY = {
     "experiment": "tiny",
     "seeds": SEEDS,
@@ -46,7 +48,7 @@ ONE_GPU = ["--set-resources", "train_default:gpu=1"]
 
 def snakemake(*arguments: str) -> list[str]:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
-    return ["timeout", "-k", "10", "600", *command]
+    return ["timeout", "-k", "10", "1200", *command]
 
 
 def on_slurm(*arguments: str) -> list[str]:
@@ -55,14 +57,14 @@ def on_slurm(*arguments: str) -> list[str]:
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    log = (folder / "snakemake.out").open("a")
+    log = log_of(folder).open("a")
     return subprocess.Popen(
         on_slurm(*arguments), cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
     )
 
 
-def output(folder: Path) -> str:
-    return (folder / "snakemake.out").read_text()
+def log_of(folder: Path) -> Path:
+    return folder / "snakemake.out"
 
 
 def write_config(folder: Path, **fields: object) -> Path:
@@ -91,10 +93,10 @@ def record(folder: Path, seed: int) -> dict:
     return json.loads((work(folder, seed).parent / "run.json").read_text())
 
 
-def wait_for(condition: Callable[[], object], what: str, folder: Path, seconds: float = 240) -> None:
+def wait_for(condition: Callable[[], object], what: str, log: Path, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"{what} did not happen\n{output(folder)}"
+        assert time.monotonic() < end, f"{what} did not happen\n{log.read_text() if log.exists() else ''}"
         time.sleep(0.1)
 
 
@@ -128,11 +130,11 @@ def test_more_seeds_than_gpus_one_requeued_and_one_worker_killed(folder, without
         most = max(most, len(jobs))
         return len(jobs) == number
 
-    wait_for(lambda: running(2), "two jobs running", folder)
-    assert len(queue("PENDING")) + len(queue("RUNNING")) >= 3
+    wait_for(lambda: running(2), "two jobs running", log_of(folder))
+    wait_for(lambda: len(queue("PENDING", "RUNNING")) >= 3, "a job waiting for a GPU", log_of(folder))
     requeued, killed = sorted(queue("RUNNING"))
     job = queue("RUNNING")[requeued]
-    wait_for(lambda: has_state(folder, requeued) and has_state(folder, killed), "training", folder)
+    wait_for(lambda: has_state(folder, requeued) and has_state(folder, killed), "training", log_of(folder))
     subprocess.run(["scontrol", "requeue", job], check=True)
     workers = subprocess.run(
         ["pgrep", "--full", f"manyseeds.train(er|ing).* --seed {killed} "], capture_output=True, text=True, check=True
@@ -140,13 +142,13 @@ def test_more_seeds_than_gpus_one_requeued_and_one_worker_killed(folder, without
     for worker in workers:
         os.kill(int(worker), signal.SIGKILL)
     # Slurm holds a requeued job back for two minutes; here it need not wait.
-    wait_for(lambda: requeued in queue("PENDING"), "requeuing", folder)
+    wait_for(lambda: requeued in queue("PENDING"), "requeuing", log_of(folder))
     while process.poll() is None:
         if requeued in queue("PENDING"):
             subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=False, capture_output=True)
         running(0)
         time.sleep(0.3)
-    assert process.returncode == 0, output(folder)
+    assert process.returncode == 0, log_of(folder).read_text()
     assert most == SLOTS
     records = {seed: record(folder, seed) for seed in SEEDS}
     assert {tuple(entry["gpus"]) for entry in records.values()} == {("0",), ("1",)}
@@ -161,14 +163,14 @@ def test_more_seeds_than_gpus_one_requeued_and_one_worker_killed(folder, without
 
 def test_a_killed_snakemake_finds_its_jobs_again_and_repeats_nothing(folder, without_slurm):
     first = start(folder, "train", *ONE_GPU)
-    wait_for(lambda: len(queue("RUNNING")) == 2, "two jobs running", folder)
+    wait_for(lambda: len(queue("RUNNING")) == 2, "two jobs running", log_of(folder))
     left = queue("RUNNING", "PENDING")
-    wait_for(lambda: all(has_state(folder, seed) for seed in queue("RUNNING")), "training", folder)
+    wait_for(lambda: all(has_state(folder, seed) for seed in queue("RUNNING")), "training", log_of(folder))
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert queue("RUNNING", "PENDING").keys() & left.keys(), "Slurm's jobs ended with Snakemake"
     second = start(folder, "train", *ONE_GPU)
-    assert second.wait() == 0, output(folder)
+    assert second.wait() == 0, log_of(folder).read_text()
     assert policies(folder) == without_slurm
     # The jobs that were left behind trained to the end; those submitted again found nothing to do.
     for seed in left:
@@ -179,7 +181,6 @@ def test_a_killed_snakemake_finds_its_jobs_again_and_repeats_nothing(folder, wit
 
 
 def test_a_job_that_no_node_can_ever_run_is_an_error_not_a_wait(folder):
-    begin = time.monotonic()
     result = subprocess.run(
         on_slurm("--set-resources", "train_default:gpu=3", "--config", "seeds=[1]", "--", "train"),
         cwd=folder,
@@ -190,7 +191,46 @@ def test_a_job_that_no_node_can_ever_run_is_an_error_not_a_wait(folder):
     assert result.returncode not in (0, 124, 137), text
     assert "Requested node configuration is not available" in text
     assert queue("PENDING", "RUNNING") == {}
-    assert time.monotonic() - begin < 200
+
+
+def test_two_nodes_train_one_run_and_a_requeued_job_ends_with_the_same_bytes(folder):
+    """Two tasks on this machine are the two nodes; without Slurm two processes do the same."""
+    (folder / "agent.json").write_text(json.dumps(agent(class_name="manyseeds.training.ppo:PPO")))
+    options = {"num_envs": 8, "max_iterations": 60, "save_interval": 20, "state_interval": 2, "threads": 1, "seed": 3}
+    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    flags += ["--agent_cfg_path", str(folder / "agent.json"), "--log_dir"]
+    alone = [sys.executable, "-m", "manyseeds.training", "--distributed", "--nproc_per_node", "2"]
+    subprocess.run([*alone, *flags, str(folder / "alone"), "lift_object"], check=True, capture_output=True)
+
+    log, nodes = folder / "job.log", folder / "nodes"
+    submit = ["sbatch", "--parsable", "--nodes=1", "--ntasks-per-node=2", f"--output={log}", "--chdir", str(folder)]
+    script = str(REPOSITORY / "profiles" / "slurm" / "torchrun.sh")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    job = subprocess.run(
+        [*submit, script, *flags, str(nodes), "lift_object"],
+        env=os.environ | {"PROCESSES_PER_NODE": "1", "PATH": path},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+    def state() -> str:
+        command = ["squeue", "--noheader", "--format=%T", f"--jobs={job}"]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+    def ended() -> bool:
+        # Slurm holds a requeued job back for two minutes; here it need not wait.
+        if state() == "PENDING":
+            subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=False, capture_output=True)
+        return state() in ("", "COMPLETED", "FAILED", "CANCELLED")
+
+    wait_for((nodes / "state.previous.pt").exists, "training", log)
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    wait_for(lambda: state() == "PENDING", "requeuing", log)
+    assert not (nodes / "model_60.pt").exists(), "the run had ended before it was disturbed"
+    wait_for(ended, "the end of the job", log)
+    assert "Continuing" in log.read_text(), log.read_text()
+    assert fingerprint(nodes) == fingerprint(folder / "alone")
 
 
 def test_slurm_is_really_there():
