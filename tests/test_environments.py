@@ -1,6 +1,8 @@
 """The virtual environment, the conda environments and the images come from the same lock files."""
 
 import importlib.metadata
+import itertools
+import os
 import re
 import subprocess
 import sys
@@ -121,3 +123,57 @@ def test_a_script_explains_itself_and_refuses_what_it_does_not_know(script):
     assert told.returncode == 0 and told.stdout.startswith(f"usage: {script}")
     refused = subprocess.run([REPOSITORY / script, "--nonsense"], capture_output=True, text=True)
     assert refused.returncode == 1 and refused.stderr.startswith("error: ") and "--help" in refused.stderr
+
+
+def put_program(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def docker(tmp_path, monkeypatch) -> Path:
+    """A file with what is asked of a stand-in for Docker, a line a call, on a machine without a GPU."""
+    calls = tmp_path / "calls"
+    put_program(
+        tmp_path / "bin" / "docker",
+        f"""echo "$@" >> {calls}
+case $1 in
+    inspect) [ -e {tmp_path}/image ] ;;
+    build) touch {tmp_path}/image ;;
+esac""",
+    )
+    put_program(tmp_path / "bin" / "nvidia-smi", "exit 9")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("BUILDER", "docker")
+    return calls
+
+
+def run_docker(calls: Path, *arguments: str) -> list[list[str]]:
+    """Return the calls of Docker that docker/run_docker.sh makes."""
+    calls.write_text("")
+    script = [REPOSITORY / "docker" / "run_docker.sh", *arguments]
+    subprocess.run(script, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    return [line.split() for line in calls.read_text().splitlines()]
+
+
+def test_a_missing_image_is_built_once_from_the_base_that_is_named_and_says_what_it_is(docker, monkeypatch):
+    monkeypatch.setenv("BASE_IMAGE", "localhost/own-base")
+    build = next(call for call in run_docker(docker, "true") if call[0] == "build")
+    options = list(itertools.pairwise(build))
+    assert ("--target", "mujoco") in options and ("--build-arg", "BASE_IMAGE=localhost/own-base") in options
+    labels = dict(value.split("=", 1) for option, value in options if option == "--label")
+    assert labels["org.opencontainers.image.version"] == importlib.metadata.version("manyseeds")
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", labels["org.opencontainers.image.revision"])
+    assert "build" not in {call[0] for call in run_docker(docker, "true")}
+
+
+def test_run_docker_mounts_the_checkout_as_its_user_and_passes_gpus_where_there_are_any(docker):
+    begun = run_docker(docker, "python", "--version")[-1]
+    options = list(itertools.pairwise(begun))
+    assert begun[0] == "run" and begun[-2:] == ["python", "--version"]
+    assert ("--volume", f"{REPOSITORY}:{REPOSITORY}") in options
+    assert ("--user", f"{os.getuid()}:{os.getgid()}") in options
+    assert "--gpus" not in begun
+    put_program(docker.parent / "bin" / "nvidia-smi", "exit 0")
+    assert ("--gpus", "all") in itertools.pairwise(run_docker(docker)[-1])
