@@ -76,14 +76,6 @@ onstart:
         or_exit(plan.check_gpus)
 
 
-onsuccess:
-    plan.end()
-
-
-onerror:
-    plan.end()
-
-
 # As many runs go side by side as there are GPUs for, without a flag.
 if plan.gpu_slots:
     workflow.register_resource("gpu_slots", plan.gpu_slots)

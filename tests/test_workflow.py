@@ -127,13 +127,16 @@ def test_figures_are_drawn_again_from_csv_files_alone(finished, tmp_path):
 def test_a_run_that_diverges_names_the_reason_and_the_others_go_on(tmp_path):
     # A step that long sends the weights to infinity.
     bad = {"agent": {"overrides": {"algorithm.learning_rate": 1e30, "algorithm.schedule": "fixed"}}}
-    write_config(tmp_path, seeds=[1], variants={"bad": bad, "good": {}})
-    result = snakemake(tmp_path, "train")
+    write_config(tmp_path, seeds=[1], variants={"bad": bad, "good": {}}, keep_state=False)
+    result = snakemake(tmp_path, "evaluate")
     assert result.returncode != 0
     assert "error: bad/seed_1: training ended with exit code 1" in result.stdout
     assert "is not finite" in result.stdout and "iteration" in result.stdout
-    assert (tmp_path / "results" / "tiny" / "good" / "seed_1" / "run.json").is_file()
-    assert not (tmp_path / "results" / "tiny" / "bad" / "seed_1" / "run.json").exists()
+    good, bad_run = (tmp_path / "results" / "tiny" / name / "seed_1" for name in ("good", "bad"))
+    assert (good / "run.json").is_file() and not (bad_run / "run.json").exists()
+    # Without keep_state, a state stays as long as its run is not done.
+    assert (good / "model_2.pt").is_file() and not (good / "work").exists()
+    assert any((bad_run / "work").iterdir())
 
 
 @pytest.mark.parametrize(

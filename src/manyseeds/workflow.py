@@ -16,7 +16,6 @@ from manyseeds.config.loading import parse_scalar
 from manyseeds.demand import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
-from manyseeds.trainer import remove_state
 
 
 @dataclass(frozen=True)
@@ -83,12 +82,6 @@ class Plan:
         needed = ["analysis"] if self.drawn_from != self.results else [self.experiment.environment, "analysis"]
         containers.check_images({name: self.experiment.container[name] for name in needed}, self.source)
         return containers.settings([self.results, "logs", self.drawn_from])
-
-    def end(self) -> None:
-        """Remove the training states of finished runs, where the config says so."""
-        if not self.experiment.keep_state and self.drawn_from == self.results:
-            for record in self.run_files("run.json"):
-                remove_state(Path(record).parent)
 
     def is_written(self) -> bool:
         """Whether an earlier invocation has checked and written the same experiment."""
