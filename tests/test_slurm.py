@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slurm
 SLOTS = 2
 SEEDS = [1, 2, 3, 4]
 ITERATIONS = 120
+# An ended job leaves the queue at some time.
+ENDED = ("", "COMPLETED", "FAILED", "CANCELLED")
 TINY = {
     "experiment": "tiny",
     "seeds": SEEDS,
@@ -193,7 +195,7 @@ def test_a_job_that_no_node_can_ever_run_is_an_error_not_a_wait(folder):
     assert queue("PENDING", "RUNNING") == {}
 
 
-def test_two_nodes_train_one_run_and_a_requeued_job_ends_with_the_same_bytes(folder):
+def test_two_nodes_train_one_run_and_after_a_kill_and_a_requeue_it_has_the_same_bytes(folder):
     """Two tasks on this machine are the two nodes; without Slurm two processes do the same."""
     (folder / "agent.json").write_text(json.dumps(agent(class_name="manyseeds.training.ppo:PPO")))
     options = {"num_envs": 8, "max_iterations": 60, "save_interval": 20, "state_interval": 2, "threads": 1, "seed": 3}
@@ -203,34 +205,48 @@ def test_two_nodes_train_one_run_and_a_requeued_job_ends_with_the_same_bytes(fol
     subprocess.run([*alone, *flags, str(folder / "alone"), "lift_object"], check=True, capture_output=True)
 
     log, nodes = folder / "job.log", folder / "nodes"
-    submit = ["sbatch", "--parsable", "--nodes=1", "--ntasks-per-node=2", f"--output={log}", "--chdir", str(folder)]
-    script = str(REPOSITORY / "profiles" / "slurm" / "torchrun.sh")
+    script = [str(REPOSITORY / "profiles" / "slurm" / "torchrun.sh"), *flags, str(nodes), "lift_object"]
+    job = submit(folder, log, *script)
+    wait_for((nodes / "state.previous.pt").exists, "training", log)
+    ranks = ["pgrep", "--full", f"-u -m manyseeds.training --distributed .*{nodes} "]
+    first, second = subprocess.run(ranks, capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(second), signal.SIGKILL)
+    wait_for(lambda: state(job) in ENDED, "the end of the other node", log)
+    assert not (nodes / "model_60.pt").exists() and not Path(f"/proc/{first}").exists()
+
+    job = submit(folder, log, *script)
+    wait_for(lambda: "Continuing" in log.read_text(), "continuing", log)
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    wait_for(lambda: state(job) == "PENDING", "requeuing", log)
+    assert not (nodes / "model_60.pt").exists(), "the run had ended before it was disturbed"
+
+    def ended() -> bool:
+        # Slurm holds a requeued job back for two minutes; here it need not wait.
+        if state(job) == "PENDING":
+            subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=False, capture_output=True)
+        return state(job) in ENDED
+
+    wait_for(ended, "the end of the job", log)
+    assert log.read_text().count("Continuing") >= 2, log.read_text()
+    assert fingerprint(nodes) == fingerprint(folder / "alone")
+
+
+def submit(folder: Path, log: Path, *script: str) -> str:
+    """Submit a script as a job of two tasks; return its id."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    job = subprocess.run(
-        [*submit, script, *flags, str(nodes), "lift_object"],
+    options = ["--nodes=1", "--ntasks-per-node=2", f"--output={log}", "--chdir", str(folder)]
+    return subprocess.run(
+        ["sbatch", "--parsable", *options, *script],
         env=os.environ | {"PROCESSES_PER_NODE": "1", "PATH": path},
         check=True,
         capture_output=True,
         text=True,
     ).stdout.strip()
 
-    def state() -> str:
-        command = ["squeue", "--noheader", "--format=%T", f"--jobs={job}"]
-        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
 
-    def ended() -> bool:
-        # Slurm holds a requeued job back for two minutes; here it need not wait.
-        if state() == "PENDING":
-            subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=False, capture_output=True)
-        return state() in ("", "COMPLETED", "FAILED", "CANCELLED")
-
-    wait_for((nodes / "state.previous.pt").exists, "training", log)
-    subprocess.run(["scontrol", "requeue", job], check=True)
-    wait_for(lambda: state() == "PENDING", "requeuing", log)
-    assert not (nodes / "model_60.pt").exists(), "the run had ended before it was disturbed"
-    wait_for(ended, "the end of the job", log)
-    assert "Continuing" in log.read_text(), log.read_text()
-    assert fingerprint(nodes) == fingerprint(folder / "alone")
+def state(job: str) -> str:
+    command = ["squeue", "--noheader", "--format=%T", f"--jobs={job}"]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
 
 
 def test_slurm_is_really_there():
