@@ -208,7 +208,7 @@ def test_two_nodes_train_one_run_and_after_a_kill_and_a_requeue_it_has_the_same_
     script = [str(REPOSITORY / "profiles" / "slurm" / "torchrun.sh"), *flags, str(nodes), "lift_object"]
     job = submit(folder, log, *script)
     wait_for((nodes / "state.previous.pt").exists, "training", log)
-    ranks = ["pgrep", "--full", f"-u -m manyseeds.training --distributed .*{nodes} "]
+    ranks = ["pgrep", "--full", "--", f"-u -m manyseeds.training --distributed .*{nodes} "]
     first, second = subprocess.run(ranks, capture_output=True, text=True, check=True).stdout.split()
     os.kill(int(second), signal.SIGKILL)
     wait_for(lambda: state(job) in ENDED, "the end of the other node", log)
