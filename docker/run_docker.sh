@@ -43,12 +43,13 @@ for candidate in docker podman; do
 done
 [ -n "$BUILDER" ] || die "neither docker nor podman works here; without them, see docs/containers.md for Apptainer"
 image=$("$checkout/docker/build_image.sh" "${cpu[@]}" "$target")
+digest=$("$BUILDER" image inspect --format '{{.Id}}' "$image")
 
 # Caches of simulators stay in the home folder of the container, which is kept beside the results.
 home=$checkout/.snakemake/home
 mkdir -p "$home"
 options=(--rm --init --no-healthcheck --ipc=host --volume "$checkout:$checkout" --workdir "$checkout" --env "HOME=$home"
-    --env "USER=$(id -un)" --env "PYTHONPATH=$checkout/src")
+    --env "USER=$(id -un)" --env "PYTHONPATH=$checkout/src" --env "MANYSEEDS_IMAGE=$image@sha256:${digest#sha256:}")
 case $BUILDER in
     docker) options+=(--user "$(id -u):$(id -g)") gpus=(--gpus all) ;;
     *)

@@ -2,9 +2,14 @@ import json
 
 import pytest
 
+from manyseeds import provenance
 from manyseeds.config.loading import REPOSITORY
 from manyseeds.errors import UserError
-from manyseeds.provenance import NOT_SHIPPED, collect, main, sha256, verify, write_run_record
+from manyseeds.figures.__main__ import main as draw
+from manyseeds.provenance import NOT_SHIPPED, collect, container, main, sha256, verify, write_run_record
+from manyseeds.report_page.__main__ import main as write_page
+from manyseeds.tables.__main__ import main as write_tables
+from synthetic_results import make_results
 
 
 @pytest.fixture
@@ -30,6 +35,20 @@ def test_what_is_collected_is_plain_json():
     assert json.loads(json.dumps(collect())) == collect()
 
 
+def test_the_image_of_a_container_is_recorded_with_its_digest(tmp_path, monkeypatch):
+    for variable in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", provenance.IMAGE_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(provenance.IMAGE_VARIABLE, "localhost/manyseeds-mujoco:1@sha256:abc")
+    assert container() == ("localhost/manyseeds-mujoco:1", "sha256:abc")
+    image = tmp_path / "mujoco.sif"
+    image.write_bytes(b"an image")
+    monkeypatch.setenv("APPTAINER_CONTAINER", str(image))
+    assert container() == (str(image), f"sha256:{sha256(image)}")
+    assert collect()["container_digest"] == f"sha256:{sha256(image)}"
+    monkeypatch.setenv("APPTAINER_CONTAINER", str(tmp_path))
+    assert container() == (str(tmp_path), None), "a sandbox is a folder"
+
+
 def test_whole_results_verify(run, capsys):
     assert verify(run.parents[1]).problems == ()
     assert main(["verify", str(run.parents[1])]) == 0
@@ -48,6 +67,31 @@ def test_a_changed_and_a_missing_file_are_named(run, capsys):
 def test_a_folder_without_runs_is_an_error(tmp_path, capsys):
     assert main(["verify", str(tmp_path)]) == 2
     assert "holds no run.json" in capsys.readouterr().err
+
+
+def test_a_run_that_has_not_ended_is_named(run, capsys):
+    write_run_record(run, [], experiment="experiment", seed=1, ended=None)
+    assert main(["verify", str(run)]) == 1
+    assert "run.json: this run has not ended" in capsys.readouterr().out
+
+
+def test_tables_figures_and_pages_of_other_data_are_named(tmp_path, capsys):
+    folder = make_results(tmp_path / "lift", iterations=20)
+    for seed in (42, 43, 44):
+        write_run_record(folder / "default" / f"seed_{seed}", [])
+    for write in (write_tables, draw, write_page):
+        assert write([str(folder)]) == 0
+    assert main(["verify", str(tmp_path)]) == 0
+    episodes = folder / "default" / "seed_43" / "episodes.csv"
+    episodes.write_text(episodes.read_text().replace(",0,0,0,,", ",1,1,0,1.5,"))
+    capsys.readouterr()
+    assert main(["verify", str(folder)]) == 1
+    printed = capsys.readouterr().out
+    for name in ("success_rates.md", "success_rates.tex", "curves.html", "figures/final_success.pdf"):
+        assert f"{folder / name} was made from other CSV files than those here" in printed
+    for write in (write_tables, draw, write_page):
+        assert write([str(folder)]) == 0
+    assert main(["verify", str(folder)]) == 0
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"outputs": 3}'])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from manyseeds.provenance import main as provenance
 from manyseeds.training.cli import main
 from manyseeds.training.torture import fingerprint
 from training_runs import train
@@ -70,6 +71,18 @@ def test_the_documents_command_leaves_checkpoints_parameters_and_all_tags(docume
     wanted = {"simulator": "mujoco", "task": "lift_object", "num_envs": 16, "seed": 42, "device": "cpu"}
     assert wanted.items() <= env.items()
     assert {"threads", "env_spacing", "task_cfg"} <= set(env)
+
+
+def test_a_run_by_hand_leaves_a_record_that_verifies_and_can_be_repeated(documented, capsys):
+    log_dir, _ = documented
+    record = json.loads((log_dir / "run.json").read_text())
+    assert record["seed"] == 42 and record["resumed"] == 0 and record["started"] <= record["ended"]
+    assert record["config"]["train"]["max_iterations"] == 3
+    assert set(record["outputs"]) == {
+        "model_2.pt", "model_3.pt", "events.out.tfevents.manyseeds", "params/agent.yaml", "params/env.yaml"
+    }  # fmt: skip
+    assert provenance(["verify", str(log_dir), "--repeat", "2"]) == 0
+    assert "the first 2 iterations are identical" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from manyseeds.provenance import verify
 from manyseeds.training import replay
 from training_runs import agent, train
 
@@ -32,6 +33,7 @@ def test_checkpoints_from_before_a_divergence_are_kept(tmp_path, capsys):
     assert train(folder, agent(**TOO_FAST), save_interval=1) == 1
     assert "is not finite in environment 0 in iteration 2" in capsys.readouterr().err
     assert sorted(path.name for path in folder.glob("model_*.pt")) == ["model_1.pt"]
+    assert "this run has not ended" in verify(folder).problems[0]
 
 
 def test_a_file_that_is_no_dump_is_refused(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """A run can be killed, damaged, made longer or changed: it continues exactly or says why it starts over."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 from disks import FullDisk, ReadOnly
+from manyseeds.provenance import verify
 from manyseeds.training import torture
 from manyseeds.training.events import EVENT_FILE, EventWriter
 from manyseeds.training.folder import SUPERSEDED, SUPERSEDED_EVENTS, sole_writer
@@ -202,6 +204,19 @@ def test_a_clock_that_jumps_back_leaves_the_events_in_order(tmp_path, monkeypatc
     events = list(LegacyEventFileLoader(str(tmp_path / EVENT_FILE)).Load())
     assert [event.wall_time for event in events] == [1000.0, 2000.0, 2000.0, 3000.0]
     assert [event.step for event in events] == [0, 1, 2, 3]
+
+
+def test_the_record_counts_restarts_and_has_the_checksums_of_the_last_files(half, capsys):
+    record = json.loads((half / "run.json").read_text())
+    assert (record["resumed"], record["config"]["train"]["max_iterations"]) == (0, 4)
+    assert train(half) == 0
+    longer = json.loads((half / "run.json").read_text())
+    assert (longer["resumed"], longer["started"]) == (1, record["started"])
+    assert longer["outputs"]["model_6.pt"] and longer["outputs"][EVENT_FILE] != record["outputs"][EVENT_FILE]
+    assert verify(half).problems == ()
+    assert train(half, agent=agent(learning_rate=0.002)) == 0
+    assert json.loads((half / "run.json").read_text())["resumed"] == 0
+    assert json.loads((half / f"{SUPERSEDED}_1" / "run.json").read_text()) == longer
 
 
 def test_leftovers_of_a_killed_process_are_removed(half):

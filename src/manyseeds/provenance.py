@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -33,17 +34,23 @@ PACKAGES = (
 SCHEMA_VERSION = 1
 NOT_SHIPPED = "not_shipped.txt"
 """In an experiment's folder: the outputs that a published copy lacks, a path a line, relative to it."""
+IMAGE_VARIABLE = "MANYSEEDS_IMAGE"
+"""The environment variable by which a container is told its image, NAME@DIGEST; docker/run_docker.sh sets it."""
+DERIVED = ("success_rates.*", "figures/*.*", "*.html")
+"""What carries in its metadata the checksum of the CSV files that it was made from (`results.describe`)."""
 
 
 def collect() -> dict[str, Any]:
     """Return the code version, package versions, Python, hardware and container of this process."""
+    image, digest = container()
     return {
         "code": code_version(),
         "packages": {name: version for name in PACKAGES if (version := _package_version(name))},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "hardware": {"cpu": cpu_model(), "cores": os.cpu_count(), "gpu": gpus()},
-        "container": container(),
+        "container": image,
+        "container_digest": digest,
     }
 
 
@@ -75,10 +82,21 @@ def gpus() -> list[str]:
     return [line.strip() for line in (listing or "").splitlines()]
 
 
-def container() -> str | None:
-    """Return the container image this process runs in, "docker" for an unnamed one, None outside of any."""
+def container() -> tuple[str | None, str | None]:
+    """Return the image of the container that this process runs in, and its digest.
+
+    Returns:
+        The image's file or name, "docker" or "podman" for an unnamed one, None outside of any container; and
+        `sha256:<hex>` of the .sif file or as Docker or Podman say, None where nobody says it (a sandbox has none).
+    """
     image = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
-    return image or ("docker" if Path("/.dockerenv").exists() else None)
+    if image:
+        return image, f"sha256:{sha256(Path(image))}" if Path(image).is_file() else None
+    if told := os.environ.get(IMAGE_VARIABLE):
+        name, _, digest = told.partition("@")
+        return name, digest or None
+    marks = {"docker": "/.dockerenv", "podman": "/run/.containerenv"}
+    return next((kind for kind, mark in marks.items() if Path(mark).exists()), None), None
 
 
 def sha256(path: Path) -> str:
@@ -130,7 +148,8 @@ class Account:
     """What `verify` found.
 
     Attributes:
-        problems: a sentence for each file that is missing or is not what its run left.
+        problems: a sentence for each file that is missing or is not what its run left, and for each run that did
+            not end.
         not_shipped: files that are missing and declared so in NOT_SHIPPED.
     """
 
@@ -139,10 +158,10 @@ class Account:
 
 
 def verify(results: Path) -> Account:
-    """Hash the outputs of every run below a folder again.
+    """Hash the outputs of every run below a folder again, and the CSV files that tables and figures were made from.
 
     A missing file is a problem, unless the experiment's folder has a file NOT_SHIPPED that names it; a file that
-    is there is hashed, named or not.
+    is there is hashed, named or not. So is a table, figure or page that says it was made from other CSV files.
 
     Raises:
         UserError: when there is no run, or a record cannot be read.
@@ -151,7 +170,10 @@ def verify(results: Path) -> Account:
     declared = {experiment: _declared(experiment) for experiment in _experiments(results)}
     for record in _records(results):
         absent = declared[_experiment_of(record)]
-        for name, expected in read_record(record)["outputs"].items():
+        content = read_record(record)
+        if "ended" in content and content["ended"] is None:
+            problems.append(f"{record}: this run has not ended")
+        for name, expected in content["outputs"].items():
             path = record.parent / name
             if path.is_file():
                 if sha256(path) != expected:
@@ -160,7 +182,26 @@ def verify(results: Path) -> Account:
                 not_shipped.append(path)
             else:
                 problems.append(f"{path} is missing")
+    for experiment in declared:
+        if experiment.is_relative_to(results.resolve()):
+            problems += _of_other_data(experiment)
     return Account(tuple(problems), tuple(not_shipped))
+
+
+def _of_other_data(experiment: Path) -> list[str]:
+    """Say which tables, figures and pages of an experiment were not made from the CSV files that are there."""
+    from manyseeds.results import find_experiments, inputs_digest
+
+    made = {
+        path: said[1].decode()
+        for pattern in DERIVED
+        for path in sorted(experiment.glob(pattern))
+        if (said := re.search(rb"inputs sha256 ([0-9a-f]{64})", path.read_bytes()))
+    }
+    if not made:
+        return []
+    [now] = [inputs_digest(found) for found in find_experiments(experiment) if found.folder == experiment] or [""]
+    return [f"{path} was made from other CSV files than those here" for path, was in made.items() if was != now]
 
 
 def declare_not_shipped(results: Path) -> list[Path]:

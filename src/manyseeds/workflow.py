@@ -81,7 +81,9 @@ class Plan:
         """
         needed = ["analysis"] if self.drawn_from != self.results else [self.experiment.environment, "analysis"]
         containers.check_images({name: self.experiment.container[name] for name in needed}, self.source)
-        return containers.settings([self.results, "logs", self.drawn_from])
+        # Jobs hash the file of their own image, for run.json.
+        files = [path for name in needed if Path(path := self.image(name)).is_file()]
+        return containers.settings([self.results, "logs", self.drawn_from, *files])
 
     def is_written(self) -> bool:
         """Whether an earlier invocation has checked and written the same experiment."""

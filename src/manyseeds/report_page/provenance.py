@@ -120,7 +120,7 @@ def _cells(record: Mapping[str, Any] | None) -> list[str]:
         str(record.get("threads", "")),
         cores,
         ", ".join(map(str, hardware.get("gpu") or [])),
-        str(record.get("container") or ""),
+        " ".join(str(record[key]) for key in ("container", "container_digest") if record.get(key)),
         str(record.get("python", "")),
     ]
 

@@ -20,8 +20,11 @@ SUPERSEDED = "superseded"
 SUPERSEDED_EVENTS = "superseded.events"
 """The event file's name there: TensorBoard, which looks for `tfevents`, must not show its steps a second time."""
 
+PARAMS = ("params/agent.yaml", "params/env.yaml")
+RUN_RECORD = "run.json"
+
 _LOCK = ".lock"
-_PARTIALS = (".model_*.pt", ".state*.pt", ".diverged_*.pt", "params/.*.yaml", "videos/.*.mp4")
+_PARTIALS = (".model_*.pt", ".state*.pt", ".diverged_*.pt", ".run.*.json", "params/.*.yaml", "videos/.*.mp4")
 
 
 @contextmanager
@@ -121,7 +124,7 @@ def _supersede(folder: Path) -> Path | None:
         return None
     aside = next(path for n in itertools.count(1) if not (path := folder / f"{SUPERSEDED}_{n}").exists())
     aside.mkdir()
-    rest = [folder / EVENT_FILE, folder / "params", folder / "videos", *folder.glob("diverged_*.pt")]
+    rest = [folder / name for name in (EVENT_FILE, "params", "videos", RUN_RECORD)] + [*folder.glob("diverged_*.pt")]
     # The states go last: killed in between, the next start finds them and moves the rest.
     for path in [*(path for path in rest if path.exists()), *old]:
         os.replace(path, aside / (SUPERSEDED_EVENTS if path.name == EVENT_FILE else path.name))

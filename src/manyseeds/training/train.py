@@ -4,6 +4,7 @@ import sys
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 import torch
 
 from manyseeds import provenance
+from manyseeds.errors import UserError
 from manyseeds.simulators import PACKAGES, make_env
 from manyseeds.simulators.lift_object import LiftObjectEnv
-from manyseeds.training.checkpoint import checkpoint_path, save_checkpoint
+from manyseeds.training.checkpoint import checkpoint_path, checkpoints, save_checkpoint
 from manyseeds.training.console import iteration_block
 from manyseeds.training.distributed import ALONE, Ranks
 from manyseeds.training.events import EVENT_FILE, EventWriter
-from manyseeds.training.folder import find_state, plain, sole_writer, write_params
+from manyseeds.training.folder import PARAMS, RUN_RECORD, find_state, plain, sole_writer, write_params
 from manyseeds.training.runner import DivergedError, Iteration, Runner
 from manyseeds.training.state import read_states, write_sealed, write_state
 from manyseeds.training.videos import TrainingVideos
@@ -109,7 +111,7 @@ def _train(settings: Settings, env: LiftObjectEnv, ranks: Ranks) -> None:
     runner = Runner(
         env, settings.agent, seed=settings.seed, device=settings.device, threads=settings.threads, ranks=ranks
     )
-    record = _Record(settings, configuration(settings, env, ranks), env, runner) if ranks.first else None
+    record = _Record(settings, configuration(settings, env, ranks), env, runner, ranks) if ranks.first else None
     state = ranks.from_first(record.begin if record else None)
     if state is None:
         state = runner.state_dict()
@@ -138,10 +140,13 @@ def _train(settings: Settings, env: LiftObjectEnv, ranks: Ranks) -> None:
 
 
 class _Record:
-    """What a run leaves in its folder: params, scalars, checkpoints, videos, the state to continue from."""
+    """What a run leaves in its folder: params, scalars, checkpoints, videos, the state to continue from, run.json."""
 
-    def __init__(self, settings: Settings, config: dict[str, Any], env: LiftObjectEnv, runner: Runner) -> None:
+    def __init__(
+        self, settings: Settings, config: dict[str, Any], env: LiftObjectEnv, runner: Runner, ranks: Ranks
+    ) -> None:
         self._settings, self._config, self._runner, self._env = settings, config, runner, env
+        self._story = _Story(settings, ranks)
         self._versions = _versions(settings.simulator)
         self._elapsed, self._saving, self._begin = 0.0, 0.0, time.perf_counter()
         self._videos = TrainingVideos(settings, runner.alg) if settings.video_interval else None
@@ -155,12 +160,18 @@ class _Record:
             env = {key: self._config.get(key, value) for key, value in self._env.cfg.items()}
             write_params(folder, settings.agent, {**env, "device": settings.device, "threads": settings.threads})
             self._events = EventWriter(folder / EVENT_FILE)
+            self._story.begin()
             return None
         self._elapsed = state["elapsed"]
         self._events = EventWriter(folder / EVENT_FILE, state["event_file_size"], state.get("event_clock", 0.0))
-        for name, old in state["versions"].items():
-            if (new := self._versions.get(name)) != old:
-                print(f"[WARNING] So far this run had {name} {old}; with {new} its bits may differ.", flush=True)
+        changed = [
+            f"[WARNING] So far this run had {name} {old}; with {new} its bits may differ."
+            for name, old in state["versions"].items()
+            if (new := self._versions.get(name)) != old
+        ]
+        for line in changed:
+            print(line, flush=True)
+        self._story.go_on(changed, finished=state["runner"]["iteration"] == settings.max_iterations)
         return state["runner"]
 
     def write(self, done: Iteration) -> None:
@@ -205,6 +216,7 @@ class _Record:
         if not checkpoint_path(self._settings.log_dir, self._runner.iteration).exists():
             self._save_checkpoint()
         self._events.close()
+        self._story.end()
         total = time.perf_counter() - self._begin
         print(
             f"[INFO] Saving states took {self._saving:.2f} of {total:.1f} s ({self._saving / total:.2%}).", flush=True
@@ -214,6 +226,59 @@ class _Record:
         path = checkpoint_path(self._settings.log_dir, self._runner.iteration)
         save_checkpoint(path, self._runner.alg, self._runner.iteration)
         print(f"[INFO] Saved checkpoint to: {path}", flush=True)
+
+
+class _Story:
+    """The run's record, run.json: written when it starts, and with the checksums of its files when it has ended.
+
+    Not in the working folder of `manyseeds.trainer`, which keeps a journal there and writes the record itself.
+    """
+
+    def __init__(self, settings: Settings, ranks: Ranks) -> None:
+        self._folder = settings.log_dir
+        self._told: dict[str, Any] | None = None
+        self._elsewhere = (self._folder / "journal.json").exists()
+        train = {key: getattr(settings, key) for key in ("num_envs", "max_iterations", "save_interval", "env_spacing")}
+        self._run = {
+            "seed": settings.seed,
+            "config": {
+                **{key: getattr(settings, key) for key in ("task", "task_cfg", "simulator", "device", "seed")},
+                "trainer": "manyseeds",
+                "train": train,
+                "agent": plain(settings.agent),
+                **({} if ranks == ALONE else {"ranks": ranks.size}),
+            },
+            "threads": settings.threads,
+        }
+
+    def begin(self) -> None:
+        """Note that the run starts from the beginning."""
+        self._tell(started=_now(), resumed=0, notes=[])
+
+    def go_on(self, changed: list[str], finished: bool) -> None:
+        """Note that the run goes on from a state; nothing where it was finished and its record says so."""
+        try:
+            old = provenance.read_record(self._folder / RUN_RECORD)
+        except UserError:
+            old = {}
+        if not (finished and old.get("ended")):
+            notes = [*old.get("notes", ()), *changed]
+            self._tell(started=old.get("started"), resumed=old.get("resumed", 0) + 1, notes=notes)
+
+    def end(self) -> None:
+        """Note that the run has ended, and what its files hold."""
+        if self._told is not None:
+            outputs = [*(path.name for path in checkpoints(self._folder).values()), EVENT_FILE, *PARAMS]
+            provenance.write_run_record(self._folder, outputs, **self._run, **self._told | {"ended": _now()})
+
+    def _tell(self, **told: Any) -> None:
+        if not self._elsewhere:
+            self._told = {"started": told.pop("started"), "ended": None, **told}
+            provenance.write_run_record(self._folder, (), **self._run, **self._told)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _say_where(folder: Path, iteration: int, total: int) -> None:
