@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2
-from tensorboard.summary.writer.record_writer import masked_crc32c
+from tensorboard.summary.writer.record_writer import RecordWriter, masked_crc32c
 
 from event_files import curve, flip, payloads_of, scalar, write_events
+from manyseeds.curves import records
 from manyseeds.curves.checksum import masked_crcs
 from manyseeds.curves.records import Damage, RecordReader
 
@@ -63,6 +64,30 @@ def test_a_corrupt_length_stops_and_counts_the_unread_bytes(log, within, block_b
     read, reader = payloads(path, block_bytes)
     assert len(read) == 4
     assert reader.damage == [Damage("unreadable", offsets[4], offsets[-1] - offsets[4])]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 9), min_size=1, max_size=7),
+    breaks=st.lists(st.integers(0, 3000), max_size=2),
+    damage=st.none() | st.integers(0, 10**6),
+    block_bytes=st.sampled_from([5000, 1 << 20]),
+)
+def test_records_whose_lengths_repeat_are_split_as_one_by_one(tmp_path_factory, lengths, breaks, damage, block_bytes):
+    """The quick way looks ahead along the pattern of lengths, which may change and be damaged anywhere."""
+    path = tmp_path_factory.mktemp("log") / "events.out.tfevents.1"
+    with path.open("wb") as stream:
+        writer = RecordWriter(stream)
+        for number in range(3000):
+            writer.write(bytes([number % 256]) * (lengths[number % len(lengths)] + 10 * (number in breaks)))
+    if damage is not None:
+        flip(path, damage % path.stat().st_size)
+    read, reader = payloads(path, block_bytes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "_STRETCH", 10**9)
+        expected, plain = payloads(path, block_bytes)
+    assert read == expected
+    assert (reader.records, reader.position, reader.damage) == (plain.records, plain.position, plain.damage)
 
 
 def test_a_truncated_last_record_is_dropped_and_placed_whatever_is_left_of_it(log):

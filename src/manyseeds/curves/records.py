@@ -19,6 +19,8 @@ from manyseeds.curves.checksum import masked_crc, masked_crcs
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 
+_STRETCH = 512  # records split one by one before looking whether their lengths repeat
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -84,12 +86,30 @@ class RecordReader:
         if rest:
             self.damage.append(Damage("truncated", self.position, len(rest)))
 
-    def _split(self, buffer: bytes) -> tuple[list[int], int, bool]:
+    def _split(self, buffer: bytes) -> tuple[NDArray[np.int64], int, bool]:
         """Where the records in `buffer` start, where the last ends, and whether the next header is sound."""
+        content = np.frombuffer(buffer, np.uint8)
+        pieces: list[NDArray[np.int64]] = []
+        position, readable, more = 0, True, True
+        while more:
+            starts, position, readable, more = self._walk(buffer, position)
+            pieces.append(starts)
+            if more:
+                ahead = _foreseen(content, np.append(starts, position))
+                pieces.append(ahead[:-1])
+                position = int(ahead[-1])
+        return np.concatenate(pieces), position, readable
+
+    def _walk(self, buffer: bytes, position: int) -> tuple[NDArray[np.int64], int, bool, bool]:
+        """Split off up to _STRETCH records from `position` on, one by one.
+
+        Returns:
+            Where they start, where the last ends, whether the next header is sound, and whether there may be more.
+        """
         starts: list[int] = []
         sizes = self._sizes
         end = len(buffer)
-        position = 0
+        readable, more = True, False
         while position + HEADER_BYTES <= end:
             header = buffer[position : position + HEADER_BYTES]
             size = sizes.get(header)
@@ -97,12 +117,16 @@ class RecordReader:
                 size = self._learn(header)
                 if size is None:
                     # Zeros are what a crash leaves behind the last record on some file systems.
-                    return starts, position, buffer.count(0, position) == end - position
+                    readable = buffer.count(0, position) == end - position
+                    break
             if position + size > end:
+                break
+            if len(starts) == _STRETCH:
+                more = True
                 break
             starts.append(position)
             position += size
-        return starts, position, True
+        return np.array(starts, np.int64), position, readable, more
 
     def _learn(self, header: bytes) -> int | None:
         """The bytes of a record with this header, or None when the header does not fit its checksum."""
@@ -114,9 +138,9 @@ class RecordReader:
             self._sizes[header] = size
         return size
 
-    def _check(self, buffer: bytes, starts: list[int], used: int) -> list[Group]:
+    def _check(self, buffer: bytes, starts: NDArray[np.int64], used: int) -> list[Group]:
         """Group the records by length; those that do not fit their checksums are left out and noted."""
-        offsets = np.array([*starts, used], np.int64)
+        offsets = np.append(starts, used)
         sizes = np.diff(offsets)
         content = np.frombuffer(buffer, np.uint8)
         groups: list[Group] = []
@@ -137,3 +161,29 @@ class RecordReader:
         self.records += sum(len(group.number) for group in groups)
         self.damage += sorted(damage, key=lambda stretch: stretch.offset)
         return groups
+
+
+def _foreseen(content: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where records lie behind a stretch whose lengths repeat, as they do from iteration to iteration of a log.
+
+    Args:
+        content: the block.
+        offsets: where the records of a stretch start, and where the last of them ends.
+
+    Returns:
+        Where the next records start whose headers repeat the stretch's, and where the last of them ends.
+    """
+    sizes = np.diff(offsets)
+    # From the end on, the distances at which a record is as long as the last one; at least twice the stretch holds it.
+    distances = np.flatnonzero(sizes[-2 : -len(sizes) // 2 - 1 : -1] == sizes[-1]) + 1
+    period = next((d for d in distances.tolist() if np.array_equal(sizes[d:], sizes[:-d])), 0)
+    if not period:
+        return offsets[-1:]
+    cycle = offsets[-1 - period : -1]
+    length = int(offsets[-1] - cycle[0])
+    times = (len(content) - int(offsets[-1])) // length
+    ahead = cycle + length * np.arange(1, times + 1)[:, None]
+    headers = sliding_window_view(content, HEADER_BYTES)
+    alike = (headers[ahead] == headers[cycle]).all(axis=(1, 2))
+    times = times if alike.all() else int(alike.argmin())
+    return np.append(ahead[:times], offsets[-1] + length * times)
