@@ -86,6 +86,8 @@ def test_an_untrained_policy_leaves_first_reached_empty(table):
         (["--seed", "-1"], "--seed is -1"),
         (["--tolerance", "0"], "--tolerance is 0.0"),
         (["--run_dir", "nowhere"], "nowhere holds no checkpoint"),
+        (["--simulator", "gazebo"], "unknown simulator 'gazebo'; allowed are mujoco, mujoco_warp"),
+        (["--device", "cuda"], "device is 'cuda'; the simulator 'mujoco' runs on 'cpu'"),
     ],
 )
 def test_bad_input_is_one_sentence(run, tmp_path, capsys, arguments, words):

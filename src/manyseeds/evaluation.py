@@ -75,7 +75,16 @@ def make_evaluation_env(env_params: dict[str, Any], *, num_envs: int, threads: i
     )
 
 
-def evaluate_run(run_dir: Path, *, episodes: int, seed: int, tolerance: float, threads: int = 0) -> Iterator[Episodes]:
+def evaluate_run(
+    run_dir: Path,
+    *,
+    episodes: int,
+    seed: int,
+    tolerance: float,
+    threads: int = 0,
+    simulator: str | None = None,
+    device: str | None = None,
+) -> Iterator[Episodes]:
     """Evaluate all checkpoints of a run in the order of their iterations.
 
     The policy is deterministic and every episode lasts its full time. The results do not depend on `threads`.
@@ -86,9 +95,12 @@ def evaluate_run(run_dir: Path, *, episodes: int, seed: int, tolerance: float, t
         seed: of the episodes, the same for all runs that shall be compared.
         tolerance: distance in m below which the cube is at its target.
         threads: CPU threads; 0 means all.
+        simulator: another one than the run was trained in.
+        device: another one than it was trained on.
 
     Raises:
-        UserError: when there is no checkpoint, or one or the params are damaged.
+        UserError: when there is no checkpoint, or one or the params are damaged, or the simulator does not run on
+            the device.
     """
     from manyseeds.simulators import sample_episodes
     from manyseeds.training.checkpoint import checkpoints
@@ -99,7 +111,8 @@ def evaluate_run(run_dir: Path, *, episodes: int, seed: int, tolerance: float, t
         raise UserError(f"{run_dir} holds no checkpoint model_<iteration>.pt.")
     params = read_params(run_dir)
     threads = threads or len(os.sched_getaffinity(0))
-    env = make_evaluation_env(params.env, num_envs=min(episodes, BATCH), threads=threads)
+    elsewhere = {key: value for key, value in (("simulator", simulator), ("device", device)) if value}
+    env = make_evaluation_env(params.env | elsewhere, num_envs=min(episodes, BATCH), threads=threads)
     try:
         policy = Policy(params.agent, env.get_observations(), env.num_actions, threads, env.device)
         policy.parallelize()
@@ -179,6 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the episodes")
     parser.add_argument("--tolerance", type=float, default=0.05, help="distance (m) below which the target is reached")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
+    parser.add_argument("--simulator", help="evaluate in this simulator (the one that the run was trained in)")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (what the run was trained on)")
     args = parser.parse_args(argv)
     try:
         for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
@@ -206,6 +221,8 @@ def _run(args: argparse.Namespace) -> int:
             seed=args.seed,
             tolerance=args.tolerance,
             threads=args.threads,
+            simulator=args.simulator,
+            device=args.device,
         ):
             results.append(result)
             shares = [100 * x.double().mean().item() for x in (result.reached, result.held)]
