@@ -1,15 +1,21 @@
 """The simulator mujoco_warp: steps/s of environments and of training, and time to success, next to the CPU simulator.
 
-    python benchmarks/warp_simulator.py [--device cuda] [--num_envs 512,4096,16384] [--success]
+    python benchmarks/warp_simulator.py [--device cuda] [--num_envs 512,4096,16384] [--success] [--peers [FOLDER]]
 
 Without --device it takes the GPU, or sizes that a CPU can do where there is none: that checks the script and says
 nothing about a GPU. --success trains three seeds until 95 % of the episodes that end in
-training succeed, and at most --max_iterations. Throughput is by the clock: a GPU's work is no CPU time.
+training succeed, and at most --max_iterations. --peers puts mjlab's task of lifting a cube beside it, which MuJoCo Warp
+steps too, with a smaller robot and its own rewards; it is installed once into an environment of its own in FOLDER.
+Throughput is by the clock: a GPU's work is no CPU time.
 """
 
 import argparse
+import json
 import statistics
+import subprocess
+import sys
 import time
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +26,8 @@ from manyseeds.simulators import make_env
 from manyseeds.training.agent import load_agent
 from manyseeds.training.runner import Runner
 
-AGENT = Path(__file__).resolve().parents[1] / "agents" / "lift_object_mujoco.json"
+HERE = Path(__file__).resolve().parent
+AGENT = HERE.parent / "agents" / "lift_object_mujoco.json"
 TASK = {"grasp_start_share": 0.5}
 THRESHOLDS = (0.90, 0.95)
 SEEDS = (1, 2, 3)
@@ -34,6 +41,8 @@ def main() -> int:
     parser.add_argument("--iterations", type=int, help="training iterations timed (10; 1 on a CPU)")
     parser.add_argument("--success", action="store_true", help="measure the time to success, too")
     parser.add_argument("--max_iterations", type=int, default=900, help="iterations at most for success")
+    beside = Path(sys.prefix) / "peers" / "warp"
+    parser.add_argument("--peers", type=Path, nargs="?", const=beside, metavar="FOLDER", help="measure mjlab, too")
     args = parser.parse_args()
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     on_gpu = device != "cpu"
@@ -44,6 +53,8 @@ def main() -> int:
     for num_envs in sizes:
         for simulator, place in (("mujoco_warp", device), ("mujoco", "cpu")):
             throughput(table, simulator, place, num_envs, steps, iterations)
+        if args.peers:
+            mjlab(table, peers_python(args.peers), device, num_envs, steps, iterations)
     if args.success:
         print()
         table = Table("simulator", "envs", "seed", *(f"{100 * limit:.0f} %, s (samples)" for limit in THRESHOLDS))
@@ -82,6 +93,26 @@ def throughput(table: Table, simulator: str, device: str, num_envs: int, steps: 
     rate, samples = steps * num_envs / seconds, runner.num_steps * num_envs / total
     table.row(simulator, device, f"{num_envs:,}", f"{rate:,.0f}", f"{samples:,.0f}", f"{100 * share:.0f} %", memory)
     env.close()
+
+
+def mjlab(table: Table, python: Path, device: str, num_envs: int, steps: int, iterations: int) -> None:
+    command = [python, HERE / "_mjlab_lift.py", device, num_envs, steps, iterations]
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    memory = f"{found['memory']:,.0f}" if found["memory"] is not None else ""
+    table.row("mjlab", device, f"{num_envs:,}", f"{found['steps']:,.0f}", f"{found['samples']:,.0f}", "", memory)
+
+
+def peers_python(folder: Path) -> Path:
+    """Return the interpreter of the peers' environment, which is made when it is not there."""
+    python = folder / "bin" / "python"
+    if not (folder / "installed").exists():
+        print(f"installing the peers into {folder}", file=sys.stderr)
+        venv.create(folder, with_pip=True, clear=True)
+        requirements = str(HERE / "requirements-warp-peers.txt")
+        subprocess.run([python, "-I", "-m", "pip", "install", "-q", "-r", requirements], check=True)
+        (folder / "installed").touch()
+    return python
 
 
 def time_to_success(table: Table, device: str, num_envs: int, seed: int, max_iterations: int) -> None:
