@@ -46,8 +46,11 @@ LOGS = f"logs/{plan.experiment.experiment}"
 shell.prefix(
     f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(REPOSITORY / 'src'))}; "
 )
-if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
+CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+if CONTAINED:
     os.environ.update(or_exit(plan.container_settings))
+# What a job starts another trainer in. No parameter of its rule: other images repeat nothing.
+os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
 SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
 ANALYSIS_IMAGE = plan.image("analysis")
 SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
@@ -64,7 +67,7 @@ left_in_queue = (
 )
 
 
-report: "workflow/report/workflow.rst"
+report: f"workflow/report/{'workflow' if plan.evaluates else 'training_only'}.rst"
 
 
 # The jobs read results/<experiment>/config.json. It is no output of a rule: one key changed must not repeat every run.
@@ -74,6 +77,8 @@ onstart:
         job.rule.name.startswith("train_") for job in workflow.dag.needrun_jobs()
     ):
         or_exit(plan.check_gpus)
+        if not CONTAINED:
+            or_exit(plan.check_trainer)
 
 
 # As many runs go side by side as there are GPUs for, without a flag.
@@ -107,8 +112,10 @@ rule all:
         rules.tables.output,
         expand(
             rules.animate.output,
-            variant=[variant.name for variant in plan.variants],
+            variant=[variant.name for variant in plan.variants if plan.evaluates],
         ),
+        # Nothing else asks for the checkpoints of another trainer.
+        [] if plan.evaluates else plan.all_checkpoints,
     message:
         f"All of {plan.experiment.experiment} is in {RESULTS}: policies, tables, figures, curves.html"
 
@@ -121,7 +128,7 @@ rule train:
 
 rule evaluate:
     input:
-        plan.run_files("episodes.csv"),
+        plan.evaluations,
 
 
 # Draws again what the CSV files of a results folder say, and asks for nothing else, so that it never trains.

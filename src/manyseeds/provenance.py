@@ -111,8 +111,8 @@ def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Pat
     Args:
         folder: the run's folder.
         outputs: the files that the run is made of, relative to the folder.
-        fields: what else the record says (experiment, variant, seed, config, threads, started, ended,
-            resumed).
+        fields: what else the record says (experiment, variant, seed, config, command, threads, started, ended,
+            resumed); they win over what `collect` finds.
 
     Returns:
         The path of the record.
@@ -120,7 +120,7 @@ def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Pat
     record = {
         "schema": SCHEMA_VERSION,
         **fields,
-        **collect(),
+        **{name: value for name, value in collect().items() if name not in fields},
         "outputs": {name: sha256(folder / name) for name in outputs},
     }
     path = folder / "run.json"

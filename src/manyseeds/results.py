@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from manyseeds.errors import UserError
+from manyseeds.trainers.definition import OUR_SCALARS, OURS, Scalars
 
 EPISODE_COLUMNS = (
     "iteration",
@@ -62,6 +63,8 @@ class Experiment:
         samples_per_iteration: environment steps of an iteration, by variant, as far as known.
         band: one of `BANDS`, as config.json says.
         notes: sentences about runs that are missing or left out.
+        trainer: what trained the runs: ours, whose checkpoints are evaluated, or another by name.
+        scalars: which of its scalars are rewards and successes.
     """
 
     folder: Path
@@ -69,6 +72,8 @@ class Experiment:
     samples_per_iteration: dict[str, int]
     band: str = BANDS[0]
     notes: tuple[str, ...] = ()
+    trainer: str = OURS
+    scalars: Scalars = OUR_SCALARS
 
     @property
     def name(self) -> str:
@@ -118,7 +123,7 @@ def find_experiments(results_dir: str | Path) -> list[Experiment]:
 
 def _experiment(folder: Path, runs: list[Run]) -> Experiment:
     samples = _samples_per_iteration(folder / "learning_curves.csv")
-    planned, band = _read_config(folder / "config.json")
+    planned, band, trainer, scalars = _read_config(folder / "config.json")
     notes = []
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
@@ -138,22 +143,26 @@ def _experiment(folder: Path, runs: list[Run]) -> Experiment:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return Experiment(folder, tuple(runs), samples, band, tuple(notes))
+    return Experiment(folder, tuple(runs), samples, band, tuple(notes), trainer, scalars)
 
 
-def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, str]:
-    """Variant and seed of every run that the resolved experiment names (None where it is not there), and its band."""
+def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, str, str, Scalars]:
+    """What the resolved experiment says, if it is there: variant and seed of every run, band, trainer, its scalars."""
     if not config.is_file():
-        return None, BANDS[0]
+        return None, BANDS[0], OURS, OUR_SCALARS
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
         planned = [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
         band = content.get("curves", {}).get("band", BANDS[0])
+        trainer = content.get("trainer", OURS)
+        foreign = trainer if isinstance(trainer, dict) else None
+        scalars = Scalars(**foreign["scalars"]) if foreign else OUR_SCALARS
+        trainer = str(foreign["name"]) if foreign else OURS
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
     if band not in BANDS:
         raise UserError(f"{config}: curves.band is {band!r}; it must be {' or '.join(BANDS)}")
-    return planned, band
+    return planned, band, trainer, scalars
 
 
 def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:

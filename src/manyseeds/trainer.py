@@ -2,7 +2,8 @@
 
 Training happens in `<run>/work`, which no rule declares, so that a killed run can go on: there stand the
 training state, the checkpoints and the event file. When training has ended, the declared files are linked
-into the run's folder and `run.json` says what made them. The state stays, to make a run longer later.
+into the run's folder and `run.json` says what made them. The state stays, to make a run longer later. Another trainer
+than ours is started by `manyseeds.trainers.attempt`.
 """
 
 import argparse
@@ -13,7 +14,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,7 @@ from manyseeds import gpus, provenance
 from manyseeds.config import Experiment, read_resolved
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
+from manyseeds.trainers.attempt import LAST_LINES, Attempt
 
 EVENTS = "events.out.tfevents.manyseeds"
 # Under this name TensorBoard does not take the working folder of a finished run for a second run.
@@ -34,7 +37,9 @@ STARTING_OVER = "[INFO] Starting over"
 TOLD = (STARTING_OVER, "[WARNING] ", "[INFO] Continuing")
 
 
-def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, threads: int, log: Path) -> None:
+def train_run(
+    experiment: Experiment, folder: Path, variant: str, seed: int, threads: int, log: Path, image: str = ""
+) -> None:
     """Train one run, or continue it, and collect its files.
 
     Args:
@@ -44,10 +49,11 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
         seed: the run's seed.
         threads: CPU threads to use.
         log: where the console output goes; appended to.
+        image: the container image to start another trainer in; "" for none. Ours runs where this runs.
 
     Raises:
         UserError: when training ended without leaving a declared file.
-        subprocess.CalledProcessError: when training fails; `output` is its last line.
+        subprocess.CalledProcessError: when training fails; `output` is its last line, or lines of another trainer.
         OSError: when the folder or the log cannot be written.
     """
     settings = experiment.settings(variant, seed)
@@ -57,14 +63,24 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
     with _sole_worker(work) as lock, _lease(experiment, run) as lease:
         _remove_partials(folder)
         journal = _open_journal(work)
-        _wake(work)
-        for name, content in (("agent.json", settings["agent"]), ("task.json", settings["task_cfg"])):
-            _write_json(work / name, content)
-        for line in _run(command(experiment, variant, seed, threads, work), log, lock, lease):
-            if line.startswith(TOLD):
-                print(f"{variant}/seed_{seed}: {line}", file=sys.stderr, flush=True)
-                _note(work, journal, line)
-        outputs = collect(experiment, folder, variant)
+
+        def tell(line: str) -> None:
+            print(f"{variant}/seed_{seed}: {line}", file=sys.stderr, flush=True)
+            _note(work, journal, line)
+
+        made_by: dict[str, Any] = {}
+        if experiment.foreign:
+            attempt = Attempt(experiment.foreign, experiment, variant, seed, threads, work, image)
+            made_by = _train_elsewhere(attempt, log, lock, lease, tell)
+            outputs = collect_foreign(attempt, folder)
+        else:
+            _wake(work)
+            for name, content in (("agent.json", settings["agent"]), ("task.json", settings["task_cfg"])):
+                _write_json(work / name, content)
+            for line in _run(command(experiment, variant, seed, threads, work), log, lock, lease):
+                if line.startswith(TOLD):
+                    tell(line)
+            outputs = collect(experiment, folder, variant)
         provenance.write_run_record(
             folder,
             outputs,
@@ -79,6 +95,8 @@ def train_run(experiment: Experiment, folder: Path, variant: str, seed: int, thr
             ended=_now(),
             resumed=journal["resumed"],
             notes=journal["notes"],
+            command=made_by.pop("command", None) or command(experiment, variant, seed, threads, work),
+            **made_by,
         )
 
 
@@ -131,6 +149,26 @@ def collect(experiment: Experiment, folder: Path, variant: str) -> list[str]:
     return outputs
 
 
+def collect_foreign(attempt: Attempt, folder: Path) -> list[str]:
+    """Link what another trainer left into the run's folder; put its event files to rest.
+
+    Returns:
+        The names of the files, relative to the run's folder.
+
+    Raises:
+        UserError: when something is missing.
+    """
+    products = attempt.products()
+    strays = [attempt.definition.checkpoint.replace("{iteration}", "*"), f"{EVENTS}*", "params/*.yaml"]
+    for stray in (path for pattern in strays for path in folder.glob(pattern)):
+        if str(stray.relative_to(folder)) not in products:
+            stray.unlink()
+    for name, source in products.items():
+        _link(source, folder / name)
+    attempt.put_to_rest()
+    return list(products)
+
+
 def remove_state(folder: Path) -> None:
     """Remove what a finished run would need to be continued; superseded runs stay."""
     if not (folder / "run.json").is_file():
@@ -144,6 +182,23 @@ def remove_state(folder: Path) -> None:
             path.unlink(missing_ok=True)
     with suppress(OSError):
         (folder / "work").rmdir()
+
+
+def _train_elsewhere(
+    attempt: Attempt, log: Path, lock: int, lease: gpus.Lease, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Train with another trainer, unless that is done; return what the record of the run says of it."""
+
+    def start(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        for _ in _run(arguments, log, lock, lease, folder, environment, LAST_LINES):
+            pass
+
+    account = attempt.finished()
+    if account is None:
+        if sentence := attempt.make_way():
+            tell(sentence)
+        account = attempt.train(start)
+    return {name: account[name] for name in ("command", "container", "packages")}
 
 
 def _open_journal(work: Path) -> dict[str, Any]:
@@ -195,14 +250,22 @@ def _lease(experiment: Experiment, run: str) -> AbstractContextManager[gpus.Leas
     return gpus.lease(devices, experiment.gpus_per_run, experiment.jobs_per_gpu, run)
 
 
-def _run(arguments: Sequence[str], log: Path, lock: int, lease: gpus.Lease) -> Iterator[str]:
+def _run(
+    arguments: Sequence[str],
+    log: Path,
+    lock: int,
+    lease: gpus.Lease,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    last_lines: int = 1,
+) -> Iterator[str]:
     """Run a command, append its output to a log and yield it by line.
 
     Raises:
-        subprocess.CalledProcessError: when it fails; `output` is its last line.
+        subprocess.CalledProcessError: when it fails; `output` is its last lines.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    last = ""
+    last: deque[str] = deque(maxlen=last_lines)
     with (
         log.open("a", encoding="utf-8", buffering=1) as stream,
         # The child holds both locks too: if this process is killed, no other starts before the child is gone.
@@ -213,17 +276,19 @@ def _run(arguments: Sequence[str], log: Path, lock: int, lease: gpus.Lease) -> I
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=os.environ | lease.environment | {"PYTHONUNBUFFERED": "1"},
+            cwd=folder,
+            env=os.environ | (environment or {}) | lease.environment | {"PYTHONUNBUFFERED": "1"},
             pass_fds=(lock, *lease.descriptors),
         ) as process,
     ):
         assert process.stdout is not None
         for line in process.stdout:
             stream.write(line)
-            last = line.strip() or last
+            if line.strip():
+                last.append(line.strip())
             yield line.rstrip()
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, arguments, output=last)
+        raise subprocess.CalledProcessError(process.returncode, arguments, output="\n".join(last))
 
 
 @contextmanager
@@ -268,6 +333,9 @@ def _now() -> str:
 
 def _failure(code: int, last: str, log: Path) -> str:
     ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    if "\n" in last:
+        lines = "".join(f"\n  {line}" for line in last.splitlines())
+        return f"training {ended} (log: {log}); its last lines:{lines}"
     last = re.sub(r"^error: ", "", last)
     return f"training {ended}{': ' if last else ''}{last} (log: {log})"
 
@@ -279,12 +347,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--variant", default="default", help="which variant (default)")
     parser.add_argument("--seed", type=int, required=True, help="which seed")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    parser.add_argument(
+        "--image",
+        default=os.environ.get("MANYSEEDS_TRAINER_IMAGE", ""),
+        help="container image to start another trainer than ours in ($MANYSEEDS_TRAINER_IMAGE)",
+    )
     parser.add_argument("--log", type=Path, help="where the console output goes (train.log in the run's folder)")
     arguments = parser.parse_args(argv)
     folder = arguments.config.parent / arguments.variant / f"seed_{arguments.seed}"
     log = arguments.log or folder / "train.log"
     try:
-        train_run(read_resolved(arguments.config), folder, arguments.variant, arguments.seed, arguments.threads, log)
+        experiment = read_resolved(arguments.config)
+        train_run(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

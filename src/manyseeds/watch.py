@@ -14,6 +14,8 @@ from manyseeds.config import Experiment, Variant, read_resolved
 from manyseeds.curves.log import RunLog, read_log
 from manyseeds.errors import UserError
 from manyseeds.trainer import EVENTS
+from manyseeds.trainers.attempt import events_in_progress
+from manyseeds.trainers.definition import OUR_SCALARS, Definition
 
 RECENT_ITERATIONS = 50
 QUIET_AFTER_S = 120.0
@@ -75,20 +77,26 @@ class Watcher:
             UserError: when the folder holds no readable config.json.
         """
         experiment: Experiment = read_resolved(self.folder / "config.json")
-        return [self._of_run(variant, seed, now) for variant in experiment.variants for seed in experiment.seeds]
+        return [
+            self._of_run(experiment.foreign, variant, seed, now)
+            for variant in experiment.variants
+            for seed in experiment.seeds
+        ]
 
-    def _of_run(self, variant: Variant, seed: int, now: float) -> Progress:
+    def _of_run(self, foreign: Definition | None, variant: Variant, seed: int, now: float) -> Progress:
+        scalars = foreign.scalars if foreign else OUR_SCALARS
         name = f"{variant.name}/seed_{seed}"
         folder = self.folder / name
         total = variant.train.max_iterations
         # While a run trains its event file stands in work/, afterwards beside run.json.
-        events = next((path for path in (folder / "work" / EVENTS, folder / EVENTS) if path.is_file()), None)
+        known = (folder / "work" / EVENTS, folder / EVENTS, events_in_progress(folder / "work"))
+        events = next((path for path in known if path is not None and path.is_file()), None)
         if events is None:
             return Progress(name, "waiting", 0, total)
         log = self._read(events)
         if log is None or not log.step.size:
             return Progress(name, "starting", 0, total)
-        iteration = int(log.step.max())
+        iteration = int(log.step.max()) + (1 - foreign.first_iteration if foreign else 0)
         if (folder / "run.json").is_file() and iteration >= total:
             state = "finished"
         else:
@@ -99,8 +107,8 @@ class Watcher:
             state=state,
             iteration=iteration,
             max_iterations=total,
-            reward=_last(log, "Train/mean_reward"),
-            success=_last(log, "Metrics/success_rate"),
+            reward=_last(log, scalars.reward),
+            success=_last(log, scalars.success),
             steps_per_s=_recent(log, "Perf/total_fps"),
             left_s=0.0 if state == "finished" else pace * max(total - iteration, 0),
         )

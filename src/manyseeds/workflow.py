@@ -16,6 +16,8 @@ from manyseeds.config.loading import parse_scalar
 from manyseeds.demand import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
+from manyseeds.trainers.attempt import find_program
+from manyseeds.trainers.definition import Definition
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,41 @@ class Plan:
         """
         needed = ["analysis"] if self.drawn_from != self.results else [self.experiment.environment, "analysis"]
         containers.check_images({name: self.experiment.container[name] for name in needed}, self.source)
+        if self.experiment.foreign and self.drawn_from == self.results:
+            self._check_trainer_image(self.experiment.foreign)
         # Jobs hash the file of their own image, for run.json.
         files = [path for name in needed if Path(path := self.image(name)).is_file()]
         return containers.settings([self.results, "logs", self.drawn_from, *files])
+
+    def _check_trainer_image(self, trainer: Definition) -> None:
+        if not trainer.container:
+            raise UserError(f"{self.source}: trainer.container is missing; with --use-singularity it must be an image")
+        if "://" not in trainer.container and not Path(containers.image(trainer.container)).exists():
+            raise UserError(
+                f"{self.source}: trainer.container is {trainer.container}, which does not exist; with --use-singularity"
+                " it must be a .sif file, a sandbox folder or a registry address (docker://...)"
+            )
+
+    @property
+    def trainer_image(self) -> str:
+        """The image that another trainer is started in with `--use-singularity`; "" for ours."""
+        foreign = self.experiment.foreign
+        return containers.image(foreign.container) if foreign and foreign.container else ""
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether checkpoints are evaluated and filmed: another trainer's environment is not ours."""
+        return self.experiment.foreign is None
+
+    @property
+    def evaluations(self) -> list[str]:
+        """The evaluations of all runs."""
+        return self.run_files("episodes.csv") if self.evaluates else []
+
+    @property
+    def first_iteration(self) -> int:
+        """The number that the event files give to the first iteration."""
+        return 1 if self.experiment.foreign is None else self.experiment.foreign.first_iteration
 
     def is_written(self) -> bool:
         """Whether an earlier invocation has checked and written the same experiment."""
@@ -122,11 +156,18 @@ class Plan:
                 " used here (nvidia-smi and CUDA_VISIBLE_DEVICES say which); device: cpu trains without"
             )
 
+    def check_trainer(self) -> None:
+        """Raise UserError when another trainer's program is not on this machine, on which its runs shall go."""
+        if self.experiment.foreign and self.cores is not None:
+            find_program(self.experiment.foreign)
+
     def training_demand(self, variant: str) -> dict[str, int]:
         """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs."""
         chosen, leases = self.experiment.variant(variant), self.experiment.leases_gpus
         # Not even 0 GPUs, which some clusters take for a wish.
         wanted = dict.fromkeys(("gpu", "gpu_slots"), self.experiment.gpus_per_run) if leases else {}
+        if foreign := self.experiment.foreign:
+            return wanted | {"runtime": foreign.runtime, "mem_mb": foreign.mem_mb}
         return wanted | {
             "runtime": training_minutes(chosen, self.threads[variant], leases),
             "mem_mb": memory_mb(chosen.train.num_envs),
@@ -157,7 +198,7 @@ class Plan:
 
     def checkpoints(self, variant: str) -> list[str]:
         """Return the names of the checkpoints of a run."""
-        return [f"model_{iteration}.pt" for iteration in self.experiment.variant(variant).checkpoints]
+        return self.experiment.checkpoints(variant)
 
     @property
     def all_checkpoints(self) -> list[str]:

@@ -14,10 +14,11 @@ rule export:
         ANALYSIS_IMAGE
     params:
         run=subpath(input[0], parent=True),
+        first=plan.first_iteration,
         allow="--allow-corrupt" if plan.experiment.curves.allow_corrupt else "",
     shell:
         "python -m manyseeds.curves export {params.run:q} --output {output.table:q} --account {output.account:q}"
-        " {params.allow} 2>&1 | tee {log:q}"
+        " --first-iteration {params.first} {params.allow} 2>&1 | tee {log:q}"
 
 
 rule aggregate:
@@ -35,6 +36,7 @@ rule aggregate:
         ANALYSIS_IMAGE
     params:
         config=plan.config_json,
-        runs=plan.all_settings,
+        # A function, because the braces of a command line are no wildcards.
+        runs=lambda wildcards: plan.all_settings,
     shell:
         "python -m manyseeds.curves aggregate --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"

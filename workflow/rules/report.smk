@@ -1,12 +1,12 @@
 rule tables:
     input:
         rules.aggregate.output,
-        plan.run_files("episodes.csv"),
+        plan.evaluations,
     output:
         [
             report(
                 f"{RESULTS}/{name}.{suffix}",
-                caption=f"../report/{caption}.rst",
+                caption=f"../report/{caption if plan.evaluates else 'training_rates'}.rst",
                 category="Tables",
                 labels={"table": label},
             )
@@ -53,7 +53,7 @@ rule draw:
         rules.aggregate.output,
         rules.tables.output,
         plan.run_files("scalars.csv"),
-        plan.run_files("episodes.csv"),
+        plan.evaluations,
         plan.run_files("run.json"),
     output:
         # The figures write their captions, since these say how many seeds there are.

@@ -1,5 +1,6 @@
 # A rule per variant, because its iterations decide which checkpoints a run leaves. A run is repeated when its settings
-# change; it then goes on from its state if only max_iterations grew.
+# change; it then goes on from its state if only max_iterations grew. Another trainer is started in its own container by the
+# job, which therefore has none.
 for variant in plan.variants:
 
     rule:
@@ -10,7 +11,7 @@ for variant in plan.variants:
             events=f"{RESULTS}/{variant.name}/seed_{{seed}}/events.out.tfevents.manyseeds",
             params=expand(
                 f"{RESULTS}/{variant.name}/seed_{{{{seed}}}}/params/{{name}}.yaml",
-                name=["agent", "env"],
+                name=["agent", "env"] if plan.evaluates else [],
             ),
             checkpoints=[
                 f"{RESULTS}/{variant.name}/seed_{{seed}}/{checkpoint}"
@@ -23,7 +24,7 @@ for variant in plan.variants:
         conda:
             SIMULATOR_CONDA
         container:
-            SIMULATOR_IMAGE
+            SIMULATOR_IMAGE if plan.evaluates else None
         threads: plan.threads[variant.name]
         resources:
             **plan.training_demand(variant.name),

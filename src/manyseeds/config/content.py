@@ -14,7 +14,8 @@ from manyseeds.errors import UserError
 def check_content(experiment: Experiment, source: str) -> None:
     """Check the agent and task values of every variant by the code that will use them.
 
-    In the analysis environment, which has no trainer, nothing can be trained and nothing is checked.
+    In the analysis environment, which has no trainer, nothing can be trained and nothing is checked; what another
+    trainer allows is not known.
 
     Args:
         experiment: the resolved experiment.
@@ -23,7 +24,7 @@ def check_content(experiment: Experiment, source: str) -> None:
     Raises:
         UserError: with one sentence for each variant whose values are not allowed.
     """
-    if importlib.util.find_spec("rsl_rl") is None:
+    if experiment.foreign or importlib.util.find_spec("rsl_rl") is None:
         return
     # Imported here because it takes seconds, and what reads a config file should be quick.
     from manyseeds.task.lift_object import LiftObjectCfg

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from manyseeds.errors import UserError
+from manyseeds.trainers.definition import Definition, from_fields
 
 SCHEMA_VERSION = 1
 ENVIRONMENTS = {"mujoco": "mujoco", "mujoco_warp": "mujoco"}
 """In which environment of envs/ each simulator is."""
+# RSL-RL's rollout length where an agent file names none (that of Isaac Lab's lift task).
+DEFAULT_STEPS_PER_ENV = 24
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Experiment:
     task: str
     simulator: str
     device: str
-    trainer: str
+    # Ours by name, or someone else's.
+    trainer: str | Definition
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
     evaluate: EvaluateSettings
@@ -112,9 +116,14 @@ class Experiment:
         raise UserError(f"experiment {self.experiment} has no variant {name!r}; it has {known}")
 
     @property
+    def foreign(self) -> Definition | None:
+        """The trainer, where it is not ours: then our evaluation cannot run its environment."""
+        return self.trainer if isinstance(self.trainer, Definition) else None
+
+    @property
     def environment(self) -> str:
-        """The environment (conda's, or a container's) that holds the simulator."""
-        return ENVIRONMENTS[self.simulator]
+        """The environment (conda's, or a container's) that holds the simulator; another trainer brings its own."""
+        return "analysis" if self.foreign else ENVIRONMENTS[self.simulator]
 
     @property
     def leases_gpus(self) -> bool:
@@ -135,6 +144,17 @@ class Experiment:
         train = asdict(chosen.train)
         del train["threads"], train["state_interval"]
         ranks = {"ranks": self.ranks} if self.ranks > 1 else {}
+        if self.foreign:
+            return {
+                "task": self.task,
+                "task_cfg": chosen.task_cfg,
+                "device": self.device,
+                "trainer": self.foreign.identity,
+                "seed": seed,
+                "train": train,
+                "agent": chosen.agent,
+                **ranks,
+            }
         return {
             "task": self.task,
             "task_cfg": chosen.task_cfg,
@@ -154,6 +174,21 @@ class Experiment:
         fields["gpus"] = self.gpus if isinstance(self.gpus, str) else list(self.gpus)
         fields["variants"] = {variant.pop("name"): variant for variant in fields["variants"]}
         return {"schema": SCHEMA_VERSION, **fields}
+
+    def checkpoints(self, variant: str) -> list[str]:
+        """Return the names of the checkpoints that a run must leave; of another trainer's, the last."""
+        chosen = self.variant(variant)
+        if self.foreign:
+            return [self.foreign.checkpoint_name(chosen.train.max_iterations)]
+        return [f"model_{iteration}.pt" for iteration in chosen.checkpoints]
+
+    def samples_per_iteration(self, variant: str) -> int | None:
+        """Return the environment steps of an iteration; None where another trainer does not say."""
+        chosen = self.variant(variant)
+        steps = chosen.agent.get("num_steps_per_env", DEFAULT_STEPS_PER_ENV)
+        if self.foreign and "num_steps_per_env" not in chosen.agent:
+            steps = self.foreign.steps_per_env
+        return None if steps is None else chosen.train.num_envs * int(steps)
 
     def to_json(self) -> str:
         """Return the text of `config.json`."""
@@ -181,12 +216,17 @@ def from_dict(fields: dict[str, Any]) -> Experiment:
             "evaluate": EvaluateSettings(**fields["evaluate"]),
             "curves": CurvesSettings(**fields.get("curves", {})),
             "gpus": _gpus(fields.get("gpus", "auto")),
+            "trainer": _trainer(fields["trainer"]),
         }
     )
 
 
 def _gpus(value: str | list[int]) -> str | tuple[int, ...]:
     return value if isinstance(value, str) else tuple(value)
+
+
+def _trainer(value: str | dict[str, Any]) -> str | Definition:
+    return value if isinstance(value, str) else from_fields(value)
 
 
 def read_resolved(path: str | Path) -> Experiment:

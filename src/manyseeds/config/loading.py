@@ -1,7 +1,7 @@
 """From the text of config.yaml to a checked `Experiment`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from manyseeds.config import hardware, schema, variants
 from manyseeds.config.experiment import CurvesSettings, EvaluateSettings, Experiment, TrainSettings, Variant
 from manyseeds.errors import UserError
 from manyseeds.files import read_object
+from manyseeds.trainers import definition
+from manyseeds.trainers.definition import OURS, Definition
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -41,6 +43,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     complete = _with_longhands(fields)
     _raise(source, schema.breaches(complete))
     complete = schema.fill_defaults(complete)
+    trainer = _trainer(source, complete["trainer"])
     if isinstance(complete["gpus"], list) and complete["gpus_per_run"] > len(complete["gpus"]):
         raise UserError(
             f"{source}: gpus_per_run is {complete['gpus_per_run']}; it must be at most {len(complete['gpus'])},"
@@ -52,20 +55,23 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         for variant, sections in named.items()
         for name, point, overrides in _points(source, variant, sections or {})
     ]
-    resolved = tuple(_variant(source, complete, *point) for point in points)
+    foreign = isinstance(trainer, Definition)
+    resolved = tuple(_variant(source, complete, *point, needs_agent=not foreign) for point in points)
     names = [variant.name for variant in resolved]
     _raise(
         source,
         [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1],
     )
     recorded = Path("results") / complete["experiment"] / "config.json"
-    device, simulator = hardware.chosen(complete["device"], complete["simulator"], complete["gpus"], recorded)
+    # Another trainer has its own simulator.
+    simulator = "auto" if foreign else complete["simulator"]
+    device, simulator = hardware.chosen(complete["device"], simulator, complete["gpus"], recorded)
     experiment = Experiment(
         experiment=complete["experiment"],
         task=complete["task"]["name"],
         simulator=simulator,
         device=device,
-        trainer=complete["trainer"],
+        trainer=trainer,
         seeds=tuple(int(seed) for seed in complete["seeds"]),
         variants=resolved,
         evaluate=EvaluateSettings(**complete["evaluate"]),
@@ -76,6 +82,9 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         container=dict(complete["container"]),
         keep_state=complete["keep_state"],
     )
+    if isinstance(trainer, Definition):
+        _raise(source, list(dict.fromkeys(_lacking(trainer, experiment))))
+        return experiment
     uneven = [
         f"train.num_envs of variant {variant.name} is {variant.train.num_envs}; it must be a multiple of gpus_per_run,"
         f" {experiment.ranks}"
@@ -84,6 +93,38 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     ]
     _raise(source, uneven)
     return experiment
+
+
+def _trainer(source: str, value: str | Mapping[str, Any]) -> str | Definition:
+    """Put a trainer's definition together: a file, the keys in the config, or the latter laid over the former."""
+    if value == OURS:
+        return OURS
+    fields = {"file": value} if isinstance(value, str) else dict(value)
+    name = fields.pop("file", None)
+    if name is not None:
+        path = Path(str(name)) if Path(str(name)).exists() else REPOSITORY / str(name)
+        if not path.is_file():
+            raise UserError(
+                f"{source}: trainer is {str(name)!r}; it must be {OURS}, the path of a trainer's YAML file"
+                " (trainers/isaaclab.yaml), or a mapping with name and command"
+            )
+        fields = _merged(read_yaml(path), fields)
+    _raise(source, schema.section_breaches("trainer", fields))
+    trainer = definition.from_fields(fields)
+    _raise(source, definition.breaches(trainer))
+    return trainer
+
+
+def _lacking(trainer: Definition, experiment: Experiment) -> Iterator[str]:
+    """Yield what the config asks for and the command of another trainer has no placeholder for."""
+    for variant in experiment.variants:
+        given = {
+            "distributed": experiment.ranks > 1,
+            "agent_file": bool(variant.agent_file),
+            "agent_overrides": bool(variant.agent) and not variant.agent_file,
+            "task_overrides": bool(variant.task_cfg),
+        }
+        yield from definition.lacking(trainer, given)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -156,18 +197,25 @@ def _points(source: str, variant: str, sections: Mapping[str, Any]) -> list[tupl
 
 
 def _variant(
-    source: str, base: Mapping[str, Any], name: str, agent: Mapping[str, Any], overrides: Mapping[str, Any]
+    source: str,
+    base: Mapping[str, Any],
+    name: str,
+    agent: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    *,
+    needs_agent: bool,
 ) -> Variant:
     """Lay one variant's overrides over the base and check what comes out."""
     where = f"{source}: variants.{name}" if base["variants"] else source
     train = variants.override(base["train"], overrides["train"])
-    _raise(where, schema.train_breaches(train))
+    _raise(where, schema.section_breaches("train", train))
     # A variant with an agent file of its own starts from that file, without the overrides meant for another.
-    chosen = agent if "file" in agent else base["agent"]
-    base_overrides = variants.flatten(chosen.get("overrides", {}) if chosen is base["agent"] else {})
-    if "file" not in chosen:
+    base_agent = base.get("agent", {})
+    chosen = agent if "file" in agent else base_agent
+    base_overrides = variants.flatten(chosen.get("overrides", {}) if chosen is base_agent else {})
+    if "file" not in chosen and needs_agent:
         raise UserError(f"{where}: agent.file is missing")
-    content = _agent_content(where, chosen["file"])
+    content = _agent_content(where, chosen["file"]) if "file" in chosen else {}
     lists = [key for key, old in variants.flatten(content).items() if isinstance(old, list)]
     for key, value in overrides["agent"].items():
         if key in lists and not isinstance(value, list):
@@ -182,7 +230,7 @@ def _variant(
             | {key: int(train[key]) for key in ("num_envs", "max_iterations", "save_interval", "state_interval")}
             | {"env_spacing": float(train["env_spacing"])}
         ),
-        agent_file=chosen["file"],
+        agent_file=chosen.get("file", ""),
         agent=variants.override(content, base_overrides | overrides["agent"]),
         task_cfg=variants.override(base["task"].get("overrides", {}), overrides["task"]),
     )

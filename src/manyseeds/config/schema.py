@@ -43,11 +43,11 @@ def fill_defaults(fields: dict[str, Any]) -> dict[str, Any]:
     return _filled(fields, load_schema())
 
 
-def train_breaches(train: Mapping[str, Any]) -> list[str]:
-    """Return one sentence for everything wrong in the `train` values of an expanded variant."""
-    schema = {"$ref": "#/$defs/train", "$defs": load_schema()["$defs"]}
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(train)
-    return [sentence for error in errors for sentence in sentences(error, prefix=("train",))]
+def section_breaches(name: str, section: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for everything wrong in a section, `train` or `trainer`, put together from several places."""
+    schema = {"$ref": f"#/$defs/{name}", "$defs": load_schema()["$defs"]}
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(section)
+    return [sentence for error in errors for sentence in sentences(error, prefix=(name,))]
 
 
 def sentences(error: jsonschema.ValidationError, prefix: Sequence[str] = ()) -> Iterator[str]:

@@ -51,6 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="read what is left of a file that is corrupt in its middle",
     )
+    one.add_argument(
+        "--first-iteration",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the number of the log's first iteration: 0 for stock RSL-RL; the table counts completed iterations "
+        "(default: %(default)s, no change)",
+    )
 
     many = commands.add_parser(
         "aggregate",
@@ -88,6 +96,7 @@ def _export(args: argparse.Namespace) -> int:
         tags=args.tags,
         file_format=args.format or named,
         allow_corrupt=args.allow_corrupt,
+        first_iteration=args.first_iteration,
         progress=_show_bytes if sys.stderr.isatty() else None,
     )
     for line in describe(account):

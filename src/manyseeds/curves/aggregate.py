@@ -15,8 +15,6 @@ from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
 from manyseeds.statistics import iqm_bootstrap, t_interval
 
-# RSL-RL's rollout length where an agent file names none (that of Isaac Lab's lift task).
-DEFAULT_STEPS_PER_ENV = 24
 SCHEMA = pa.schema(
     [
         ("variant", pa.string()),
@@ -51,7 +49,7 @@ def runs_of_experiment(config: Path) -> list[VariantRuns]:
                 f"{variant.name}/seed_{seed}": config.parent / variant.name / f"seed_{seed}" / "scalars.csv"
                 for seed in experiment.seeds
             },
-            variant.train.num_envs * int(variant.agent.get("num_steps_per_env", DEFAULT_STEPS_PER_ENV)),
+            experiment.samples_per_iteration(variant.name),
         )
         for variant in experiment.variants
     ]

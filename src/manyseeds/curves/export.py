@@ -18,6 +18,7 @@ def export(
     tags: list[str] | None = None,
     file_format: str = "csv",
     allow_corrupt: bool = False,
+    first_iteration: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Read a run's event files and write its scalars as a table.
@@ -29,6 +30,7 @@ def export(
         tags: shell patterns of the tags to keep, under today's names; None keeps all.
         file_format: "csv" or "parquet".
         allow_corrupt: go on when the middle of a file is corrupt.
+        first_iteration: the number that the log gives to the first iteration; the table says how many are completed.
         progress: called with (file name, bytes read, bytes in all).
 
     Returns:
@@ -39,6 +41,7 @@ def export(
             tag matches.
     """
     log = read_log(log_dir, allow_corrupt=allow_corrupt, progress=progress)
+    log.step[:] += 1 - first_iteration
     table = to_table(log, tags)
     account = account_of(log, rows=table.num_rows, columns=table.num_columns - 1)
     write_table(table, output, file_format)

@@ -3,12 +3,18 @@
 import pandas as pd
 
 from manyseeds.figures.data import Data
+from manyseeds.trainers.definition import OURS
 
 MEANING = (
     "Reached: the object came within the tolerance of its target at some time in the episode; "
     "held: it was there at the last step."
 )
-NOT_EVALUATED = "No run has an episodes.csv."
+
+
+def not_evaluated(data: Data) -> str:
+    """Why there are no evaluation episodes."""
+    trainer = data.experiment.trainer
+    return "No run has an episodes.csv." if trainer == OURS else f"Checkpoints of {trainer} are not evaluated here."
 
 
 def seeds_in(data: Data, table: pd.DataFrame) -> dict[str, list[int]]:

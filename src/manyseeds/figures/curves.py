@@ -8,14 +8,7 @@ from matplotlib.figure import Figure
 
 from manyseeds.figures import captions, palette, style
 from manyseeds.figures.data import Curve, Data
-
-REWARD = "Train/mean_reward"
-SUCCESS = "Metrics/success_rate"
-TERM = "Episode_Reward/"
-
-# What a panel says of a tag; others go by the last part of their name.
-NAMES = {REWARD: "return per episode", SUCCESS: "success rate in training (%)"}
-SHARES = (SUCCESS,)
+from manyseeds.trainers.definition import OURS
 
 # What the legend and the caption call the band.
 BAND_NAMES = {
@@ -65,16 +58,24 @@ def _clock(data: Data) -> tuple[float, str]:
 
 def _main(data: Data, get: Getter, label: str, factor: float, against: str) -> tuple[Figure, str]:
     figure, grid = style.new_figure(style.ONE_COLUMN, 3.7, 2, 1, sharex=True)
-    drawn = _draw(data, get, [(grid[0, 0], REWARD), (grid[1, 0], SUCCESS)], factor)
+    scalars = data.experiment.scalars
+    panels = list(zip(grid[:, 0], (scalars.reward, scalars.success), strict=True))
+    drawn = _draw(data, get, [(axes, tag) for axes, tag in panels if tag], factor)
+    if not scalars.success:
+        style.say(grid[1, 0], f"The trainer {data.experiment.trainer} logs no success rate.")
     grid[1, 0].set_xlabel(label)
-    for axes, name in zip(grid[:, 0], (NAMES[REWARD], NAMES[SUCCESS]), strict=True):
+    for axes, name in zip(grid[:, 0], ("return per episode", "success rate in training (%)"), strict=True):
         axes.set_ylabel(name)
     _legend(figure, data, drawn)
-    return figure, f"Return per episode and success rate during training {against}. " + _caption(data, drawn)
+    what = "Return per episode and success rate" if scalars.success else "Return per episode"
+    tags = ", ".join(tag for _, tag in panels if tag)
+    logged = "" if data.experiment.trainer == OURS else f" as {data.experiment.trainer} logs them ({tags}),"
+    return figure, f"{what} during training{logged} {against}. " + _caption(data, drawn)
 
 
 def _terms(data: Data, get: Getter, label: str, factor: float, against: str) -> tuple[Figure, str]:
-    tags = data.tags(TERM) or [TERM]
+    prefix = data.experiment.scalars.reward_terms
+    tags = data.tags(prefix) or [prefix]
     columns = min(3, len(tags))
     rows = -(-len(tags) // columns)
     width = style.TWO_COLUMNS if columns > 1 else style.ONE_COLUMN
@@ -83,14 +84,14 @@ def _terms(data: Data, get: Getter, label: str, factor: float, against: str) -> 
     drawn = _draw(data, get, panels, factor)
     for place, axes in enumerate(grid.flat):
         if place < len(tags):
-            axes.set_title(tags[place].removeprefix(TERM).replace("_", " "))
+            axes.set_title(tags[place].removeprefix(prefix).replace("_", " "))
         else:
             axes.set_axis_off()
         if place + columns >= len(tags):  # Nothing below this panel.
             axes.set_xlabel(label)
             axes.tick_params(labelbottom=True)
     _legend(figure, data, drawn)
-    lead = f"Reward terms (Episode_Reward, as the environment logs them) {against}. "
+    lead = f"Reward terms ({prefix.rstrip('/')}, as the environment logs them) {against}. "
     return figure, lead + _caption(data, drawn)
 
 
@@ -99,16 +100,17 @@ def _draw(data: Data, get: Getter, panels: Sequence[tuple[Axes, str]], factor: f
     looks = palette.looks(data.variants)
     drawn: dict[str, dict[str, int]] = {}
     for axes, tag in panels:
-        scale = 100.0 if tag in SHARES else 1.0
+        is_share = tag == data.experiment.scalars.success
+        scale = 100.0 if is_share else 1.0
         curves = {variant: curve for variant in data.variants if (curve := get(variant, tag)) is not None}
         drawn[tag] = {variant: curve.count for variant, curve in curves.items()}
         if not curves:
             style.say(axes, f"No run logs {tag}." if data.scalars else "No run has a scalars.csv.")
         for variant, curve in curves.items():
-            _draw_curve(axes, curve, looks[variant], factor, scale, top=1.0 if tag in SHARES else None)
+            _draw_curve(axes, curve, looks[variant], factor, scale, top=1.0 if is_share else None)
         if curves:
             limits = _limits(list(curves.values()), scale)
-            axes.set_ylim(*(np.clip(limits, -2, 102) if tag in SHARES else limits))
+            axes.set_ylim(*(np.clip(limits, -2, 102) if is_share else limits))
             axes.margins(x=0.01)
             axes.set_xlim(left=0)
     return drawn

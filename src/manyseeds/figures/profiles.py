@@ -20,7 +20,7 @@ def performance_profile(data: Data) -> tuple[Figure, str]:
     """Share of seeds above a success rate, and share of episodes that end within a distance."""
     figure, grid = style.new_figure(style.TWO_COLUMNS, 2.5, 1, 2)
     if not data.episodes:
-        return figure, style.nothing(grid, captions.NOT_EVALUATED)
+        return figure, style.nothing(grid, captions.not_evaluated(data))
     left, right = grid[0]
     seeds = captions.seeds_in(data, data.final)
     for variant in seeds:
@@ -74,7 +74,7 @@ def time_to_threshold(data: Data) -> tuple[Figure, str]:
     """Samples and wall-clock until a checkpoint first reaches a success rate."""
     figure, grid = style.new_figure(style.TWO_COLUMNS, 2.5, 1, 2)
     if not data.episodes:
-        return figure, style.nothing(grid, captions.NOT_EVALUATED)
+        return figure, style.nothing(grid, captions.not_evaluated(data))
     left, right = grid[0]
     never = _panel(left, data, by_clock=False)
     left.set_ylabel(data.sample_axis[1])

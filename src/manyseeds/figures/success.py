@@ -17,7 +17,7 @@ def success_per_checkpoint(data: Data) -> tuple[Figure, str]:
     """Share of evaluation episodes that succeed, for every checkpoint."""
     figure, grid = style.new_figure(style.ONE_COLUMN, 3.7, 2, 1, sharex=True, sharey=True)
     if not data.episodes:
-        return figure, style.nothing(grid, captions.NOT_EVALUATED)
+        return figure, style.nothing(grid, captions.not_evaluated(data))
     seeds = captions.seeds_in(data, data.rates)
     for axes, (flag, label) in zip(grid[:, 0], FLAGS.items(), strict=True):
         for variant in seeds:
@@ -70,7 +70,7 @@ def final_success(data: Data) -> tuple[Figure, str]:
     """Success of the last checkpoint, a dot per seed."""
     figure, grid = style.new_figure(style.TWO_COLUMNS, 2.5, 1, 2, sharey=True)
     if not data.episodes:
-        return figure, style.nothing(grid, captions.NOT_EVALUATED)
+        return figure, style.nothing(grid, captions.not_evaluated(data))
     seeds = captions.seeds_in(data, data.final)
     for axes, (flag, label) in zip(grid[0], FLAGS.items(), strict=True):
         axes.set_title(label.removesuffix(" (%)"))

@@ -29,7 +29,7 @@ def failure_map(data: Data) -> tuple[Figure, str]:
     rows = max(1, len(variants))
     figure, grid = style.new_figure(style.TWO_COLUMNS, 0.7 + 1.1 * rows, rows, 3, sharex=True)
     if not variants:
-        return figure, style.nothing(grid, captions.NOT_EVALUATED)
+        return figure, style.nothing(grid, captions.not_evaluated(data))
     summary = []
     most = 1
     for row, variant in zip(grid, variants, strict=True):

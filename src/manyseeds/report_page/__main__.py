@@ -22,8 +22,6 @@ from manyseeds.results import Experiment, Run
 # A screen shows no more points of a curve, and so a page of ten seeds stays within a few megabytes.
 POINTS = 1000
 EVALUATED = {"Evaluation/reached": "reached", "Evaluation/held": "held"}
-SUCCESS = "Metrics/success_rate"
-FIRST = ("Train/mean_reward", SUCCESS, *EVALUATED)
 
 
 def page(experiment: Experiment) -> str:
@@ -55,13 +53,14 @@ def _embedded(data: Data) -> dict[str, Any]:
     tags = sorted({tag for table in data.scalars.values() for tag in table.columns if table[tag].notna().any()})
     if data.episodes:
         tags = [*EVALUATED, *tags]
+    scalars = data.experiment.scalars
     most = max(len(data.experiment.of(variant)) for variant in data.variants)
     return {
         "block": block,
         "knowsSamples": data.knows_samples,
         "tags": tags,
-        "picked": [tag for tag in FIRST if tag in tags] or tags[:2],
-        "shares": [*EVALUATED, SUCCESS],
+        "picked": [tag for tag in (scalars.reward, scalars.success, *EVALUATED) if tag in tags] or tags[:2],
+        "shares": [*EVALUATED, scalars.success],
         "t": {count: float(stdtrit(count - 1, 0.975)) for count in range(2, most + 1)},
         "variants": [
             {

@@ -3,13 +3,23 @@
 import sys
 from collections.abc import Sequence
 
+import pandas as pd
+
 from manyseeds.command import for_each_experiment, results_parser
 from manyseeds.files import write_atomic
 from manyseeds.results import Experiment, describe, read_all_episodes
 from manyseeds.tables.comparison import compared
 from manyseeds.tables.formats import FORMATS
 from manyseeds.tables.rates import at_the_end, success_rates, success_rates_over_seeds
-from manyseeds.tables.text import compared_grid, final_grid
+from manyseeds.tables.text import Grid, compared_grid, final_grid
+from manyseeds.tables.training import (
+    compared_in_training,
+    compared_in_training_grid,
+    training_grid,
+    training_rates,
+    training_rates_over_seeds,
+)
+from manyseeds.trainers.definition import OURS
 
 
 def write_tables(experiment: Experiment) -> str:
@@ -19,18 +29,9 @@ def write_tables(experiment: Experiment) -> str:
         The final tables as Markdown.
 
     Raises:
-        UserError: when no run was evaluated or an episodes.csv is malformed.
+        UserError: when no run was evaluated (of another trainer: has scalars) or a CSV file is malformed.
     """
-    episodes = read_all_episodes(experiment)
-    rates = success_rates(experiment, episodes)
-    frames = {
-        "success_rates": rates,
-        "success_rates_over_seeds": success_rates_over_seeds(rates),
-        "success_rates_compared": compared(episodes, at_the_end(rates)),
-    }
-    grids = [final_grid(rates, frames["success_rates_over_seeds"])]
-    if len(frames["success_rates_compared"]):
-        grids.append(compared_grid(frames["success_rates_compared"]))
+    frames, grids = _evaluated(experiment) if experiment.trainer == OURS else _trained(experiment)
     texts = {suffix: render(grids, describe(experiment)) for suffix, render in FORMATS.items()}
     for name, frame in frames.items():
         with write_atomic(experiment.folder / f"{name}.csv") as path:
@@ -39,6 +40,25 @@ def write_tables(experiment: Experiment) -> str:
         with write_atomic(experiment.folder / f"success_rates.{suffix}") as path:
             path.write_text(text, encoding="utf-8")
     return texts["md"]
+
+
+def _evaluated(experiment: Experiment) -> tuple[dict[str, pd.DataFrame], list[Grid]]:
+    episodes = read_all_episodes(experiment)
+    rates = success_rates(experiment, episodes)
+    seeds, pairs = success_rates_over_seeds(rates), compared(episodes, at_the_end(rates))
+    grids = [final_grid(rates, seeds), *([compared_grid(pairs)] if len(pairs) else [])]
+    return _frames(rates, seeds, pairs), grids
+
+
+def _trained(experiment: Experiment) -> tuple[dict[str, pd.DataFrame], list[Grid]]:
+    rates = training_rates(experiment)
+    seeds, pairs = training_rates_over_seeds(rates), compared_in_training(rates)
+    grids = [training_grid(experiment, rates, seeds), *([compared_in_training_grid(pairs)] if len(pairs) else [])]
+    return _frames(rates, seeds, pairs), grids
+
+
+def _frames(rates: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {"success_rates": rates, "success_rates_over_seeds": seeds, "success_rates_compared": pairs}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -41,19 +41,25 @@ def compared(episodes: dict[Run, pd.DataFrame], final: pd.DataFrame) -> pd.DataF
     """
     rows: list[dict[str, object]] = []
     for outcome in ("reached", "held"):
-        outcomes = _outcomes(episodes, final, outcome)
-        rates = {variant: values.reshape(len(values), -1).mean(axis=1) for variant, values in outcomes.items()}
-        for comparison in statistics.compare_all(outcomes):
-            row: dict[str, object] = {"outcome": outcome, **asdict(comparison)}
-            a, b = rates[comparison.a], rates[comparison.b]
-            row["seeds_needed"] = statistics.seeds_needed(a, b) if min(len(a), len(b)) > 1 else None
-            if np.ptp(a) == 0 and np.ptp(b) == 0:
-                row |= dict.fromkeys(("low", "high", "p", "p_corrected", "seeds_needed"))
-            # Where every seed of one beats every seed of the other, so does every resample.
-            if comparison.improvement_low == comparison.improvement_high:
-                row |= dict.fromkeys(("improvement_low", "improvement_high"))
-            rows.append(row)
+        rows += comparisons(outcome, _outcomes(episodes, final, outcome))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seeds_needed": "Int64"})
+
+
+def comparisons(outcome: str, outcomes: dict[str, np.ndarray]) -> list[dict[str, object]]:
+    """Return the rows of one outcome: of each variant (seeds, episodes), or one number per seed (seeds,)."""
+    rows = []
+    means = {variant: values.reshape(len(values), -1).mean(axis=1) for variant, values in outcomes.items()}
+    for comparison in statistics.compare_all(outcomes):
+        row: dict[str, object] = {"outcome": outcome, **asdict(comparison)}
+        a, b = means[comparison.a], means[comparison.b]
+        row["seeds_needed"] = statistics.seeds_needed(a, b) if min(len(a), len(b)) > 1 else None
+        if np.ptp(a) == 0 and np.ptp(b) == 0:
+            row |= dict.fromkeys(("low", "high", "p", "p_corrected", "seeds_needed"))
+        # Where every seed of one beats every seed of the other, so does every resample.
+        if comparison.improvement_low == comparison.improvement_high:
+            row |= dict.fromkeys(("improvement_low", "improvement_high"))
+        rows.append(row)
+    return rows
 
 
 def _outcomes(episodes: dict[Run, pd.DataFrame], final: pd.DataFrame, outcome: str) -> dict[str, np.ndarray]:

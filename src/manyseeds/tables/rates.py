@@ -77,7 +77,7 @@ def success_rates_over_seeds(rates: pd.DataFrame) -> pd.DataFrame:
             "seeds": len(group),
         }
         for flag in ("reached", "held"):
-            row |= {f"{flag}_{name}": value for name, value in _over_seeds(group[flag].to_numpy()).items()}
+            row |= {f"{flag}_{name}": value for name, value in over_seeds(group[flag].to_numpy()).items()}
         for column in ("dropped", "first_reached_s_mean", "final_distance_mean", "return_mean"):
             row[column] = group[column].mean()
         rows.append(row)
@@ -90,21 +90,20 @@ def success_rates_over_seeds(rates: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _over_seeds(shares: np.ndarray) -> dict[str, float]:
-    mean, low, high = statistics.t_interval(shares)
-    iqm, iqm_low, iqm_high = statistics.iqm_bootstrap(shares, seed=BOOTSTRAP_SEED)
-    if np.ptp(shares) == 0:
+def over_seeds(numbers: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)) -> dict[str, float]:
+    """Mean, interquartile mean, their 95 % intervals, and the extremes of one number per seed (seeds,).
+
+    The t interval is cut to `bounds`. All are NaN where a number is.
+    """
+    names = ("mean", "low", "high", "iqm", "iqm_low", "iqm_high", "min", "max")
+    if np.isnan(numbers).any():
+        return dict.fromkeys(names, float("nan"))
+    mean, low, high = statistics.t_interval(numbers)
+    iqm, iqm_low, iqm_high = statistics.iqm_bootstrap(numbers, seed=BOOTSTRAP_SEED)
+    if np.ptp(numbers) == 0:
         low = high = iqm_low = iqm_high = np.nan
-    return {
-        "mean": float(mean),
-        "low": float(np.clip(low, 0, 1)),
-        "high": float(np.clip(high, 0, 1)),
-        "iqm": float(iqm),
-        "iqm_low": float(iqm_low),
-        "iqm_high": float(iqm_high),
-        "min": float(shares.min()),
-        "max": float(shares.max()),
-    }
+    values = (mean, *np.clip((low, high), *bounds), iqm, iqm_low, iqm_high, numbers.min(), numbers.max())
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
 def at_the_end(table: pd.DataFrame) -> pd.DataFrame:

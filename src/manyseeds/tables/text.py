@@ -58,7 +58,7 @@ def final_grid(rates: pd.DataFrame, over_seeds: pd.DataFrame) -> Grid:
         decimals = _decimals(episodes)
         rows += [_seed_row(row, decimals) for _, row in seeds.iterrows()]
         rows += _over_seeds_rows(final_over_seeds[final_over_seeds["variant"] == variant].iloc[0], decimals)
-        notes.append(f"{variant}: {episodes} episodes per seed, {_count(len(seeds))}.")
+        notes.append(f"{variant}: {episodes} episodes per seed, {count_of(len(seeds))}.")
         own = rates[rates["variant"] == variant]
         for seed in sorted(set(own["seed"]) - set(seeds["seed"])):
             last = own.loc[own["seed"] == seed, "iteration"].max()
@@ -80,7 +80,7 @@ def compared_grid(comparisons: pd.DataFrame) -> Grid:
     outcomes = {str(outcome): table for outcome, table in comparisons.groupby("outcome", sort=False)}
     for (_, reached), (_, held) in zip(*(outcomes[name].iterrows() for name in ("reached", "held")), strict=True):
         needed = "" if pd.isna(reached["seeds_needed"]) else str(reached["seeds_needed"])
-        rows.append((reached["a"], reached["b"], *_difference(reached), *_difference(held)[:2], needed))
+        rows.append((reached["a"], reached["b"], *difference(reached), *difference(held)[:2], needed))
     return Grid(
         (
             "A",
@@ -99,12 +99,13 @@ def compared_grid(comparisons: pd.DataFrame) -> Grid:
     )
 
 
-def _difference(row: pd.Series) -> tuple[str, str, str]:
+def difference(row: pd.Series) -> tuple[str, str, str]:
+    """The difference of two rates in points with its interval, its p, and how often A is above B."""
     p = "" if pd.isna(row["p_corrected"]) else "< 0.001" if row["p_corrected"] < 0.001 else f"{row['p_corrected']:.3f}"
     return (
-        _with_interval(row["difference"], row["low"], row["high"], 1, sign="+"),
+        with_interval(row["difference"], row["low"], row["high"], 1, sign="+"),
         p,
-        _with_interval(row["improvement"], row["improvement_low"], row["improvement_high"], 0),
+        with_interval(row["improvement"], row["improvement_low"], row["improvement_high"], 0),
     )
 
 
@@ -113,8 +114,8 @@ def _seed_row(row: pd.Series, decimals: int) -> tuple[str, ...]:
         str(row["variant"]),
         str(row["seed"]),
         str(row["iteration"]),
-        _with_interval(row["reached"], row["reached_low"], row["reached_high"], decimals),
-        _with_interval(row["held"], row["held_low"], row["held_high"], decimals),
+        with_interval(row["reached"], row["reached_low"], row["reached_high"], decimals),
+        with_interval(row["held"], row["held_low"], row["held_high"], decimals),
         _percent(row["dropped"], decimals),
         _seconds(row["first_reached_s_mean"]),
     )
@@ -126,20 +127,21 @@ def _over_seeds_rows(row: pd.Series, decimals: int) -> list[tuple[str, ...]]:
 
     def intervals(center: str, prefix: str) -> list[str]:
         names = [(f"{flag}_{center}", f"{flag}_{prefix}low", f"{flag}_{prefix}high") for flag in flags]
-        return [_with_interval(row[mid], row[low], row[high], decimals) for mid, low, high in names]
+        return [with_interval(row[mid], row[low], row[high], decimals) for mid, low, high in names]
 
     others = (_percent(row["dropped"], decimals), _seconds(row["first_reached_s_mean"]))
-    rows: list[tuple[str, ...]] = [(variant, f"mean, {_count(seeds)}", iteration, *intervals("mean", ""), *others)]
+    rows: list[tuple[str, ...]] = [(variant, f"mean, {count_of(seeds)}", iteration, *intervals("mean", ""), *others)]
     if seeds > 1:
         extremes = [
             f"{_percent(row[f'{flag}_min'], decimals)} to {_percent(row[f'{flag}_max'], decimals)}" for flag in flags
         ]
-        rows.append((variant, f"IQM, {_count(seeds)}", iteration, *intervals("iqm", "iqm_"), "", ""))
+        rows.append((variant, f"IQM, {count_of(seeds)}", iteration, *intervals("iqm", "iqm_"), "", ""))
         rows.append((variant, "min to max", iteration, *extremes, "", ""))
     return rows
 
 
-def _count(seeds: int) -> str:
+def count_of(seeds: int) -> str:
+    """So many seeds, in words."""
     return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
@@ -152,7 +154,8 @@ def _percent(share: float, decimals: int, sign: str = "-") -> str:
     return f"{100 * share:{sign}.{decimals}f}"
 
 
-def _with_interval(share: float, low: float, high: float, decimals: int, sign: str = "-") -> str:
+def with_interval(share: float, low: float, high: float, decimals: int, sign: str = "-") -> str:
+    """A share as a percentage with its interval, if it has one."""
     text = _percent(share, decimals, sign)
     if pd.isna(low) or pd.isna(high):
         return text
