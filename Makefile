@@ -7,7 +7,7 @@ export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run test test-containers test-slurm figures report watch tensorboard check format bench oracles \
+.PHONY: help setup setup-analysis run test test-containers test-slurm test-trainers figures report watch tensorboard check format bench oracles \
 	lock clean
 
 help: ## list the targets
@@ -31,6 +31,9 @@ test-containers: setup ## build the container images and run the workflow in the
 
 test-slurm: setup ## start a small Slurm on this machine and run the workflow on it
 	@.ci/slurm
+
+test-trainers: setup ## run the workflow with stock Isaac Lab (2 GB, kept in ~/.cache)
+	@.ci/trainers
 
 figures: setup-analysis ## draw tables and figures again from RESULTS (results/published)
 	snakemake figures --cores $(CORES) --config results=$(RESULTS)

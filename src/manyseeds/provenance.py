@@ -227,7 +227,9 @@ def declare_not_shipped(results: Path) -> list[Path]:
 
 
 def _records(results: Path) -> list[Path]:
-    if records := sorted(results.rglob("run.json")):
+    # Other trainers may have a file of this name in their logs.
+    found = (path for path in results.rglob("run.json") if "work" not in path.relative_to(results).parts)
+    if records := sorted(found):
         return records
     raise UserError(f"{results} holds no run.json; give a results folder such as results/lift_object")
 
