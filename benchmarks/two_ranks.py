@@ -1,6 +1,6 @@
 """Whether one process and two that share the same environments out learn alike, on a CPU over gloo.
 
-    python benchmarks/two_ranks.py [--seeds 3] [--iterations 50] [--num_envs 256]
+    python benchmarks/two_ranks.py [--seeds 3] [--iterations 60] [--num_envs 128]
 
 Trains the same agent with every seed in one process and in two (`--distributed --nproc_per_node 2`), one thread each,
 and compares the reward for reaching the cube, and the return of the last episodes, over training. Both draw other
@@ -29,8 +29,8 @@ LAST = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--iterations", type=int, default=50)
-    parser.add_argument("--num_envs", type=int, default=256, help="environments of all processes together")
+    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--num_envs", type=int, default=128, help="environments of all processes together")
     args = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:

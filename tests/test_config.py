@@ -306,7 +306,7 @@ def test_config_yaml_explains_every_key_that_the_schema_knows():
 
 def test_the_schema_knows_the_tasks_and_simulators_that_exist():
     schema = load_schema()
-    assert schema["$defs"]["task"]["properties"]["name"]["enum"] == list(TASKS)
+    assert schema["then"]["properties"]["task"]["properties"]["name"]["enum"] == list(TASKS)
     assert schema["properties"]["simulator"]["enum"] == ["auto", *SIMULATORS]
     assert list(ENVIRONMENTS) == list(SIMULATORS)
 
