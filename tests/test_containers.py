@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from manyseeds.config.loading import REPOSITORY
+from manyseeds.provenance import sha256
 from manyseeds.training.torture import fingerprint
 
 pytestmark = pytest.mark.containers
@@ -119,7 +120,8 @@ def test_a_docker_image_runs_as_no_root_checks_its_health_and_says_what_it_is(im
 
 def test_run_docker_runs_a_command_with_the_environment_and_the_code_of_the_checkout(images):
     found = (
-        "import manyseeds, os, torch; print(manyseeds.__file__, os.getcwd(), os.access('.', os.W_OK), torch.__file__)"
+        "import manyseeds, os, torch; from manyseeds.provenance import container; "
+        "print(manyseeds.__file__, os.getcwd(), os.access('.', os.W_OK), torch.__file__, *container())"
     )
     cpu = os.environ.get("MANYSEEDS_CPU", "").split()
     printed = subprocess.run(
@@ -130,9 +132,10 @@ def test_run_docker_runs_a_command_with_the_environment_and_the_code_of_the_chec
         text=True,
         timeout=300,
     ).stdout
-    package, folder, writable, torch = printed.split()
+    package, folder, writable, torch, image, digest = printed.split()
     assert package == str(REPOSITORY / "src/manyseeds/__init__.py") and folder == str(REPOSITORY)
     assert writable == "True" and torch.startswith("/opt/manyseeds/")
+    assert image.startswith("localhost/manyseeds-mujoco:") and re.fullmatch("sha256:[0-9a-f]{64}", digest)
 
 
 def test_every_job_runs_in_its_container_and_a_run_says_in_which(finished, images):
@@ -142,6 +145,7 @@ def test_every_job_runs_in_its_container_and_a_run_says_in_which(finished, image
     for seed in (1, 2):
         record = json.loads((finished / f"results/tiny/default/seed_{seed}/run.json").read_text())
         assert record["container"] == str(images["mujoco"])
+        assert record["container_digest"] == f"sha256:{sha256(images['mujoco'])}"
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True).stdout
         assert record["code"]["commit"] == commit.strip()
 
