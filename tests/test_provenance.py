@@ -55,6 +55,16 @@ def test_whole_results_verify(run, capsys):
     assert "every file is what its run left" in capsys.readouterr().out
 
 
+def test_records_in_the_logs_of_another_trainer_are_none_but_a_variant_may_be_called_work(run, capsys):
+    (run / "work" / "logs").mkdir(parents=True)
+    (run / "work" / "logs" / "run.json").write_text("theirs")
+    variant = run.parent.rename(run.parents[1] / "work")
+    (variant / "seed_1" / "model_1.pt").unlink()
+    for results in (variant.parent, variant / "seed_1"):
+        assert main(["verify", str(results)]) == 1
+        assert "model_1.pt is missing" in capsys.readouterr().out
+
+
 def test_a_changed_and_a_missing_file_are_named(run, capsys):
     (run / "model_1.pt").write_bytes(b"polic\x00")
     (run / "params" / "env.yaml").unlink()

@@ -227,9 +227,9 @@ def declare_not_shipped(results: Path) -> list[Path]:
 
 
 def _records(results: Path) -> list[Path]:
-    # Other trainers may have a file of this name in their logs.
-    found = (path for path in results.rglob("run.json") if "work" not in path.relative_to(results).parts)
-    if records := sorted(found):
+    # Other trainers may have a file of this name in their logs, in the folder work/ of a run.
+    found = sorted(results.rglob("run.json"))
+    if records := [path for path in found if not re.search(r"/seed_\d+/work/", path.absolute().as_posix())]:
         return records
     raise UserError(f"{results} holds no run.json; give a results folder such as results/lift_object")
 
