@@ -150,7 +150,10 @@ def main() -> None:
         small = top / "run"
         experiment(small, max(1, arguments.run // 5), 5)
         cost = snakemake(small, "--cores", "2", "results/many/learning_curves.csv", **environment)
-        done = len(list(small.rglob("run.json")))
+        finished = [str(path.parent) for path in small.rglob("run.json")]
+        done = len(finished)
+        # As the evaluation of each run does in the end, which is left out here.
+        run(sys.executable, "-m", "manyseeds.tidy", *finished, folder=small)
         print(
             f"{done} runs, training a stand-in, with export and curves: {cost} ({cost.cpu / done:.2f} s of CPU a run)"
         )
