@@ -41,6 +41,10 @@ plan = or_exit(
 RESULTS = plan.results
 RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
 LOGS = f"logs/{plan.experiment.experiment}"
+# The last step that reads a run alone removes its state, where the config says so: Snakemake knows that it is trained.
+TIDY = (
+    "" if plan.experiment.keep_state else " && python -m manyseeds.tidy {params.run:q}"
+)
 
 # Environments hold packages, the checkout holds code: jobs import it from here, with or without a container.
 shell.prefix(

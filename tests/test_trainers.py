@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -247,6 +248,15 @@ def test_finished_runs_of_another_trainer_are_not_repeated(finished: Path) -> No
     assert trainer.main(arguments) == 0
     assert checkpoint.read_bytes() == before and "Learning iteration" in log
     assert not (run / "again.log").exists()
+
+
+def test_the_folder_that_another_trainer_filled_goes_when_its_run_is_exported(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy", symlinks=True)
+    table = "results/tiny/default/seed_1/scalars.csv"
+    result = snakemake(tmp_path / "copy", "--forcerun", "export", "--config", "keep_state=false", "--", table)
+    assert result.returncode == 0, result.stdout
+    one, two = (tmp_path / "copy" / "results/tiny/default" / f"seed_{seed}" for seed in (1, 2))
+    assert not (one / "work").exists() and (one / "model_3.pt").is_file() and (two / "work").is_dir()
 
 
 def test_watch_shows_runs_of_another_trainer(finished: Path) -> None:

@@ -19,6 +19,7 @@ rule export:
     shell:
         "python -m manyseeds.curves export {params.run:q} --output {output.table:q} --account {output.account:q}"
         " --first-iteration {params.first} {params.allow} 2>&1 | tee {log:q}"
+        + ("" if plan.evaluates else TIDY)
 
 
 rule aggregate:

@@ -28,9 +28,4 @@ rule evaluate_run:
     shell:
         "python -m manyseeds.evaluation --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
         " --tolerance {params.tolerance} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
-        # The run is done, and Snakemake knows it.
-        + (
-            ""
-            if plan.experiment.keep_state
-            else " && python -m manyseeds.tidy {params.run:q}"
-        )
+        + TIDY
