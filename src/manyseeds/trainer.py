@@ -198,7 +198,7 @@ def _train_elsewhere(
         if sentence := attempt.make_way():
             tell(sentence)
         account = attempt.train(start)
-    return {name: account[name] for name in ("command", "container", "packages")}
+    return {name: account[name] for name in ("command", "container", "container_digest", "packages")}
 
 
 def _open_journal(work: Path) -> dict[str, Any]:
