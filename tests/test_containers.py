@@ -239,3 +239,33 @@ def test_a_user_who_is_not_root_runs_the_workflow_in_sandboxes(sandboxes, no_pyt
     assert record["container"] == str(sandboxes / "mujoco")
     assert (work / "results/tiny/figures/learning_curves.png").stat().st_size > 0
     assert (work / "results/tiny/default/seed_1/model_4.pt").stat().st_uid != 0
+
+
+def test_another_trainer_is_started_in_its_own_image(images: dict[str, Path], tmp_path: Path) -> None:
+    command = (
+        "python -m manyseeds.training --num_envs {num_envs} --seed {seed} --max_iterations {max_iterations}"
+        " --threads 1 --log_dir logs {task}"
+    )
+    trainer = {
+        "name": "boxed",
+        "command": command,
+        "logs": "logs",
+        "first_iteration": 1,
+        "container": str(images["mujoco"]),
+        "versions": "python -m pip list --format=freeze",
+    }
+    fields = {
+        "experiment": "boxed",
+        "seeds": [1],
+        "task": "lift_object",
+        "trainer": trainer,
+        "train": {"num_envs": 4, "max_iterations": 1},
+        "container": {"analysis": str(images["analysis"])},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(fields))
+    snakemake(tmp_path, "--use-singularity", "train", path=os.environ["PATH"])
+    record = json.loads((tmp_path / "results/boxed/default/seed_1/run.json").read_text())
+    assert record["container"] == str(images["mujoco"])
+    assert record["container_digest"] == f"sha256:{sha256(images['mujoco'])}"
+    # What the image holds, not what is here.
+    assert "mujoco" in record["packages"] and "ruff" not in record["packages"]
