@@ -29,7 +29,8 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || d
 free_mb=$(df --output=avail -m . | tail -n 1)
 [ -d "$venv" ] || [ "$free_mb" -ge "$needed_mb" ] || die "$free_mb MB are free here; the environment needs $needed_mb MB"
 
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+# What a killed installation left can break the next one, so it goes.
+ls "$venv"/.installed-* >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
 install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c envs/requirements.lock "$@"; }
 
 if [ "$what" = full ]; then
