@@ -17,7 +17,7 @@ esac
 
 # The stamp holds what was installed from, so that another lock or another project file installs again.
 stamp=$venv/.installed-$what
-wanted=$(cat pyproject.toml envs/requirements.lock envs/setup.sh | sha256sum)
+wanted=$(cat pyproject.toml envs/requirements.lock envs/setup.sh envs/install_torch.sh | sha256sum)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
 
 command -v "$python" >/dev/null || die "$python is not found; install Python 3.11 or newer: apt install python3 python3-venv"
@@ -34,22 +34,7 @@ ls "$venv"/.installed-* >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
 install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c envs/requirements.lock "$@"; }
 
 if [ "$what" = full ]; then
-    # PyPI's torch brings 2 GB of CUDA libraries. Where no GPU could use them, take the build without, if it can be had.
-    cpu=https://download.pytorch.org/whl/cpu
-    torch=$(grep '^torch==' envs/requirements.lock)
-    if ! command -v nvidia-smi >/dev/null && "$venv/bin/python" - "$cpu/torch/" 2>/dev/null <<'PROBE'
-import sys
-import urllib.request
-
-urllib.request.urlopen(sys.argv[1], timeout=5)
-PROBE
-    then
-        echo "installing $torch for the CPU"
-        install --extra-index-url "$cpu" "$torch"
-    else
-        echo "installing $torch"
-        install "$torch"
-    fi
+    envs/install_torch.sh "$venv/bin/python" envs/requirements.lock
 fi
 echo "installing manyseeds[$extras]"
 install --editable ".[$extras]"
