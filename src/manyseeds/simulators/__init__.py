@@ -1,6 +1,7 @@
 """What steps physics. Each simulator gives the same task as an rsl_rl VecEnv."""
 
 import importlib.util
+import sys
 from typing import TYPE_CHECKING, Any
 
 from manyseeds.errors import UserError
@@ -8,10 +9,14 @@ from manyseeds.errors import UserError
 if TYPE_CHECKING:
     from manyseeds.simulators.lift_object import LiftObjectEnv
 
-SIMULATORS = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda")}
+SIMULATORS = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda"), "isaaclab": ("cpu", "cuda")}
 """The simulators that can be asked for, with the kinds of device that each runs on."""
 
-PACKAGES = {"mujoco": ("mujoco",), "mujoco_warp": ("mujoco", "mujoco-warp", "warp-lang")}
+PACKAGES = {
+    "mujoco": ("mujoco",),
+    "mujoco_warp": ("mujoco", "mujoco-warp", "warp-lang"),
+    "isaaclab": ("isaaclab", "newton", "mujoco", "mujoco-warp", "mujoco-usd-converter", "warp-lang"),
+}
 """The packages whose versions a simulator's results may depend on."""
 
 
@@ -82,6 +87,14 @@ def make_env(
         from manyseeds.simulators.mujoco import MujocoEnv
 
         return MujocoEnv(cfg, threads=threads, **common)
+    if simulator == "isaaclab":
+        if importlib.util.find_spec("isaaclab") is None:
+            raise UserError(
+                f"the simulator 'isaaclab' is not installed in {sys.executable}; docs/isaaclab.md says how."
+            )
+        from manyseeds.simulators.isaaclab.env import IsaacLabEnv
+
+        return IsaacLabEnv(cfg, device=device, **common)
     if importlib.util.find_spec("mujoco_warp") is None:
         raise UserError("the simulator 'mujoco_warp' is not installed; envs/setup.sh full installs it.")
     from manyseeds.simulators.mujoco_warp import MujocoWarpEnv

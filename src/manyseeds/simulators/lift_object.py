@@ -54,10 +54,105 @@ def end_effector_chain(model: mujoco.MjModel) -> PointOnChain:
     return PointOnChain(rotations, np.array([model.body(name).pos for name in _ARM]), point + hand.pos)
 
 
-class LiftObjectEnv(VecEnv, Generic[R]):
-    """`num_envs` environments of lift_object; a subclass steps their physics.
+class LiftObjectEnv(VecEnv):
+    """`num_envs` environments of lift_object, as training and evaluation use them. Tensors live on `device`."""
 
-    Tensors live on `device`.
+    task_cfg: task.LiftObjectCfg
+    step_dt: float
+    """Duration of a step, s."""
+    _pictures: "Pictures | None" = None
+
+    @abstractmethod
+    def get_observations(self) -> TensorDict:
+        """Return {"policy": (num_envs, 36)} of the present state."""
+
+    @abstractmethod
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
+        """Advance every environment by one step of `step_dt` seconds with actions (num_envs, 8).
+
+        Returns:
+            Observations, rewards (num_envs,), dones (num_envs,) and extras: `time_outs` (num_envs,), the episodes that
+            ended for their length alone; `log`, means over the episodes that ended, by event tag.
+
+        Raises:
+            NonFiniteError: when an action, the physics or a reward is not finite; a simulator on a GPU says so in
+                `check_physics` instead.
+        """
+
+    def check_physics(self) -> None:
+        """Raise what `step` found since the last call but did not wait for.
+
+        Raises:
+            NonFiniteError: naming the first environment concerned.
+        """
+
+    @abstractmethod
+    def reset_to(self, object_xy: Tensor, target: Tensor) -> None:
+        """Start episodes: the cube at `object_xy` (num_envs, 2), the command `target` (num_envs, 3); root frame, m."""
+
+    @abstractmethod
+    def object_position(self) -> Tensor:
+        """Return the cube's centre, (num_envs, 3) in m, root frame."""
+
+    @abstractmethod
+    def target_position(self) -> Tensor:
+        """Return the command, (num_envs, 3) in m, root frame."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that decides how the environments go on, as copies on the host."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on exactly where `state_dict` was taken; the number of environments must be the same."""
+
+    @abstractmethod
+    def _qpos_of(self, index: int) -> np.ndarray:
+        """Return the MJCF's coordinates of one environment, (16,), on the host."""
+
+    def render(self, index: int, width: int = 640, height: int = 480) -> np.ndarray:
+        """Return a picture of environment `index`, (height, width, 3) uint8, drawn off screen from the MJCF."""
+        if self._pictures is None:
+            self._pictures = Pictures(self.task_cfg)
+        target = self.target_position()[index].cpu().numpy()
+        return self._pictures.draw(self._qpos_of(index), target, width, height)
+
+    def close(self) -> None:
+        """Free the renderer, if there is one."""
+        if self._pictures is not None:
+            self._pictures.close()
+            self._pictures = None
+
+
+class Pictures:
+    """Draws the task's MJCF off screen."""
+
+    def __init__(self, cfg: task.LiftObjectCfg) -> None:
+        self._model = load_model(cfg, visual=True)
+        self._data = mujoco.MjData(self._model)
+        self._renderer: mujoco.Renderer | None = None
+
+    def draw(self, qpos: np.ndarray, target: np.ndarray, width: int, height: int) -> np.ndarray:
+        """Return a picture, (height, width, 3) uint8, at coordinates `qpos` (16,) with the target (3,) in m."""
+        if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
+            self.close()
+            self._renderer = mujoco.Renderer(self._model, height, width)
+        self._data.qpos[:] = qpos
+        self._data.mocap_pos[0] = target
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+        self._renderer.update_scene(self._data, camera="front")
+        return self._renderer.render()
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+class SteppedEnv(LiftObjectEnv, Generic[R]):
+    """lift_object on a compiled MJCF; a subclass steps its physics.
 
     Args:
         model: the compiled MJCF.
@@ -102,7 +197,6 @@ class LiftObjectEnv(VecEnv, Generic[R]):
         self._chain = end_effector_chain(model)
         self._home = self._home_qpos()
         self._grasp_starts = self._solve_grasp_starts() if auto_reset and cfg.grasp_start_share > 0 else None
-        self._renderer: mujoco.Renderer | None = None
 
         self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long, device=device)
         self._action = torch.zeros(num_envs, self.num_actions, device=device)
@@ -131,10 +225,6 @@ class LiftObjectEnv(VecEnv, Generic[R]):
         """Put environments at rest at `qpos` (rows, 16) of type `_dtype`, holding still, targets (rows, 3)."""
 
     @abstractmethod
-    def _qpos_of(self, index: int) -> np.ndarray:
-        """Return the coordinates of one environment, (16,), on the host."""
-
-    @abstractmethod
     def _physics_state(self) -> Tensor:
         """Return all of the physics that decides how it goes on, (num_envs, ...), a copy on the host."""
 
@@ -153,19 +243,12 @@ class LiftObjectEnv(VecEnv, Generic[R]):
 
     # The environment.
 
-    def get_observations(self) -> TensorDict:
-        """Return {"policy": (num_envs, 36)} of the present state."""
+    def get_observations(self) -> TensorDict:  # noqa: D102
         return TensorDict(
             {"policy": task.observations(self.task_cfg, self._state)}, batch_size=[self.num_envs], device=self.device
         )
 
-    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
-        """Advance every environment by one step of `step_dt` seconds.
-
-        Raises:
-            NonFiniteError: when an action, the physics or a reward is not finite; a simulator on a GPU says so in
-                `check_physics` instead.
-        """
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
         self._previous_action, self._action = self._action, actions.to(torch.float32).clone()
         self._advance(task.joint_targets(self.task_cfg, self._action))
         self._read_state()
@@ -188,30 +271,19 @@ class LiftObjectEnv(VecEnv, Generic[R]):
             self._read_state(moved=False)
         return self.get_observations(), rewards, dones.long(), extras
 
-    def check_physics(self) -> None:
-        """Raise what `step` found since the last call but did not wait for.
-
-        Raises:
-            NonFiniteError: naming the first environment concerned.
-        """
-
-    def reset_to(self, object_xy: Tensor, target: Tensor) -> None:
-        """Start episodes: the cube at `object_xy` (num_envs, 2), the command `target` (num_envs, 3); root frame, m."""
+    def reset_to(self, object_xy: Tensor, target: Tensor) -> None:  # noqa: D102
         object_xy, target = object_xy.to(self.device), target.to(self.device)
         everyone = self._rows(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
         self._reset(everyone, self._start_qpos(object_xy), target)
         self._read_state()
 
-    def object_position(self) -> Tensor:
-        """Return the cube's centre, (num_envs, 3) in m, root frame."""
+    def object_position(self) -> Tensor:  # noqa: D102
         return self._state.object_pos.clone()
 
-    def target_position(self) -> Tensor:
-        """Return the command, (num_envs, 3) in m, root frame."""
+    def target_position(self) -> Tensor:  # noqa: D102
         return self._target_pos.clone()
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return all that decides how the environments go on, as copies on the host."""
+    def state_dict(self) -> dict[str, Tensor]:  # noqa: D102
         tensors = {
             "episode_length": self.episode_length_buf,
             "action": self._action,
@@ -226,8 +298,7 @@ class LiftObjectEnv(VecEnv, Generic[R]):
             **{name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()},
         }
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on exactly where `state_dict` was taken; the number of environments must be the same."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: D102
         self._load_physics_state(state["physics"])
         self._generator.set_state(state["generator"])
         self.episode_length_buf = state["episode_length"].to(self.device, copy=True)
@@ -237,26 +308,6 @@ class LiftObjectEnv(VecEnv, Generic[R]):
         self._reward_sums = state["reward_sums"].to(self.device, copy=True)
         self._reached = state["reached"].to(self.device, copy=True)
         self._read_state()
-
-    def render(self, index: int, width: int = 640, height: int = 480) -> np.ndarray:
-        """Return a picture of environment `index`, (height, width, 3) uint8, drawn off screen."""
-        if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
-            self.close()
-            self._visual_model = load_model(self.task_cfg, visual=True)
-            self._visual_data = mujoco.MjData(self._visual_model)
-            self._renderer = mujoco.Renderer(self._visual_model, height, width)
-        self._visual_data.qpos[:] = self._qpos_of(index)
-        self._visual_data.mocap_pos[0] = self._target_pos[index].cpu().numpy()
-        mujoco.mj_kinematics(self._visual_model, self._visual_data)
-        mujoco.mj_camlight(self._visual_model, self._visual_data)
-        self._renderer.update_scene(self._visual_data, camera="front")
-        return self._renderer.render()
-
-    def close(self) -> None:
-        """Free the renderer, if there is one."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
 
     def _reset(self, rows: R, qpos: Tensor, target: Tensor) -> None:
         self._place(rows, qpos, target)

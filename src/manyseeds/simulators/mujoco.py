@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.lift_object import LiftObjectEnv, end_effector_chain, load_model
+from manyseeds.simulators.lift_object import SteppedEnv, end_effector_chain, load_model
 from manyseeds.simulators.rows import Numbered
 from manyseeds.task import lift_object as task
 
@@ -15,7 +15,7 @@ from mujoco.batch import Batch, SimulationError  # isort: skip
 __all__ = ["MujocoEnv", "end_effector_chain", "load_model"]
 
 
-class MujocoEnv(LiftObjectEnv[Numbered]):
+class MujocoEnv(SteppedEnv[Numbered]):
     """`num_envs` environments of lift_object on the CPU, as rsl_rl's VecEnv describes them.
 
     Results depend on the configuration, the seed and the actions, not on the number of threads.

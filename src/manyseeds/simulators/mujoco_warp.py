@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.lift_object import LiftObjectEnv, load_model
+from manyseeds.simulators.lift_object import SteppedEnv, load_model
 from manyseeds.simulators.rows import Masked
 from manyseeds.task import lift_object as task
 
@@ -31,7 +31,7 @@ class BufferOverflowError(RuntimeError):
     """Contacts or constraints did not fit their buffers, so some were left out."""
 
 
-class MujocoWarpEnv(LiftObjectEnv[Masked]):
+class MujocoWarpEnv(SteppedEnv[Masked]):
     """`num_envs` environments of lift_object on one CUDA device or the CPU, as rsl_rl's VecEnv describes them.
 
     Nothing in `step` waits for the device. On a CPU, results depend on the configuration, the seed and the actions

@@ -161,6 +161,8 @@ REWARD_TERMS = (
     "action_rate",
     "joint_vel",
 )
+OBSERVATION_TERMS = {"joint_pos": 9, "joint_vel": 9, "object_position": 3, "target_object_position": 7, "actions": 8}
+"""Widths of the observation's parts, in their order."""
 TERMINATION_TERMS = ("time_out", "object_dropped", "success")
 
 
@@ -201,14 +203,21 @@ def observations(cfg: LiftObjectCfg, state: State) -> Tensor:
 
 
 def rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Return every reward term, (n, 6) in the order of REWARD_TERMS, weighted and times the step's duration.
+    """Return every reward term, (n, 6) in the order of REWARD_TERMS, weighted and times the step's duration."""
+    terms = unweighted_rewards(cfg, state)
+    weights = _constant(tuple(getattr(cfg, f"{name}_weight") for name in REWARD_TERMS), terms.device)
+    return terms * (weights * cfg.step_dt)
+
+
+def unweighted_rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return every reward term, (n, 6) in the order of REWARD_TERMS, without weights.
 
     Distances enter through 1 - tanh(d / std); goal tracking counts only while the cube is above the lifting height.
     """
     reach = torch.linalg.vector_norm(state.object_pos - state.end_effector_pos, dim=1)
     goal = goal_distance(state)
     lifted = (state.object_pos[:, 2] > cfg.lifting_object_height).float()
-    terms = torch.stack(
+    return torch.stack(
         (
             1 - torch.tanh(reach / cfg.reaching_object_std),
             lifted,
@@ -219,8 +228,6 @@ def rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
         ),
         dim=1,
     )
-    weights = _constant(tuple(getattr(cfg, f"{name}_weight") for name in REWARD_TERMS), terms.device)
-    return terms * (weights * cfg.step_dt)
 
 
 def goal_distance(state: State) -> Tensor:

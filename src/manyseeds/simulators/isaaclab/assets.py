@@ -1,0 +1,107 @@
+"""The task's MJCF as USD: `python -m manyseeds.simulators.isaaclab.assets FOLDER` converts it, without Isaac Lab.
+
+Robot, table and cube become a file each, because Isaac Lab spawns them one by one. MuJoCo's converter writes what USD has
+no word for as `mjc:` attributes, which Newton reads; it leaves out masks of collision, and gravity compensation under the
+name that Newton looks for, so they are added here.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import mujoco
+
+from manyseeds.task.lift_object import MODEL_PATH
+
+BODIES = {"robot": "panda_link0", "table": "table", "object": "object"}
+"""The body of the MJCF that each file holds."""
+
+
+def part(name: str) -> mujoco.MjSpec:
+    """Return the MJCF with one of BODIES alone in the world; without actuators, which Isaac Lab's configuration adds."""
+    spec = mujoco.MjSpec.from_file(str(MODEL_PATH))
+    spec.modelname = name
+    for others in (spec.pairs, spec.actuators, spec.worldbody.geoms, spec.lights, spec.cameras):
+        for other in list(others):
+            spec.delete(other)
+    for body in list(spec.worldbody.bodies):
+        if body.name != BODIES[name]:
+            spec.delete(body)
+    for index, geom in enumerate(spec.geoms):
+        geom.name = geom.name or f"shape_{index}"
+    if name == "object":
+        spec.body(BODIES[name]).pos = (0, 0, 0)  # Isaac Lab places it
+    return spec
+
+
+def convert(folder: Path) -> None:
+    """Write robot.usdc, table.usdc and object.usdc into a folder, which is made."""
+    from mujoco_usd_converter import Converter
+    from pxr import Usd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    converter = Converter(layer_structure=False, scene=False)
+    for name in BODIES:
+        spec = part(name)
+        with tempfile.TemporaryDirectory() as scratch:
+            mjcf = Path(scratch) / f"{name}.xml"
+            mjcf.write_text(spec.to_xml(), encoding="utf-8")
+            stage = Usd.Stage.Open(converter.convert(str(mjcf), scratch).path)
+            _complete(stage, spec, fixed=name == "table")
+            stage.GetRootLayer().Export(str(folder / f"{name}.usdc"))
+
+
+def usd_files() -> dict[str, Path]:
+    """Return the files of `convert` by name of BODIES, out of the user's cache; converted where they are not there yet."""
+    made_of = MODEL_PATH.read_bytes() + Path(__file__).read_bytes() + version("mujoco-usd-converter").encode()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    if not os.access(cache if cache.exists() else cache.parent, os.W_OK):
+        cache = Path(tempfile.gettempdir())
+    folder = cache / "manyseeds" / f"usd-{hashlib.sha256(made_of).hexdigest()[:16]}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix="usd-"))
+        convert(fresh)
+        try:
+            fresh.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(fresh)
+    return {name: folder / f"{name}.usdc" for name in BODIES}
+
+
+def _complete(stage: object, spec: mujoco.MjSpec, fixed: bool) -> None:
+    """Add what the converter leaves out; `fixed` makes static shapes of a body that a joint fixes to the world."""
+    from pxr import Sdf, UsdPhysics
+
+    geoms = {geom.name: geom for geom in spec.geoms}
+    bodies = {body.name: body for body in spec.bodies}
+    for prim in list(stage.Traverse()):  # type: ignore[attr-defined]
+        if prim.HasAPI(UsdPhysics.CollisionAPI):
+            geom = geoms[prim.GetName()]
+            for key, value in (("mjc:contype", geom.contype), ("mjc:conaffinity", geom.conaffinity)):
+                prim.CreateAttribute(key, Sdf.ValueTypeNames.Int).Set(int(value))
+        if prim.HasAPI(UsdPhysics.RigidBodyAPI):
+            gravcomp = prim.CreateAttribute("mjc:gravcomp", Sdf.ValueTypeNames.Float)
+            gravcomp.Set(float(bodies[prim.GetName()].gravcomp))
+            if fixed:
+                prim.RemoveAPI(UsdPhysics.RigidBodyAPI)
+        elif fixed and prim.IsA(UsdPhysics.Joint):
+            stage.RemovePrim(prim.GetPath())  # type: ignore[attr-defined]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert into a folder; return 0."""
+    parser = argparse.ArgumentParser(prog="python -m manyseeds.simulators.isaaclab.assets", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where robot.usdc, table.usdc and object.usdc go")
+    convert(parser.parse_args(argv).folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
