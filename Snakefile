@@ -57,6 +57,9 @@ if CONTAINED:
 os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
 SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
 ANALYSIS_IMAGE = plan.image("analysis")
+DEPLOYED = bool(workflow.deployment_settings.deployment_method)
+# What a job of the simulator runs with; in a rule's text no brace of a path may be a placeholder's.
+SIMULATOR_PYTHON = or_exit(plan.python, DEPLOYED).replace("{", "{{").replace("}", "}}")
 SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
 ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
 
@@ -83,6 +86,8 @@ onstart:
         or_exit(plan.check_gpus)
         if not CONTAINED:
             or_exit(plan.check_trainer)
+        if not DEPLOYED:
+            or_exit(plan.check_simulator)
 
 
 # As many runs go side by side as there are GPUs for, without a flag.

@@ -1,8 +1,11 @@
 """What the Snakefile needs to know before it can lay out its jobs."""
 
 import fcntl
+import importlib.util
 import json
 import os
+import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,6 +77,40 @@ class Plan:
     def image(self, environment: str) -> str:
         """Return the container image of an environment: a simulator's, or "analysis"."""
         return containers.image(self.experiment.container[environment])
+
+    def python(self, deployed: bool) -> str:
+        """Return the interpreter of the simulator's jobs, quoted for a shell.
+
+        Args:
+            deployed: whether a container or conda gives the environment, with its own `python`.
+
+        Raises:
+            UserError: when the config's interpreter is none.
+        """
+        environment = self.experiment.environment
+        named = self.experiment.python.get(environment)
+        if deployed or named is None or self.drawn_from != self.results:
+            return "python"
+        found = shutil.which(Path(named).expanduser())
+        if found is None:
+            raise UserError(
+                f"{self.source}: python.{environment} is {named}, which is no program; it must be the path of a Python"
+                " interpreter"
+            )
+        return shlex.quote(str(Path(found).absolute()))
+
+    def check_simulator(self) -> None:
+        """Check, before runs are trained beside Snakemake, that its environment has the simulator.
+
+        Raises:
+            UserError: when it has not, and the config names no other interpreter.
+        """
+        simulator, environment = self.experiment.simulator, self.experiment.environment
+        if environment not in self.experiment.python and importlib.util.find_spec(simulator) is None:
+            raise UserError(
+                f"{self.source}: simulator is {simulator}, which is not installed beside Snakemake;"
+                f" python.{environment} must be the interpreter of an environment that has it (docs/{simulator}.md)"
+            )
 
     def container_settings(self) -> dict[str, str]:
         """Return the environment variables with which `--use-singularity` runs jobs.

@@ -26,6 +26,7 @@ rule evaluate_run:
         seed=plan.experiment.evaluate.seed,
         tolerance=plan.experiment.evaluate.tolerance,
     shell:
-        "python -m manyseeds.evaluation --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
+        f"{SIMULATOR_PYTHON}"
+        " -m manyseeds.evaluation --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
         " --tolerance {params.tolerance} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
         + TIDY

@@ -125,6 +125,7 @@ rule animate:
     params:
         seed=plan.experiment.evaluate.seed,
     shell:
-        "{{ python -m manyseeds.video {input.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
+        f"{{{{ {SIMULATOR_PYTHON}"
+        " -m manyseeds.video {input.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
         " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
         " && python -m manyseeds.report_page.animation {output.animation:q} --output {output.page:q}"

@@ -46,5 +46,6 @@ for variant in plan.variants:
                 variant, wildcards.seed
             ),
         shell:
-            "python -m manyseeds.trainer --config {params.config:q} --variant {params.variant:q}"
+            f"{SIMULATOR_PYTHON}"
+            " -m manyseeds.trainer --config {params.config:q} --variant {params.variant:q}"
             " --seed {wildcards.seed} --threads {threads} --log {log:q}"

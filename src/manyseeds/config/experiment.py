@@ -9,7 +9,7 @@ from manyseeds.errors import UserError
 from manyseeds.trainers.definition import Definition, from_fields
 
 SCHEMA_VERSION = 1
-ENVIRONMENTS = {"mujoco": "mujoco", "mujoco_warp": "mujoco"}
+ENVIRONMENTS = {"mujoco": "mujoco", "mujoco_warp": "mujoco", "isaaclab": "isaaclab"}
 """In which environment of envs/ each simulator is."""
 # RSL-RL's rollout length where an agent file names none (that of Isaac Lab's lift task).
 DEFAULT_STEPS_PER_ENV = 24
@@ -102,6 +102,8 @@ class Experiment:
     keep_state: bool = True
     # Image by environment.
     container: dict[str, str] = field(default_factory=dict)
+    # Interpreter by environment, where jobs run without container or conda.
+    python: dict[str, str] = field(default_factory=dict)
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`.

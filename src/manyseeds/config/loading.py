@@ -80,6 +80,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         jobs_per_gpu=int(complete["jobs_per_gpu"]),
         gpus_per_run=int(complete["gpus_per_run"]),
         container=dict(complete["container"]),
+        python=dict(complete["python"]),
         keep_state=complete["keep_state"],
     )
     if isinstance(trainer, Definition):

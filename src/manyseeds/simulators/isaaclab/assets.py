@@ -1,8 +1,8 @@
 """The task's MJCF as USD: `python -m manyseeds.simulators.isaaclab.assets FOLDER` converts it, without Isaac Lab.
 
-Robot, table and cube become a file each, because Isaac Lab spawns them one by one. MuJoCo's converter writes what USD has
-no word for as `mjc:` attributes, which Newton reads; it leaves out masks of collision, and gravity compensation under the
-name that Newton looks for, so they are added here.
+Robot, table and cube become a file each, because Isaac Lab spawns them one by one. MuJoCo's converter writes what USD
+has no word for as `mjc:` attributes, which Newton reads. It leaves out the masks of collision, and calls gravity
+compensation by another name than Newton, so both are added here.
 """
 
 import argparse
@@ -24,7 +24,7 @@ BODIES = {"robot": "panda_link0", "table": "table", "object": "object"}
 
 
 def part(name: str) -> mujoco.MjSpec:
-    """Return the MJCF with one of BODIES alone in the world; without actuators, which Isaac Lab's configuration adds."""
+    """Return the MJCF with one of BODIES alone in the world, without actuators: Isaac Lab's configuration has them."""
     spec = mujoco.MjSpec.from_file(str(MODEL_PATH))
     spec.modelname = name
     for others in (spec.pairs, spec.actuators, spec.worldbody.geoms, spec.lights, spec.cameras):
@@ -58,7 +58,7 @@ def convert(folder: Path) -> None:
 
 
 def usd_files() -> dict[str, Path]:
-    """Return the files of `convert` by name of BODIES, out of the user's cache; converted where they are not there yet."""
+    """Return the files of `convert`, by name of BODIES, in the user's cache; convert what is not there yet."""
     made_of = MODEL_PATH.read_bytes() + Path(__file__).read_bytes() + version("mujoco-usd-converter").encode()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     if not os.access(cache if cache.exists() else cache.parent, os.W_OK):

@@ -1,11 +1,12 @@
 """The environment's configuration, with the numbers of `LiftObjectCfg` and of the MJCF.
 
-`env.commands.object_pose.task_cfg.FIELD=VALUE` on Isaac Lab's command line changes what terms compute; time, weights and
-the action's scale stand in Isaac Lab's own fields.
+`env.commands.object_pose.task_cfg.FIELD=VALUE` on Isaac Lab's command line changes what terms compute; time, weights
+and the action's scale stand in Isaac Lab's own fields.
 """
 
 from dataclasses import asdict
 from itertools import accumulate
+from typing import Any
 
 import isaaclab.sim as sim_utils
 from isaaclab.actuators import ImplicitActuatorCfg
@@ -28,9 +29,9 @@ from manyseeds.task import lift_object as task
 class SceneCfg(InteractiveSceneCfg):
     """Robot, table, cube and a light."""
 
-    robot: ArticulationCfg = None  # type: ignore[assignment]
-    table: AssetBaseCfg = None  # type: ignore[assignment]
-    object: RigidObjectCfg = None  # type: ignore[assignment]
+    robot: ArticulationCfg = None
+    table: AssetBaseCfg = None
+    object: RigidObjectCfg = None
     light = AssetBaseCfg(prim_path="/World/light", spawn=sim_utils.DomeLightCfg(intensity=3000.0))
 
 
@@ -44,12 +45,12 @@ class LiftObjectEnvCfg(ManagerBasedRLEnvCfg):
     """lift_object with Newton, as published; `set_task` takes other numbers."""
 
     scene: SceneCfg = SceneCfg(num_envs=512, env_spacing=5.0)
-    actions: Terms = Terms()
-    commands: Terms = Terms()
-    observations: Terms = Terms()
-    rewards: Terms = Terms()
-    terminations: Terms = Terms()
-    events: Terms = Terms()
+    actions: Any = Terms()
+    commands: Any = Terms()
+    observations: Any = Terms()
+    rewards: Any = Terms()
+    terminations: Any = Terms()
+    events: Any = Terms()
 
     def __post_init__(self) -> None:
         self.set_task(task.LiftObjectCfg())
