@@ -7,8 +7,8 @@ export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run test test-containers test-slurm test-trainers figures report watch tensorboard check format bench oracles \
-	lock clean
+.PHONY: help setup setup-analysis run test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
+	format bench oracles lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test-slurm: setup ## start a small Slurm on this machine and run the workflow on
 
 test-trainers: setup ## run the workflow with stock Isaac Lab (2 GB, kept in ~/.cache)
 	@.ci/trainers
+
+test-isaaclab: setup ## install a small Isaac Lab and test the simulator isaaclab with it
+	@.ci/isaaclab
 
 figures: setup-analysis ## draw tables and figures again from RESULTS (results/published)
 	snakemake figures --cores $(CORES) --config results=$(RESULTS)
@@ -73,6 +76,10 @@ lock: setup ## pin the newest versions of all packages in envs/requirements.lock
 	cp envs/requirements.lock envs/isaaclab.lock
 	uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_39 --extra workflow \
 		--no-annotate --custom-compile-command "make lock" --output-file envs/isaaclab.lock pyproject.toml envs/isaaclab.in
+	grep -v '^torch==' envs/isaaclab.lock > envs/isaaclab_cpu.lock
+	grep '^torch==' envs/requirements.lock >> envs/isaaclab_cpu.lock
+	uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_39 \
+		--no-annotate --custom-compile-command "make lock" --output-file envs/isaaclab_cpu.lock envs/isaaclab_cpu.in
 	envs/conda.sh
 
 clean: ## remove the environment and caches; results stay

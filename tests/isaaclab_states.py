@@ -161,11 +161,18 @@ def built_model(solver) -> dict[str, np.ndarray]:
         array = getattr(warp, field).numpy()
         return array[-1] if array.ndim == getattr(theirs, field).ndim + 1 else array
 
-    for field in ("body_mass", "body_inertia", "body_ipos", "body_gravcomp"):
-        both(field, getattr(ours, field)[[ours.body(b).id for b in body_names]], numbers(field)[list(bodies.values())])
-    chain = body_names[1:-1]
-    for field in ("body_pos", "body_quat"):
-        both(field, getattr(ours, field)[[ours.body(b).id for b in chain]], numbers(field)[[bodies[b] for b in chain]])
+    our_bodies, their_bodies = [ours.body(b).id for b in body_names], list(bodies.values())
+    for field in ("body_mass", "body_ipos", "body_gravcomp"):
+        both(field, getattr(ours, field)[our_bodies], numbers(field)[their_bodies])
+    both(
+        "inertia",
+        inertia(ours.body_iquat[our_bodies], ours.body_inertia[our_bodies]),
+        inertia(numbers("body_iquat")[their_bodies], numbers("body_inertia")[their_bodies]),
+    )
+    # The base and the cube are placed, not jointed.
+    our_links, their_links = our_bodies[1:-1], their_bodies[1:-1]
+    both("body_pos", ours.body_pos[our_links], numbers("body_pos")[their_links])
+    both("body_rotation", rotation(ours.body_quat[our_links]), rotation(numbers("body_quat")[their_links]))
     our_joints, their_joints = [ours.joint(j).id for j in joint_names[:-1]], [joints[j] for j in joint_names[:-1]]
     for field in ("jnt_range", "jnt_solref", "jnt_solimp", "jnt_stiffness"):
         both(field, getattr(ours, field)[our_joints], numbers(field)[their_joints])
@@ -206,6 +213,22 @@ def built_model(solver) -> dict[str, np.ndarray]:
     both("opt.impratio", ours.opt.impratio, warp.opt.impratio_invsqrt.numpy()[-1] ** -2)
     both("opt.tolerance", max(ours.opt.tolerance, 1e-6), warp.opt.tolerance.numpy()[-1])
     return answers
+
+
+def rotation(quaternions: np.ndarray) -> np.ndarray:
+    """Return rotation matrices (n, 3, 3) of quaternions w x y z (n, 4)."""
+    import mujoco
+
+    matrices = np.empty((len(quaternions), 9))
+    for matrix, quaternion in zip(matrices, quaternions.astype(float), strict=True):
+        mujoco.mju_quat2Mat(matrix, quaternion)
+    return matrices.reshape(-1, 3, 3)
+
+
+def inertia(quaternions: np.ndarray, principal: np.ndarray) -> np.ndarray:
+    """Return inertia tensors in the body's frame (n, 3, 3), whatever the order of the principal axes."""
+    axes = rotation(quaternions)
+    return axes @ (principal[:, :, None] * axes.transpose(0, 2, 1))
 
 
 def frames_joints() -> tuple[str, ...]:

@@ -20,9 +20,11 @@ from manyseeds.files import write_atomic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = (
+    "isaaclab",
     "manyseeds",
     "mujoco",
     "mujoco-warp",
+    "newton",
     "numpy",
     "rsl-rl-lib",
     "snakemake",

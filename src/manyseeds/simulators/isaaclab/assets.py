@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from xml.etree import ElementTree
 
 import mujoco
 
@@ -23,21 +24,23 @@ BODIES = {"robot": "panda_link0", "table": "table", "object": "object"}
 """The body of the MJCF that each file holds."""
 
 
-def part(name: str) -> mujoco.MjSpec:
+def part(name: str) -> str:
     """Return the MJCF with one of BODIES alone in the world, without actuators: Isaac Lab's configuration has them."""
-    spec = mujoco.MjSpec.from_file(str(MODEL_PATH))
-    spec.modelname = name
-    for others in (spec.pairs, spec.actuators, spec.worldbody.geoms, spec.lights, spec.cameras):
-        for other in list(others):
-            spec.delete(other)
-    for body in list(spec.worldbody.bodies):
-        if body.name != BODIES[name]:
-            spec.delete(body)
-    for index, geom in enumerate(spec.geoms):
-        geom.name = geom.name or f"shape_{index}"
+    # Its text is edited, because MuJoCo writes numbers with six digits.
+    root = ElementTree.parse(MODEL_PATH).getroot()
+    root.set("model", name)
+    for section in ("contact", "actuator"):
+        root.remove(root.find(section))  # type: ignore[arg-type]
+    world = root.find("worldbody")
+    assert world is not None
+    for element in list(world):
+        if element.get("name") != BODIES[name] or element.tag != "body":
+            world.remove(element)
+    for index, geom in enumerate(world.iter("geom")):
+        geom.set("name", geom.get("name", f"shape_{index}"))
     if name == "object":
-        spec.body(BODIES[name]).pos = (0, 0, 0)  # Isaac Lab places it
-    return spec
+        world[0].set("pos", "0 0 0")  # Isaac Lab places it
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def convert(folder: Path) -> None:
@@ -48,12 +51,11 @@ def convert(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     converter = Converter(layer_structure=False, scene=False)
     for name in BODIES:
-        spec = part(name)
         with tempfile.TemporaryDirectory() as scratch:
             mjcf = Path(scratch) / f"{name}.xml"
-            mjcf.write_text(spec.to_xml(), encoding="utf-8")
+            mjcf.write_text(part(name), encoding="utf-8")
             stage = Usd.Stage.Open(converter.convert(str(mjcf), scratch).path)
-            _complete(stage, spec, fixed=name == "table")
+            _complete(stage, mujoco.MjSpec.from_file(str(mjcf)), fixed=name == "table")
             stage.GetRootLayer().Export(str(folder / f"{name}.usdc"))
 
 
