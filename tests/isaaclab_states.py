@@ -73,6 +73,16 @@ def mujoco_states(file: Path) -> None:
     np.savez(file, **given, **{name: np.asarray(value) for name, value in answers.items()})
 
 
+def closing(env) -> np.ndarray:
+    """Return the joints' positions (12, 9) in steps from home in which the hand closes and the arm moves."""
+    positions = []
+    with torch.inference_mode():
+        for _ in range(12):
+            env.step(torch.tensor([[0.5, 0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -1.0]]).expand(env.num_envs, 8))
+            positions.append(env._qpos_of(0)[:9].copy())
+    return np.stack(positions)
+
+
 def step_played(env, action: torch.Tensor) -> np.ndarray:
     """Return the coordinates of the played states after one step."""
     env.step(action)
@@ -89,6 +99,8 @@ def reset_answers(env) -> dict[str, np.ndarray]:
             env.episode_length_buf = torch.full_like(env.episode_length_buf, env.max_episode_length - 1)
             with torch.inference_mode():
                 env.step(torch.zeros(RESETS, 8))
+    env.reset_to(*task.sample_resets(task.LiftObjectCfg(), RESETS, torch.Generator().manual_seed(SEED)))
+    answers["closing"] = closing(env)
     env.close()
     return answers
 
@@ -184,16 +196,10 @@ def built_model(solver) -> dict[str, np.ndarray]:
     for field in ("dof_damping", "dof_armature"):
         both(f"object_{field}", getattr(ours, field)[our_free : our_free + 6], numbers(field)[free : free + 6])
 
-    # Newton makes a position and a velocity actuator of ours, and limits their sum at the joint.
-    gain, bias = np.zeros((9, 2)), np.zeros((9, 2))
-    for i in range(theirs.nu):
-        row = their_joints.index(int(theirs.actuator_trnid[i, 0]))
-        kp, kv = -numbers("actuator_biasprm")[i, 1:3]
-        bias[row] += (kp, kv)
-        gain[row] += (numbers("actuator_gainprm")[i, 0] * (kp > 0), 0.0)
-    both("actuator_gain", ours.actuator_gainprm[:, 0], gain[:, 0])
-    both("actuator_bias", -ours.actuator_biasprm[:, 1:3], bias)
-    both("actuator_force", ours.actuator_forcerange, numbers("jnt_actfrcrange")[their_joints])
+    actuators = [int(joint) for joint in theirs.actuator_trnid[:, 0]]
+    both("actuated", range(9), [their_joints.index(joint) for joint in actuators])
+    for field in ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange", "actuator_forcelimited"):
+        both(field, getattr(ours, field), numbers(field))
 
     our_geoms = collision_geoms(ours)
     their_geoms = collision_geoms(theirs)

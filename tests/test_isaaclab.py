@@ -1,6 +1,6 @@
 """Isaac Lab's real package, on a CPU and on a Python that it does not support: `make test-isaaclab`.
 
-Isaac Lab 3.0 asks for Python 3.12; the environment of envs/isaaclab_cpu.sh takes what is here. The code is the real one.
+Isaac Lab 3.0 asks for Python 3.12; the environment of envs/isaaclab_cpu.sh takes what is here. The code is real.
 """
 
 import csv
@@ -136,6 +136,12 @@ def test_a_step_of_physics_ends_where_mujocos_does(both):
     assert error.max() < 5e-3
 
 
+def test_the_hand_closes_and_the_arm_moves_in_the_same_steps_as_in_mujoco(both):
+    states, answers = both
+    assert states["closing"][0, 7] > 0.02 > 0.002 > states["closing"][-1, 7]
+    np.testing.assert_allclose(answers["closing"], states["closing"], atol=1e-5)
+
+
 # Training.
 
 
@@ -147,12 +153,13 @@ def trained(isaaclab, tmp_path_factory):
     return folder
 
 
-def train(isaaclab: Path, folder: Path) -> None:
-    run(isaaclab / "bin" / "python", "-m", "manyseeds.training", *training(folder))
+def train(isaaclab: Path, folder: Path, *more: object) -> None:
+    run(isaaclab / "bin" / "python", "-m", "manyseeds.training", *training(folder, *more))
 
 
-def training(folder: Path) -> tuple[object, ...]:
-    return (*TRAINING, "--max_iterations", 3, "--save_interval", 2, "--seed", 3, "--log_dir", folder, "lift_object")
+def training(folder: Path, *more: object) -> tuple[object, ...]:
+    run_options = ("--max_iterations", 3, "--save_interval", 2, "--seed", 3, "--log_dir", folder)
+    return (*TRAINING, *run_options, *more, "lift_object")
 
 
 def test_training_leaves_checkpoints_curves_and_parameters(trained):
@@ -175,6 +182,13 @@ def test_a_run_that_is_killed_and_started_again_has_the_bits_of_another_with_its
     train(isaaclab, killed)
     for name in ("model_2.pt", "model_3.pt"):
         assert (killed / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+def test_filming_borrows_the_only_simulation_and_leaves_the_bits_the_same(isaaclab, trained, tmp_path):
+    train(isaaclab, tmp_path / "filmed", "--video", "--video_interval", 2, "--video_length", 20)
+    assert (tmp_path / "filmed" / "videos" / "iteration_2.mp4").stat().st_size > 1000
+    for name in ("model_2.pt", "model_3.pt"):
+        assert (tmp_path / "filmed" / name).read_bytes() == (trained / name).read_bytes(), name
 
 
 def test_evaluation_plays_the_fixed_episodes_with_the_checkpoints_of_a_run(isaaclab, trained, tmp_path):

@@ -27,9 +27,15 @@ def draw_without_window() -> None:
 
 
 def film(
-    env: "VecEnv", policy: Callable[[Any], Any], *, steps: int, width: int = 320, height: int = 240
+    env: "VecEnv",
+    policy: Callable[[Any], Any],
+    *,
+    steps: int,
+    width: int = 320,
+    height: int = 240,
+    shown: int | None = None,
 ) -> list[np.ndarray]:
-    """Let a policy act and draw all environments in a grid.
+    """Let a policy act and draw environments in a grid.
 
     Args:
         env: environments, at the start of what shall be seen.
@@ -37,6 +43,7 @@ def film(
         steps: environment steps of 0.02 s.
         width: pixels of one environment's picture.
         height: pixels of one environment's picture.
+        shown: how many environments are drawn; all without it.
 
     Returns:
         A picture (rows * height, columns * width, 3) uint8 for the start and every second step after it.
@@ -48,7 +55,7 @@ def film(
 
     def picture() -> np.ndarray:
         try:
-            return _grid([env.render(index, width, height) for index in range(env.num_envs)])
+            return _grid([env.render(index, width, height) for index in range(shown or env.num_envs)])
         except Exception as error:  # the renderer's errors differ by platform
             raise UserError(f"no picture can be drawn here, MuJoCo's renderer says: {error}.") from error
 

@@ -149,7 +149,7 @@ class _Record:
         self._story = _Story(settings, ranks)
         self._versions = _versions(settings.simulator)
         self._elapsed, self._saving, self._begin = 0.0, 0.0, time.perf_counter()
-        self._videos = TrainingVideos(settings, runner.alg) if settings.video_interval else None
+        self._videos = TrainingVideos(settings, runner.alg, env) if settings.video_interval else None
         self._events: EventWriter
 
     def begin(self) -> dict[str, Any] | None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import mujoco
 import numpy as np
+import warp as wp
 from isaaclab.utils import configclass
 from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonShapeCfg
 from isaaclab_newton.physics.mjwarp_manager import NewtonMJWarpManager
+from newton import JointTargetMode
 
 from manyseeds.simulators.lift_object import load_model
 from manyseeds.task.lift_object import LiftObjectCfg
@@ -25,11 +27,16 @@ class LiftObjectSolverCfg(MJWarpSolverCfg):
 
 
 class NewtonLiftObjectManager(NewtonMJWarpManager):
-    """Adds what does not come through USD: the MJCF's contact pairs, and boxes that meet as in MuJoCo."""
+    """Adds what does not come through USD: contact pairs, actuators as the MJCF's, boxes that meet as in MuJoCo."""
 
     @classmethod
     def _prepare_builder_for_finalize(cls, builder: Any) -> None:
         super()._prepare_builder_for_finalize(builder)
+        # Otherwise it makes two actuators, one of position and one of velocity.
+        builder.joint_target_mode[:] = [
+            JointTargetMode.POSITION if mode == JointTargetMode.POSITION_VELOCITY else mode
+            for mode in builder.joint_target_mode
+        ]
         model = load_model(LiftObjectCfg())
         shapes: dict[tuple[int, str], int] = {}
         for index, label in enumerate(builder.shape_label):
@@ -56,6 +63,11 @@ class NewtonLiftObjectManager(NewtonMJWarpManager):
     @classmethod
     def _create_solver(cls, model: Any, solver_cfg: Any) -> Any:
         solver = super()._create_solver(model, solver_cfg)
+        # Newton limits the force at the joint. A limit of the actuator also frees a clamped one of its implicit damping;
+        # with that the fingers would close a step late.
+        limits = wp.to_torch(solver.mjw_model.jnt_actfrcrange)[:, solver.mj_model.actuator_trnid[:, 0]]
+        solver.mjw_model.actuator_forcerange = wp.from_torch(limits.contiguous(), dtype=wp.vec2)
+        solver.mjw_model.actuator_forcelimited.fill_(True)
         solver.mjw_model.opt.warn_overflow = 0  # it calls a solver that stopped at its iterations an overflow
         # Without native CCD boxes meet boxes by MuJoCo's own algorithm instead of a general one.
         solver.mjw_model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD)
