@@ -106,7 +106,11 @@ class Plan:
             UserError: when it has not, and the config names no other interpreter.
         """
         simulator, environment = self.experiment.simulator, self.experiment.environment
-        if environment not in self.experiment.python and importlib.util.find_spec(simulator) is None:
+        if (
+            not self.experiment.foreign
+            and environment not in self.experiment.python
+            and importlib.util.find_spec(simulator) is None
+        ):
             raise UserError(
                 f"{self.source}: simulator is {simulator}, which is not installed beside Snakemake;"
                 f" python.{environment} must be the interpreter of an environment that has it (docs/{simulator}.md)"

@@ -63,8 +63,8 @@ class NewtonLiftObjectManager(NewtonMJWarpManager):
     @classmethod
     def _create_solver(cls, model: Any, solver_cfg: Any) -> Any:
         solver = super()._create_solver(model, solver_cfg)
-        # Newton limits the force at the joint. A limit of the actuator also frees a clamped one of its implicit damping;
-        # with that the fingers would close a step late.
+        # Newton limits the force at the joint. A limit of the actuator frees a clamped one of its implicit damping too,
+        # with which the fingers would close a step late.
         limits = wp.to_torch(solver.mjw_model.jnt_actfrcrange)[:, solver.mj_model.actuator_trnid[:, 0]]
         solver.mjw_model.actuator_forcerange = wp.from_torch(limits.contiguous(), dtype=wp.vec2)
         solver.mjw_model.actuator_forcelimited.fill_(True)
