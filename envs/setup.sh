@@ -29,8 +29,13 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || d
 free_mb=$(df --output=avail -m . | tail -n 1)
 [ -d "$venv" ] || [ "$free_mb" -ge "$needed_mb" ] || die "$free_mb MB are free here; the environment needs $needed_mb MB"
 
-# What a killed installation left can break the next one, so it goes.
-ls "$venv"/.installed-* >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
+# What a killed installation left can break the next one, so an environment that was begun here and not finished goes.
+begun=$venv/.begun
+if [ -e "$begun" ] || [ ! -x "$venv/bin/python" ]; then
+    [ -e "$begun" ] && clear=--clear || clear=
+    "$python" -m venv $clear "$venv"
+    touch "$begun"
+fi
 install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c envs/requirements.lock "$@"; }
 
 if [ "$what" = full ]; then
@@ -39,3 +44,4 @@ fi
 echo "installing manyseeds[$extras]"
 install --editable ".[$extras]"
 echo "$wanted" > "$stamp"
+rm -f "$begun"
