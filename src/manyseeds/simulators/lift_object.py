@@ -55,12 +55,43 @@ def end_effector_chain(model: mujoco.MjModel) -> PointOnChain:
 
 
 class LiftObjectEnv(VecEnv):
-    """`num_envs` environments of lift_object, as training and evaluation use them. Tensors live on `device`."""
+    """`num_envs` environments of lift_object, as training and evaluation use them. Tensors live on `device`.
 
-    task_cfg: task.LiftObjectCfg
-    step_dt: float
-    """Duration of a step, s."""
+    Args:
+        cfg: the task.
+        simulator: name of the simulator.
+        num_envs: environments stepped at once.
+        seed: of resets and commands.
+        device: torch device of everything.
+        env_spacing: metres between environments, for simulators that lay them side by side.
+    """
+
     _pictures: "Pictures | None" = None
+
+    def __init__(
+        self,
+        cfg: task.LiftObjectCfg,
+        *,
+        simulator: str,
+        num_envs: int,
+        seed: int,
+        device: str,
+        env_spacing: float,
+    ) -> None:
+        self.task_cfg = cfg
+        self.num_envs = num_envs
+        self.num_actions = task.NUM_ACTIONS
+        self.max_episode_length = cfg.episode_length
+        self.step_dt = cfg.step_dt
+        self.device = device
+        self.cfg = {
+            "simulator": simulator,
+            "task": "lift_object",
+            "num_envs": num_envs,
+            "seed": seed,
+            "env_spacing": env_spacing,
+            "task_cfg": asdict(cfg),
+        }
 
     @abstractmethod
     def get_observations(self) -> TensorDict:
@@ -177,20 +208,7 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         env_spacing: float,
         auto_reset: bool,
     ) -> None:
-        self.task_cfg = cfg
-        self.num_envs = num_envs
-        self.num_actions = task.NUM_ACTIONS
-        self.max_episode_length = cfg.episode_length
-        self.step_dt = cfg.step_dt
-        self.device = device
-        self.cfg = {
-            "simulator": simulator,
-            "task": "lift_object",
-            "num_envs": num_envs,
-            "seed": seed,
-            "env_spacing": env_spacing,
-            "task_cfg": asdict(cfg),
-        }
+        super().__init__(cfg, simulator=simulator, num_envs=num_envs, seed=seed, device=device, env_spacing=env_spacing)
         self._auto_reset = auto_reset
         self._generator = torch.Generator(device).manual_seed(seed)
         self._model = model

@@ -1,7 +1,6 @@
 """lift_object in Isaac Lab as manyseeds trains and evaluates it."""
 
 from contextlib import redirect_stdout
-from dataclasses import asdict
 from io import StringIO
 from typing import Any
 
@@ -46,20 +45,9 @@ class IsaacLabEnv(LiftObjectEnv):
 
         if SimulationContext.instance() is not None:
             raise UserError("the simulator 'isaaclab' holds one simulation per process; close the other one first.")
-        self.task_cfg = cfg
-        self.num_envs = num_envs
-        self.num_actions = task.NUM_ACTIONS
-        self.max_episode_length = cfg.episode_length
-        self.step_dt = cfg.step_dt
-        self.device = device
-        self.cfg = {
-            "simulator": "isaaclab",
-            "task": "lift_object",
-            "num_envs": num_envs,
-            "seed": seed,
-            "env_spacing": env_spacing,
-            "task_cfg": asdict(cfg),
-        }
+        super().__init__(
+            cfg, simulator="isaaclab", num_envs=num_envs, seed=seed, device=device, env_spacing=env_spacing
+        )
         wp.config.log_level = wp.LOG_ERROR
         env_cfg = LiftObjectEnvCfg()
         env_cfg.set_task(cfg)
