@@ -18,7 +18,7 @@ from torch import Tensor
 
 from manyseeds.simulators.rows import Rows
 from manyseeds.task import lift_object as task
-from manyseeds.task.grasp_starts import GraspStarts, solve_grasp_starts
+from manyseeds.task.grasp_starts import GraspStarts, solve_grasp_starts, start_around_cubes
 from manyseeds.task.kinematics import PointOnChain
 
 _ARM = [f"panda_link{i}" for i in range(1, 8)]
@@ -341,12 +341,7 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         object_xy, target = task.sample_resets(self.task_cfg, len(rows), self._generator)
         qpos = self._start_qpos(object_xy)
         if (starts := self._grasp_starts) is not None:
-            draws = torch.rand(3, len(rows), generator=self._generator, device=self._generator.device)
-            chosen = (draws[0] < self.task_cfg.grasp_start_share)[:, None]
-            poses = (draws[1] * len(starts.arm)).long()
-            arm = torch.lerp(self._home[:7].float(), starts.arm[poses], draws[2, :, None])
-            qpos[:, :7] = torch.where(chosen, arm.to(self._dtype), qpos[:, :7])
-            qpos[:, 9:12] = torch.where(chosen, starts.object_pos[poses].to(self._dtype), qpos[:, 9:12])
+            qpos = start_around_cubes(self.task_cfg, starts, qpos, self._generator)
         self._reset(rows, qpos, target)
 
     def _home_qpos(self) -> Tensor:

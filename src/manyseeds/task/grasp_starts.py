@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from manyseeds.task.kinematics import PointOnChain
-from manyseeds.task.lift_object import LiftObjectCfg
+from manyseeds.task.lift_object import LiftObjectCfg, default_joint_pos
 
 _LEVER = 0.1
 _RESTING_HEIGHT = 0.024
@@ -62,3 +62,25 @@ def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: np.ndarr
         axis=1
     )
     return GraspStarts(torch.from_numpy(angles[good]).float(), torch.from_numpy(cube[good]).float())
+
+
+def start_around_cubes(cfg: LiftObjectCfg, starts: GraspStarts, qpos: Tensor, generator: torch.Generator) -> Tensor:
+    """Move a share of the episodes that would start at home onto the way to a grasp.
+
+    Args:
+        cfg: the task; gives the share.
+        starts: poses around the cube, on the device of `qpos`.
+        qpos: (n, 16) the MJCF's coordinates at home; changed in place.
+        generator: on the same device.
+
+    Returns:
+        `qpos`: in `grasp_start_share` of the rows the arm is anywhere between home and a pose, and the cube where that
+        pose has it.
+    """
+    draws = torch.rand(3, len(qpos), generator=generator, device=generator.device)
+    chosen = (draws[0] < cfg.grasp_start_share)[:, None]
+    poses = (draws[1] * len(starts.arm)).long()
+    arm = torch.lerp(default_joint_pos(cfg, qpos.device)[:7], starts.arm[poses], draws[2, :, None])
+    qpos[:, :7] = torch.where(chosen, arm.to(qpos.dtype), qpos[:, :7])
+    qpos[:, 9:12] = torch.where(chosen, starts.object_pos[poses].to(qpos.dtype), qpos[:, 9:12])
+    return qpos

@@ -11,7 +11,7 @@ from torch import Tensor
 from manyseeds.simulators.isaaclab import frames
 from manyseeds.simulators.lift_object import end_effector_chain, load_model
 from manyseeds.task import lift_object as task
-from manyseeds.task.grasp_starts import solve_grasp_starts
+from manyseeds.task.grasp_starts import GraspStarts, solve_grasp_starts, start_around_cubes
 
 COMMAND = "object_pose"
 
@@ -100,7 +100,8 @@ class StartEpisodes(ManagerTermBase):
         if task_cfg.grasp_start_share > 0:
             model = load_model(task_cfg)
             limits = model.jnt_range[[model.joint(name).id for name in frames.JOINTS[:7]]]
-            self._starts = solve_grasp_starts(task_cfg, end_effector_chain(model), limits)
+            starts = solve_grasp_starts(task_cfg, end_effector_chain(model), limits)
+            self._starts = GraspStarts(starts.arm.to(env.device), starts.object_pos.to(env.device))
 
     def __call__(self, env: Any, env_ids: Any) -> None:
         """Start episodes of environments: some around the cube, the others at home."""
@@ -109,12 +110,7 @@ class StartEpisodes(ManagerTermBase):
         object_xy, target = task.sample_resets(cfg, len(ids), self.generator)
         qpos = self.start_qpos(object_xy)
         if self._starts is not None:
-            arm, object_pos = self._starts.arm.to(env.device), self._starts.object_pos.to(env.device)
-            draws = torch.rand(3, len(ids), generator=self.generator, device=env.device)
-            chosen = (draws[0] < cfg.grasp_start_share)[:, None]
-            poses = (draws[1] * len(arm)).long()
-            qpos[:, :7] = torch.where(chosen, torch.lerp(self._home[:7], arm[poses], draws[2, :, None]), qpos[:, :7])
-            qpos[:, 9:12] = torch.where(chosen, object_pos[poses], qpos[:, 9:12])
+            qpos = start_around_cubes(cfg, self._starts, qpos, self.generator)
         self.start(env, ids, qpos, target)
 
     def start_qpos(self, object_xy: Tensor) -> Tensor:
