@@ -93,12 +93,17 @@ def container() -> tuple[str | None, str | None]:
     """
     image = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
     if image:
-        return image, f"sha256:{sha256(Path(image))}" if Path(image).is_file() else None
+        return image, image_digest(image)
     if told := os.environ.get(IMAGE_VARIABLE):
         name, _, digest = told.partition("@")
         return name, digest or None
     marks = {"docker": "/.dockerenv", "podman": "/run/.containerenv"}
     return next((kind for kind, mark in marks.items() if Path(mark).exists()), None), None
+
+
+def image_digest(image: str) -> str | None:
+    """Return `sha256:<hex>` of a .sif file; None where the image is a sandbox or an address."""
+    return f"sha256:{sha256(Path(image))}" if Path(image).is_file() else None
 
 
 def sha256(path: Path) -> str:

@@ -103,7 +103,7 @@ def _trainer(source: str, value: str | Mapping[str, Any]) -> str | Definition:
     fields = {"file": value} if isinstance(value, str) else dict(value)
     name = fields.pop("file", None)
     if name is not None:
-        path = Path(str(name)) if Path(str(name)).exists() else REPOSITORY / str(name)
+        path = _here_or_in_repository(str(name))
         if not path.is_file():
             raise UserError(
                 f"{source}: trainer is {str(name)!r}; it must be {OURS}, the path of a trainer's YAML file"
@@ -239,8 +239,11 @@ def _variant(
 
 def _agent_content(where: str, name: str) -> dict[str, Any]:
     """Read an agent file, relative to the working directory or else to the repository."""
-    path = Path(name) if Path(name).exists() else REPOSITORY / name
-    return read_object(path, f"{where}: agent file {name}")
+    return read_object(_here_or_in_repository(name), f"{where}: agent file {name}")
+
+
+def _here_or_in_repository(name: str) -> Path:
+    return Path(name) if Path(name).exists() else REPOSITORY / name
 
 
 def _raise(where: str, problems: list[str]) -> None:

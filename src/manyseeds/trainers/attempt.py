@@ -20,7 +20,7 @@ from manyseeds.config import Experiment
 from manyseeds.config.variants import flatten
 from manyseeds.errors import UserError
 from manyseeds.files import write_atomic
-from manyseeds.provenance import sha256
+from manyseeds.provenance import image_digest
 from manyseeds.trainers.definition import Definition, fill, render, split
 
 FINISHED = "finished.json"
@@ -139,7 +139,7 @@ class Attempt:
             "settings": self.experiment.settings(self.variant, self.seed),
             "command": command,
             "container": self.image or None,
-            "container_digest": f"sha256:{sha256(Path(self.image))}" if Path(self.image).is_file() else None,
+            "container_digest": image_digest(self.image),
             "packages": packages,
         }
         # Before its products are looked for: where the definition looks in the wrong place, nothing is trained twice.
