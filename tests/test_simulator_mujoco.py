@@ -234,6 +234,19 @@ def test_episodes_start_anywhere_between_home_and_grasp_with_the_cube_at_rest() 
     assert (env._state.object_pos[:, 2] < 0.03).all()
 
 
+def test_a_small_exponent_starts_more_episodes_near_the_cube() -> None:
+    far = {}
+    for exponent in (1.0, 0.5):
+        task_cfg = {"grasp_start_share": 1.0, "grasp_start_exponent": exponent, "episode_length_s": 0.02}
+        env = environment(256, task_cfg=task_cfg)
+        env.step(torch.zeros(256, 8))
+        env._read_state()
+        far[exponent] = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
+    # The same draws: with 0.5 every arm has gone at least as far, the mean share of the way is 2/3 instead of 1/2.
+    assert (far[0.5] <= far[1.0] + 0.01).all()
+    assert far[0.5].mean() < 0.8 * far[1.0].mean()
+
+
 def test_what_is_not_finite_is_named_with_its_environment() -> None:
     env = environment()
     actions = torch.zeros(8, 8)

@@ -75,6 +75,15 @@ def test_goal_tracking_pays_only_for_a_lifted_cube() -> None:
     assert term("object_goal_tracking_fine_grained", lifted) == pytest.approx(5 * (1 - math.tanh(2)), rel=1e-4)
 
 
+def test_a_cube_thrown_into_the_air_is_not_lifted_where_a_reach_limits_it() -> None:
+    cfg = task.LiftObjectCfg.from_dict({"lifting_object_reach": 0.06})
+    held = make_state(object_pos=torch.tensor([[0.5, 0.0, 0.3]]), end_effector_pos=torch.tensor([[0.5, 0.05, 0.3]]))
+    thrown = make_state(object_pos=torch.tensor([[0.5, 0.0, 0.3]]), end_effector_pos=torch.tensor([[0.5, 0.07, 0.3]]))
+    assert torch.equal(task.rewards(cfg, held), task.rewards(CFG, held))
+    assert task.rewards(CFG, thrown)[0, 1:4].min() > 0
+    assert task.rewards(cfg, thrown)[0, 1:4].tolist() == [0, 0, 0]
+
+
 def test_penalties_are_squared_norms() -> None:
     state = make_state(action=torch.full((1, 8), 2.0), joint_vel=torch.full((1, 9), 3.0))
     assert term("action_rate", state) == pytest.approx(-1e-4 * 32, rel=1e-5)
@@ -127,6 +136,8 @@ def test_resets_and_commands_fill_their_boxes() -> None:
         ({"success_ends_episode": 1}, "true or false"),
         ({"action_scale": float("nan")}, "finite number"),
         ({"grasp_start_share": 1.5}, "between 0 and 1"),
+        ({"grasp_start_exponent": 0}, "greater than 0"),
+        ({"lifting_object_reach": -0.1}, "0 or greater"),
     ],
 )
 def test_a_wrong_task_number_is_refused_in_one_sentence(overrides: dict, words: str) -> None:

@@ -127,6 +127,11 @@ def test_schedules_run_linearly_between_their_iterations() -> None:
     assert seen == pytest.approx([0.004, 1.0, 0.004, 1.0, 0.002, 0.6, 0.0, 0.2, 0.0, 0.2])
 
 
+def test_the_gripper_can_start_with_less_noise() -> None:
+    _, _, ours = build(PPO, gripper_init_std=0.3)
+    assert ours.actor.distribution.std_param.tolist() == pytest.approx([1.0] * 7 + [0.3])
+
+
 def test_checkpoints_are_rsl_rls() -> None:
     _, _, stock = build(algorithms.PPO)
     env, obs, ours = build(PPO)

@@ -23,6 +23,13 @@ from manyseeds.task.kinematics import PointOnChain
 
 _ARM = [f"panda_link{i}" for i in range(1, 8)]
 _VISUAL_GROUP = 2
+_EPISODE_TAGS = (
+    *(f"Episode_Reward/{name}" for name in task.REWARD_TERMS),
+    *(f"Episode_Termination/{name}" for name in task.TERMINATION_TERMS),
+    "Metrics/object_pose/position_error",
+    "Metrics/object_pose/orientation_error",
+    "Metrics/success_rate",
+)
 
 R = TypeVar("R", bound=Rows)
 
@@ -275,7 +282,7 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         rewards = terms.sum(1)
         self._check_finite(terms, rewards)
         self._reward_sums = self._reward_sums + terms
-        distance = task.goal_distance(self._state)
+        distance = self._state.goal_distance
         self._reached = self._reached | (distance < self.task_cfg.success_distance)
         ended = task.terminations(self.task_cfg, self._state, self.episode_length_buf)
         if not self._auto_reset:
@@ -363,19 +370,12 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
     def _episode_log(self, rows: R, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
         """Means over the episodes that end now, by event tag; rewards per second of a full episode, as in Isaac Lab."""
 
-        def mean(values: Tensor) -> Tensor:
-            return rows.mean(rows.take(values).float())
-
-        sums = mean(self._reward_sums) / self.task_cfg.episode_length_s
-        log = {f"Episode_Reward/{name}": sums[i] for i, name in enumerate(task.REWARD_TERMS)}
-        shares = mean(ended)
-        log |= {f"Episode_Termination/{name}": shares[i] for i, name in enumerate(task.TERMINATION_TERMS)}
-        log["Metrics/object_pose/position_error"] = mean(distance)
         # The angle between the cubes and the commanded orientation, which is none.
-        w = rows.take(self._object_quat_w()).float().abs().clamp(max=1.0)
-        log["Metrics/object_pose/orientation_error"] = rows.mean(2 * torch.acos(w))
-        log["Metrics/success_rate"] = mean(self._reached)
-        return log
+        angle = 2 * torch.acos(self._object_quat_w().float().abs().clamp(max=1.0))
+        sums = self._reward_sums / self.task_cfg.episode_length_s
+        columns = (sums, ended, *(x[:, None] for x in (distance, angle, self._reached)))
+        means = rows.mean(torch.cat([rows.take(x).float() for x in columns], dim=1))
+        return dict(zip(_EPISODE_TAGS, means, strict=True))
 
     @abstractmethod
     def _object_quat_w(self) -> Tensor:

@@ -68,19 +68,20 @@ def start_around_cubes(cfg: LiftObjectCfg, starts: GraspStarts, qpos: Tensor, ge
     """Move a share of the episodes that would start at home onto the way to a grasp.
 
     Args:
-        cfg: the task; gives the share.
+        cfg: the task; gives share and exponent.
         starts: poses around the cube, on the device of `qpos`.
         qpos: (n, 16) the MJCF's coordinates at home; changed in place.
         generator: on the same device.
 
     Returns:
-        `qpos`: in `grasp_start_share` of the rows the arm is anywhere between home and a pose, and the cube where that
-        pose has it.
+        `qpos`: in `grasp_start_share` of the rows the arm is somewhere between home and a pose, the nearer to the pose
+        the smaller `grasp_start_exponent`, and the cube where that pose has it.
     """
     draws = torch.rand(3, len(qpos), generator=generator, device=generator.device)
     chosen = (draws[0] < cfg.grasp_start_share)[:, None]
     poses = (draws[1] * len(starts.arm)).long()
-    arm = torch.lerp(default_joint_pos(cfg, qpos.device)[:7], starts.arm[poses], draws[2, :, None])
+    gone = draws[2, :, None] ** cfg.grasp_start_exponent
+    arm = torch.lerp(default_joint_pos(cfg, qpos.device)[:7], starts.arm[poses], gone)
     qpos[:, :7] = torch.where(chosen, arm.to(qpos.dtype), qpos[:, :7])
     qpos[:, 9:12] = torch.where(chosen, starts.object_pos[poses].to(qpos.dtype), qpos[:, 9:12])
     return qpos

@@ -7,7 +7,7 @@ Arena's `lift_object` follows. Everything here is batched over `n` environments,
 
 import dataclasses
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,11 @@ class LiftObjectCfg:
     object_y: Range = (-0.25, 0.25)
     object_z: float = 0.055
 
-    # Share of training episodes that start with the open hand around the resting cube. 0 is the published task, and
-    # what every evaluation uses. Without such starts a policy has to meet the first grasp by chance.
+    # Share of training episodes that start on the way to a grasp: the arm between home and the open hand around the
+    # resting cube. 0 is the published task, and what every evaluation uses. Without such starts a policy has to meet the
+    # first grasp by chance. The arm has gone u ** exponent of the way, u uniform: below 1, more start near the cube.
     grasp_start_share: float = 0.0
+    grasp_start_exponent: float = 1.0
     grasp_start_tilt: Range = (0.0, 0.8)
 
     # Rewards; every term is multiplied by its weight and by the step's duration.
@@ -57,6 +59,9 @@ class LiftObjectCfg:
     reaching_object_std: float = 0.1
     lifting_object_weight: float = 15.0
     lifting_object_height: float = 0.04
+    # The cube counts as lifted only this near to the end effector; 0, the published task, is anywhere. Without a limit
+    # it pays to bat the cube into the air.
+    lifting_object_reach: float = 0.0
     object_goal_tracking_weight: float = 16.0
     object_goal_tracking_std: float = 0.3
     object_goal_tracking_fine_grained_weight: float = 5.0
@@ -98,9 +103,11 @@ class LiftObjectCfg:
             values[key] = _like(known[key].default, value, f"{source}: '{key}'")
         cfg = dataclasses.replace(cls(), **values)
         for key in ("physics_dt", "decimation", "episode_length_s", "reaching_object_std", "object_goal_tracking_std",
-                    "object_goal_tracking_fine_grained_std", "success_distance"):  # fmt: skip
+                    "object_goal_tracking_fine_grained_std", "success_distance", "grasp_start_exponent"):  # fmt: skip
             if getattr(cfg, key) <= 0:
                 raise UserError(f"{source}: '{key}' is {getattr(cfg, key)}; it must be greater than 0.")
+        if cfg.lifting_object_reach < 0:
+            raise UserError(f"{source}: 'lifting_object_reach' is {cfg.lifting_object_reach}; it must be 0 or greater.")
         if not 0 <= cfg.grasp_start_share <= 1:
             raise UserError(f"{source}: 'grasp_start_share' is {cfg.grasp_start_share}; it must be between 0 and 1.")
         if cfg.episode_length < 1:
@@ -149,6 +156,11 @@ class State:
     """(n, 8) as the policy gave it."""
     previous_action: Tensor
     """(n, 8) the one before; zeros after a reset."""
+
+    @cached_property
+    def goal_distance(self) -> Tensor:
+        """(n,) between cube and target, m; rewards, terminations and logs all want it."""
+        return torch.linalg.vector_norm(self.object_pos - self.target_pos, dim=1)
 
 
 NUM_ACTIONS = 8
@@ -212,27 +224,27 @@ def rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
 def unweighted_rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
     """Return every reward term, (n, 6) in the order of REWARD_TERMS, without weights.
 
-    Distances enter through 1 - tanh(d / std); goal tracking counts only while the cube is above the lifting height.
+    Distances enter through 1 - tanh(d / std); goal tracking counts only while the cube is lifted: above the lifting
+    height and, where `lifting_object_reach` sets a limit, near the end effector.
     """
     reach = torch.linalg.vector_norm(state.object_pos - state.end_effector_pos, dim=1)
-    goal = goal_distance(state)
-    lifted = (state.object_pos[:, 2] > cfg.lifting_object_height).float()
-    return torch.stack(
+    lifted = state.object_pos[:, 2:] > cfg.lifting_object_height
+    if cfg.lifting_object_reach > 0:
+        lifted = lifted & (reach < cfg.lifting_object_reach)[:, None]
+    stds = _constant(
+        (cfg.reaching_object_std, cfg.object_goal_tracking_std, cfg.object_goal_tracking_fine_grained_std), reach.device
+    )
+    near = 1 - torch.tanh(torch.stack((reach, state.goal_distance, state.goal_distance), dim=1) / stds)
+    return torch.cat(
         (
-            1 - torch.tanh(reach / cfg.reaching_object_std),
-            lifted,
-            lifted * (1 - torch.tanh(goal / cfg.object_goal_tracking_std)),
-            lifted * (1 - torch.tanh(goal / cfg.object_goal_tracking_fine_grained_std)),
-            (state.action - state.previous_action).square().sum(1),
-            state.joint_vel.square().sum(1),
+            near[:, :1],
+            lifted.float(),
+            lifted * near[:, 1:],
+            (state.action - state.previous_action).square().sum(1, keepdim=True),
+            state.joint_vel.square().sum(1, keepdim=True),
         ),
         dim=1,
     )
-
-
-def goal_distance(state: State) -> Tensor:
-    """Return the distance between cube and target, (n,) in m."""
-    return torch.linalg.vector_norm(state.object_pos - state.target_pos, dim=1)
 
 
 def terminations(cfg: LiftObjectCfg, state: State, episode_length: Tensor) -> Tensor:
@@ -247,7 +259,7 @@ def terminations(cfg: LiftObjectCfg, state: State, episode_length: Tensor) -> Te
         (
             episode_length >= cfg.episode_length,
             state.object_pos[:, 2] < cfg.object_dropped_height,
-            (goal_distance(state) < cfg.success_distance) & cfg.success_ends_episode,
+            (state.goal_distance < cfg.success_distance) & cfg.success_ends_episode,
         ),
         dim=1,
     )

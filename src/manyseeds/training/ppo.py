@@ -31,6 +31,7 @@ class PPO(algorithms.PPO):
         max_std_final: upper bound of the action's standard deviations at the end of the annealing, coming down linearly
             from `max_std`; None leaves them free.
         max_std: that bound at the start of the annealing.
+        gripper_init_std: standard deviation that the last action, the gripper, starts with; None gives it `init_std`.
         anneal_start: iteration at which the annealing starts.
         anneal_end: iteration at which it ends; no share of the run's length, so that a longer run starts the same.
 
@@ -43,6 +44,7 @@ class PPO(algorithms.PPO):
         "desired_kl_final": (0.0, None),
         "max_std": (1e-3, None),
         "max_std_final": (1e-3, None),
+        "gripper_init_std": (1e-3, None),
         "anneal_start": (0, None),
         "anneal_end": (1, None),
     }
@@ -67,6 +69,7 @@ class PPO(algorithms.PPO):
         desired_kl_final: float | None = None,
         max_std: float = 1.0,
         max_std_final: float | None = None,
+        gripper_init_std: float | None = None,
         anneal_start: int = 0,
         anneal_end: int = 1,
         **kwargs: Any,
@@ -79,6 +82,9 @@ class PPO(algorithms.PPO):
         self._actor_layers, self._critic_layers = _linear_layers(actor), _linear_layers(critic)
         if not hasattr(actor.distribution, "std_param"):
             raise ValueError("manyseeds' PPO needs a GaussianDistribution with std_type 'scalar'")
+        if gripper_init_std is not None:
+            with torch.no_grad():
+                actor.distribution.std_param[-1] = gripper_init_std
         self.optimizer = torch.optim.Adam(self.optimizer.param_groups[0]["params"], lr=self.learning_rate, fused=True)
         self._start: dict[str, float] = {
             "entropy_coef": self.entropy_coef,
