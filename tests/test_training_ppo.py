@@ -38,7 +38,8 @@ def build(cls: type, **options: Any) -> tuple[Any, Any, Any]:
 
 
 def parameters(algorithm: Any) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in algorithm.optimizer.param_groups[0]["params"]])
+    groups = algorithm.optimizer.param_groups
+    return torch.cat([p.detach().flatten() for group in groups for p in group["params"]])
 
 
 def collect(env: Any, obs: Any, leader: Any, follower: Any | None = None) -> Any:
@@ -125,6 +126,22 @@ def test_schedules_run_linearly_between_their_iterations() -> None:
         assert ours.actor.distribution.std_param.max() <= ours._max_std
         seen += [ours.entropy_coef, ours._max_std]
     assert seen == pytest.approx([0.004, 1.0, 0.004, 1.0, 0.002, 0.6, 0.0, 0.2, 0.0, 0.2])
+
+
+def test_the_critic_can_keep_a_learning_rate_of_its_own() -> None:
+    env, obs, ours = build(PPO, critic_learning_rate=1e-3, desired_kl=1e-9)
+    together = build(PPO)[2]
+    assert [len(group["params"]) for group in ours.optimizer.param_groups] == [7, 6]
+    assert torch.equal(parameters(ours), parameters(together))
+    for _ in range(2):
+        obs = collect(env, obs, ours)
+        ours.update()
+    assert [group["lr"] for group in ours.optimizer.param_groups] == [pytest.approx(1e-5), 1e-3]
+    # Resuming takes both over.
+    resumed = build(PPO, critic_learning_rate=1e-3)[2]
+    resumed.load(ours.save(), None, True)
+    assert [group["lr"] for group in resumed.optimizer.param_groups] == [pytest.approx(1e-5), 1e-3]
+    assert torch.equal(parameters(resumed), parameters(ours))
 
 
 def test_the_gripper_can_start_with_less_noise() -> None:

@@ -369,7 +369,6 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
 
     def _episode_log(self, rows: R, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
         """Means over the episodes that end now, by event tag; rewards per second of a full episode, as in Isaac Lab."""
-
         # The angle between the cubes and the commanded orientation, which is none.
         angle = 2 * torch.acos(self._object_quat_w().float().abs().clamp(max=1.0))
         sums = self._reward_sums / self.task_cfg.episode_length_s

@@ -48,8 +48,8 @@ class LiftObjectCfg:
     object_z: float = 0.055
 
     # Share of training episodes that start on the way to a grasp: the arm between home and the open hand around the
-    # resting cube. 0 is the published task, and what every evaluation uses. Without such starts a policy has to meet the
-    # first grasp by chance. The arm has gone u ** exponent of the way, u uniform: below 1, more start near the cube.
+    # resting cube. 0 is the published task, and what every evaluation uses. Without such starts a policy has to meet
+    # the first grasp by chance. The arm has gone u ** exponent of the way, u uniform: below 1, more are near the cube.
     grasp_start_share: float = 0.0
     grasp_start_exponent: float = 1.0
     grasp_start_tilt: Range = (0.0, 0.8)

@@ -31,6 +31,8 @@ class PPO(algorithms.PPO):
         max_std_final: upper bound of the action's standard deviations at the end of the annealing, coming down linearly
             from `max_std`; None leaves them free.
         max_std: that bound at the start of the annealing.
+        critic_learning_rate: fixed learning rate of the critic; None lets it follow that of the actor, which
+            `desired_kl` keeps small for the sake of a policy that the critic is no part of.
         gripper_init_std: standard deviation that the last action, the gripper, starts with; None gives it `init_std`.
         anneal_start: iteration at which the annealing starts.
         anneal_end: iteration at which it ends; no share of the run's length, so that a longer run starts the same.
@@ -44,6 +46,7 @@ class PPO(algorithms.PPO):
         "desired_kl_final": (0.0, None),
         "max_std": (1e-3, None),
         "max_std_final": (1e-3, None),
+        "critic_learning_rate": (1e-6, None),
         "gripper_init_std": (1e-3, None),
         "anneal_start": (0, None),
         "anneal_end": (1, None),
@@ -69,6 +72,7 @@ class PPO(algorithms.PPO):
         desired_kl_final: float | None = None,
         max_std: float = 1.0,
         max_std_final: float | None = None,
+        critic_learning_rate: float | None = None,
         gripper_init_std: float | None = None,
         anneal_start: int = 0,
         anneal_end: int = 1,
@@ -85,7 +89,13 @@ class PPO(algorithms.PPO):
         if gripper_init_std is not None:
             with torch.no_grad():
                 actor.distribution.std_param[-1] = gripper_init_std
-        self.optimizer = torch.optim.Adam(self.optimizer.param_groups[0]["params"], lr=self.learning_rate, fused=True)
+        groups: list[dict[str, Any]] = [{"params": self.optimizer.param_groups[0]["params"]}]
+        if critic_learning_rate is not None:
+            groups = [
+                {"params": list(actor.parameters())},
+                {"params": list(critic.parameters()), "lr": critic_learning_rate},
+            ]
+        self.optimizer = torch.optim.Adam(groups, lr=self.learning_rate, fused=True)
         self._start: dict[str, float] = {
             "entropy_coef": self.entropy_coef,
             "desired_kl": self.desired_kl,
@@ -232,8 +242,8 @@ class PPO(algorithms.PPO):
             self.learning_rate = max(1e-5, self.learning_rate / 1.5)
         elif 0.0 < kl_mean < self.desired_kl / 2.0:
             self.learning_rate = min(1e-2, self.learning_rate * 1.5)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
+        # Only the first group follows: the second, where there is one, is the critic's.
+        self.optimizer.param_groups[0]["lr"] = self.learning_rate
 
     # Schedules.
 
