@@ -6,6 +6,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CONFIG = Path(__file__).resolve().parents[1] / "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -98,3 +104,8 @@ def integers(text: str) -> list[int]:
 def share(part: float) -> str:
     """Return a percentage."""
     return f"{100 * part:.1f} %"
+
+
+def task_overrides() -> dict[str, Any]:
+    """Return what config.yaml, the default experiment, changes about the task."""
+    return yaml.safe_load(CONFIG.read_text())["task"]["overrides"]

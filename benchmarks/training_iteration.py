@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _timing import Table, Time, cores, machine, median, thread_counts
+from _timing import Table, Time, cores, machine, median, task_overrides, thread_counts
 
 from manyseeds.simulators import make_env
 from manyseeds.training.agent import load_agent
@@ -83,7 +83,7 @@ def agents(run_dir: Path | None) -> list[dict[str, Any]]:
 
 
 def new_runner(agent: dict[str, Any], run_dir: Path | None, threads: int) -> Runner:
-    task_cfg = read_params(run_dir).env["task_cfg"] if run_dir else {"grasp_start_share": 0.5}
+    task_cfg = read_params(run_dir).env["task_cfg"] if run_dir else task_overrides()
     env = make_env("mujoco", "lift_object", num_envs=NUM_ENVS, seed=0, threads=threads, task_cfg=task_cfg)
     runner = Runner(env, agent, seed=0, device="cpu", threads=threads)
     if run_dir:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _timing import Measurements, Table, Time, integers, machine, mean, measure, share, thread_counts
+from _timing import Measurements, Table, Time, integers, machine, mean, measure, share, task_overrides, thread_counts
 from mujoco.batch import Batch
 from torch import Tensor
 
@@ -81,9 +81,7 @@ def main() -> int:
 
 
 def new_env(num_envs: int, threads: int) -> MujocoEnv:
-    return make_env(
-        "mujoco", "lift_object", num_envs=num_envs, seed=0, threads=threads, task_cfg={"grasp_start_share": 0.5}
-    )
+    return make_env("mujoco", "lift_object", num_envs=num_envs, seed=0, threads=threads, task_cfg=task_overrides())
 
 
 def compare(env: MujocoEnv, work: Work, threads: int, repeats: int) -> list[str]:

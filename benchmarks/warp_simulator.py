@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _timing import Table, cores, integers, machine
+from _timing import Table, cores, integers, machine, task_overrides
 
 from manyseeds.simulators import make_env
 from manyseeds.training.agent import load_agent
@@ -28,7 +28,7 @@ from manyseeds.training.runner import Runner
 
 HERE = Path(__file__).resolve().parent
 AGENT = HERE.parent / "agents" / "lift_object_mujoco.json"
-TASK = {"grasp_start_share": 0.5}
+TASK = task_overrides()
 THRESHOLDS = (0.90, 0.95)
 SEEDS = (1, 2, 3)
 
@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="environment steps timed (240; 10 on a CPU)")
     parser.add_argument("--iterations", type=int, help="training iterations timed (10; 1 on a CPU)")
     parser.add_argument("--success", action="store_true", help="measure the time to success, too")
-    parser.add_argument("--max_iterations", type=int, default=900, help="iterations at most for success")
+    parser.add_argument("--max_iterations", type=int, default=400, help="iterations at most for success")
     beside = Path(sys.prefix) / "peers" / "warp"
     parser.add_argument("--peers", type=Path, nargs="?", const=beside, metavar="FOLDER", help="measure mjlab, too")
     args = parser.parse_args()
