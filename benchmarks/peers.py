@@ -1,10 +1,11 @@
 """manyseeds' lift_object against other ways to step a robot that grasps a cube, on this CPU.
 
-    python benchmarks/peers.py [--repeats 3] [--seconds 3] [--peers FOLDER]
+    python benchmarks/peers.py [--repeats 3] [--seconds 3] [--peers FOLDER] [--isaaclab PYTHON]
 
 Random actions, episodes that end and start again, no policy. EnvPool and gymnasium-robotics are installed once into an
-environment of their own in FOLDER, from requirements-peers.txt. Every measurement is a process of its own; all take
-turns; the best of the repeats counts. CPU seconds are those of all processes and threads that step.
+environment of their own in FOLDER, from requirements-peers.txt. With --isaaclab, an interpreter that
+`envs/isaaclab_cpu.sh` made, the same task in Isaac Lab with Newton takes part, too. Every measurement is a process of
+its own; all take turns; the best of the repeats counts. CPU seconds are those of all processes and threads that step.
 
 The tasks are alike, not the same: the last columns say how their physics differ. Contacts are those of the model at
 rest, one second after its start.
@@ -41,6 +42,20 @@ def manyseeds(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
     cfg = env.task_cfg
     facts = {"observations": env.get_observations()["policy"].shape[1], "actions": env.num_actions}
     facts |= physics(load_model(cfg), cfg.decimation)
+    return lambda: env.step(torch.randn(num_envs, env.num_actions)), facts
+
+
+def isaaclab_newton(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
+    import torch
+
+    from manyseeds.simulators import make_env
+    from manyseeds.simulators.lift_object import load_model
+
+    torch.set_num_threads(1)
+    torch.inference_mode().__enter__()
+    env = make_env("isaaclab", "lift_object", num_envs=num_envs, seed=0, threads=threads)
+    facts = {"observations": env.get_observations()["policy"].shape[1], "actions": env.num_actions}
+    facts |= physics(load_model(env.task_cfg), env.task_cfg.decimation)
     return lambda: env.step(torch.randn(num_envs, env.num_actions)), facts
 
 
@@ -106,8 +121,13 @@ def physics(model: Any, substeps: int) -> dict[str, Any]:
 
 
 # Contestant -> environments at once. EnvPool loads its meshes for each, which takes a minute for 512; Gymnasium has a
-# process for each.
-SIZES = {"manyseeds": 512, "envpool_panda_pick_cube": 128, "gymnasium_fetch_pick_and_place": 4 * cores()}
+# process for each; Newton steps them one after the other on a CPU.
+SIZES = {
+    "manyseeds": 512,
+    "envpool_panda_pick_cube": 128,
+    "gymnasium_fetch_pick_and_place": 4 * cores(),
+    "isaaclab_newton": 16,
+}
 
 
 def cpu_seconds() -> float:
@@ -154,21 +174,23 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=3, help="of stepping in each measurement")
     parser.add_argument("--peers", type=Path, default=Path(sys.prefix) / "peers" / "physics", help="their environment")
+    parser.add_argument("--isaaclab", type=Path, metavar="PYTHON", help="interpreter that has Isaac Lab")
     parser.add_argument("--measure", nargs=3, metavar=("NAME", "THREADS", "SECONDS"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
         measure(args.measure[0], int(args.measure[1]), float(args.measure[2]))
     theirs = peers_python(args.peers)
+    pythons = dict.fromkeys(SIZES, theirs) | {"manyseeds": Path(sys.executable), "isaaclab_newton": args.isaaclab}
     print(machine(), "\n")
-    rows = [(name, threads) for name in SIZES for threads in thread_counts()]
-    # Gymnasium's processes are as many as its environments.
-    rows = [row for row in rows if row[0] != "gymnasium_fetch_pick_and_place" or row[1] == thread_counts()[-1]]
+    # Gymnasium's processes are as many as its environments; Newton has one thread on a CPU.
+    counts = {"gymnasium_fetch_pick_and_place": thread_counts()[-1:], "isaaclab_newton": [1]}
+    rows = [(name, n) for name in SIZES if pythons[name] for n in counts.get(name, thread_counts())]
     runs: dict[tuple[str, int], list[dict[str, Any]]] = {row: [] for row in rows}
     for _ in range(args.repeats):
         for name, threads in rows:
-            python = sys.executable if name == "manyseeds" else theirs
-            command = [python, __file__, "--measure", name, str(threads), str(args.seconds)]
-            done = subprocess.run(command, capture_output=True, text=True)
+            command = [pythons[name], __file__, "--measure", name, str(threads), str(args.seconds)]
+            path = {"PYTHONPATH": str(HERE.parent / "src")} if name == "isaaclab_newton" else {}
+            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | path)
             if done.returncode:
                 print(done.stderr, file=sys.stderr)
                 return 1
