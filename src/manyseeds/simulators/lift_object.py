@@ -370,10 +370,15 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
     def _episode_log(self, rows: R, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
         """Means over the episodes that end now, by event tag; rewards per second of a full episode, as in Isaac Lab."""
         # The angle between the cubes and the commanded orientation, which is none.
-        angle = 2 * torch.acos(self._object_quat_w().float().abs().clamp(max=1.0))
-        sums = self._reward_sums / self.task_cfg.episode_length_s
-        columns = (sums, ended, *(x[:, None] for x in (distance, angle, self._reached)))
-        means = rows.mean(torch.cat([rows.take(x).float() for x in columns], dim=1))
+        angle = 2 * torch.acos(rows.take(self._object_quat_w()).float().abs().clamp(max=1.0))
+        columns = (
+            rows.take(self._reward_sums) / self.task_cfg.episode_length_s,
+            rows.take(ended).float(),
+            rows.take(distance)[:, None],
+            angle[:, None],
+            rows.take(self._reached)[:, None].float(),
+        )
+        means = rows.mean(torch.cat(columns, dim=1))
         return dict(zip(_EPISODE_TAGS, means, strict=True))
 
     @abstractmethod
