@@ -6,7 +6,7 @@ that a pool of threads computes, and gradients are summed in the order of the ch
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
@@ -23,12 +23,26 @@ def thread_map(threads: int) -> Map:
     torch.set_num_threads(1)
     if threads == 1:
         return lambda function, items: [function(item) for item in items]
-    pool = ThreadPoolExecutor(threads, "manyseeds", initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(threads - 1, "manyseeds", initializer=torch.set_num_threads, initargs=(1,))
 
     def run(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         items = list(items)
-        # A single item is done here and now, for waking a thread costs more than it gives.
-        return list(pool.map(function, items)) if len(items) > 1 else [function(item) for item in items]
+        results: list[Any] = [None] * len(items)
+        open_items = iter(range(len(items)))  # each thread takes the next; Python's lock makes that safe
+
+        def work() -> None:
+            for i in open_items:
+                results[i] = function(items[i])
+
+        # A task a thread, not one an item, and this thread works, too: waking a thread costs as much as a small chunk.
+        others = [pool.submit(work) for _ in range(min(threads, len(items)) - 1)]
+        try:
+            work()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        return results
 
     return run
 

@@ -6,6 +6,8 @@ mini-batches, in float32 or with bfloat16 matrix products. Checkpoints are those
 """
 
 import math
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -17,6 +19,11 @@ from torch import Tensor, distributed, nn
 from manyseeds.training.parallel import CHUNK, Map, thread_map
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+
+Weights = list[tuple[Tensor, Tensor]]
+"""Weight and bias of every layer."""
+Gradients = list[tuple[Tensor, Tensor]]
+"""Those of weight and bias of every layer, in float32."""
 
 
 class PPO(algorithms.PPO):
@@ -185,59 +192,78 @@ class PPO(algorithms.PPO):
     def _step(self, actor_in: Tensor, critic_in: Tensor, data: list[Tensor], dtype: torch.dtype) -> Tensor:
         """Descend once on one mini-batch; return its value loss, surrogate loss and entropy, (3,)."""
         actions, old_mean, old_std, old_log_prob, advantages, old_values, returns = data
-        n = len(actions)
+        n, std = len(actions), self._std()
         actor, critic = _weights(self._actor_layers, dtype), _weights(self._critic_layers, dtype)
-        nets = [(actor, x) for x in actor_in.split(CHUNK)] + [(critic, x) for x in critic_in.split(CHUNK)]
-        passes = self.map(lambda net: _forward(*net), nets)
-        chunks = len(nets) // 2
-        mean = torch.cat([out for _, out in passes[:chunks]])
-        values = torch.cat([out for _, out in passes[chunks:]])
-        std = self._std()
-        if self.desired_kl is not None and self.schedule == "adaptive":
-            self._adapt_learning_rate(old_mean, old_std, mean, std)
+        learn_actor, learn_critic = partial(self._learn_actor, actor, std, n), partial(self._learn_critic, critic, n)
+        actor_data = (actor_in, actions, old_mean, old_std, old_log_prob, advantages)
+        work = [(learn_actor, chunk) for chunk in _chunks(*actor_data)]
+        work += [(learn_critic, chunk) for chunk in _chunks(critic_in, old_values, returns)]
+        done = self.map(lambda task: task[0](*task[1]), work)
+        actor_done, critic_done = done[: len(done) // 2], done[len(done) // 2 :]
+        surrogate, kl, d_std = torch.stack([sums for _, sums in actor_done]).sum(0).split([1, 1, len(std)])
+        value_loss = torch.stack([loss for _, loss in critic_done]).sum(0)
 
+        if self.desired_kl is not None and self.schedule == "adaptive":
+            self._adapt_learning_rate(kl)
+        nets = ((self._actor_layers, actor_done), (self._critic_layers, critic_done))
+        self.map(lambda net: _set_gradients(net[0], [gradients for gradients, _ in net[1]]), nets)
+        self.actor.distribution.std_param.grad = d_std - self.entropy_coef / std
+        if self.is_multi_gpu:
+            self.reduce_parameters()
+        self.map(lambda net: nn.utils.clip_grad_norm_(net.parameters(), self.max_grad_norm), (self.actor, self.critic))
+        self.optimizer.step()
+        self._bound_std()
+        entropy = (std.log() + 0.5 + _LOG_SQRT_2PI).sum()
+        return torch.stack((value_loss, surrogate[0], entropy))
+
+    @torch.no_grad()
+    def _learn_actor(
+        self,
+        weights: Weights,
+        std: Tensor,
+        n: int,
+        x: Tensor,
+        actions: Tensor,
+        old_mean: Tensor,
+        old_std: Tensor,
+        old_log_prob: Tensor,
+        advantages: Tensor,
+    ) -> tuple[Gradients, Tensor]:
+        """Return a chunk's part of the mini-batch's gradients; and of surrogate loss, KL and the gradient of std."""
+        activations, mean = _forward(weights, x)
         # Surrogate: max(-A r, -A clip(r)); its gradient is -A where the unclipped side counts, else 0.
         z = (actions - mean) / std
         ratio = torch.exp(_log_prob(actions, mean, std)[:, None] - old_log_prob)
         plain = -advantages * ratio
         clipped = -advantages * ratio.clamp(1 - self.clip_param, 1 + self.clip_param)
         d_log_prob = torch.where(plain >= clipped, plain, 0.0) / n
-        d_mean = d_log_prob * z / std
-        d_std = (d_log_prob * (z.square() - 1)).sum(0) / std - self.entropy_coef / std
+        d_std = (d_log_prob * (z.square() - 1)).sum(0) / std
+        kl = _divergence(old_mean, old_std, mean, std)
+        sums = torch.cat((torch.maximum(plain, clipped).sum()[None] / n, kl.sum()[None] / n, d_std))
+        return _backward(weights, activations, d_log_prob * z / std), sums
 
+    @torch.no_grad()
+    def _learn_critic(
+        self, weights: Weights, n: int, x: Tensor, old_values: Tensor, returns: Tensor
+    ) -> tuple[Gradients, Tensor]:
+        """Return a chunk's part of the mini-batch's gradients and of the value loss."""
+        activations, values = _forward(weights, x)
         error = values - returns
+        losses = error.square()
         if self.use_clipped_value_loss:
             change = values - old_values
             clipped_error = old_values + change.clamp(-self.clip_param, self.clip_param) - returns
-            value_loss = torch.maximum(error.square(), clipped_error.square()).mean()
-            free = (change.abs() <= self.clip_param) | (error.square() >= clipped_error.square())
+            free = (change.abs() <= self.clip_param) | (losses >= clipped_error.square())
+            losses = torch.maximum(losses, clipped_error.square())
             error = torch.where(free, error, 0.0)
-        else:
-            value_loss = error.square().mean()
         d_values = error * (2 * self.value_loss_coef / n)
+        return _backward(weights, activations, d_values), losses.sum() / n
 
-        d_outs = [*d_mean.split(CHUNK), *d_values.split(CHUNK)]
-        work = [(weights, acts, d) for (weights, _), (acts, _), d in zip(nets, passes, d_outs, strict=True)]
-        gradients = self.map(lambda args: _backward(*args), work)
-        _set_gradients(self._actor_layers, gradients[:chunks])
-        _set_gradients(self._critic_layers, gradients[chunks:])
-        self.actor.distribution.std_param.grad = d_std
+    def _adapt_learning_rate(self, kl: Tensor) -> None:
+        """Keep the step near `desired_kl`, as rsl_rl does, by the mini-batch's KL(old || new), (1,)."""
         if self.is_multi_gpu:
-            self.reduce_parameters()
-        nn.utils.clip_grad_norm_(self.actor.parameters(), self.max_grad_norm)
-        nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
-        self.optimizer.step()
-        self._bound_std()
-        entropy = (std.log() + 0.5 + _LOG_SQRT_2PI).sum()
-        return torch.stack((value_loss, torch.maximum(plain, clipped).mean(), entropy))
-
-    def _adapt_learning_rate(self, old_mean: Tensor, old_std: Tensor, mean: Tensor, std: Tensor) -> None:
-        """Keep the step near `desired_kl`, as rsl_rl does: KL(old || new) of diagonal Gaussians."""
-        kl = torch.log(std / old_std) + (old_std.square() + (old_mean - mean).square()) / (2 * std.square()) - 0.5
-        kl_sum = kl.sum(1).mean()
-        if self.is_multi_gpu:
-            distributed.all_reduce(kl_sum)
-        kl_mean = kl_sum.item() / self.gpu_world_size
+            distributed.all_reduce(kl)
+        kl_mean = kl.item() / self.gpu_world_size
         if kl_mean > self.desired_kl * 2.0:
             self.learning_rate = max(1e-5, self.learning_rate / 1.5)
         elif 0.0 < kl_mean < self.desired_kl / 2.0:
@@ -275,14 +301,24 @@ def _log_prob(actions: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return -(((actions - mean) / std).square() / 2 + std.log() + _LOG_SQRT_2PI).sum(-1)
 
 
-def _weights(layers: list[nn.Linear], dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
+def _divergence(old_mean: Tensor, old_std: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """KL(old || new) of diagonal Gaussians, summed over the last dimension."""
+    squares = (old_std.square() + (old_mean - mean).square()) / (2 * std.square())
+    return (torch.log(std / old_std) + squares - 0.5).sum(-1)
+
+
+def _weights(layers: list[nn.Linear], dtype: torch.dtype) -> Weights:
     """Return weight and bias of every layer, in `dtype`; those of the last, whose output counts, in float32."""
     hidden = [(layer.weight.to(dtype), layer.bias.to(dtype)) for layer in layers[:-1]]
     return [*hidden, (layers[-1].weight, layers[-1].bias)]
 
 
+def _chunks(*columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(column.split(CHUNK) for column in columns), strict=True)
+
+
 @torch.no_grad()
-def _forward(weights: list[tuple[Tensor, Tensor]], x: Tensor) -> tuple[list[Tensor], Tensor]:
+def _forward(weights: Weights, x: Tensor) -> tuple[list[Tensor], Tensor]:
     """Return the input of every layer, in the layer's type, and the output in float32."""
     activations = [x]
     for weight, bias in weights[:-1]:
@@ -293,9 +329,7 @@ def _forward(weights: list[tuple[Tensor, Tensor]], x: Tensor) -> tuple[list[Tens
 
 
 @torch.no_grad()
-def _backward(
-    weights: list[tuple[Tensor, Tensor]], activations: list[Tensor], d_out: Tensor
-) -> list[tuple[Tensor, Tensor]]:
+def _backward(weights: Weights, activations: list[Tensor], d_out: Tensor) -> Gradients:
     """Return the gradients of weight and bias of every layer, from the gradient of the output, (n, out) in float32."""
     gradients = []
     for i in reversed(range(len(weights))):
@@ -308,7 +342,7 @@ def _backward(
     return gradients[::-1]
 
 
-def _set_gradients(layers: list[nn.Linear], chunks: list[list[tuple[Tensor, Tensor]]]) -> None:
+def _set_gradients(layers: list[nn.Linear], chunks: list[Gradients]) -> None:
     """Sum the chunks' gradients, always in the same order, into the layers."""
     for i, layer in enumerate(layers):
         layer.weight.grad, layer.bias.grad = chunks[0][i]
