@@ -56,3 +56,18 @@ def test_chunked_networks_compute_what_plain_ones_do():
         assert torch.equal(one, three)
     with torch.no_grad():
         assert torch.equal(mlp(rows), by_threads[0][0])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("items", [0, 1, 2, 30])
+def test_results_of_threads_come_in_the_items_order(threads, items):
+    run = thread_map(threads)
+    assert run(lambda i: i * i, range(items)) == [i * i for i in range(items)]
+
+
+def test_a_mistake_in_any_thread_is_raised_and_the_next_call_works():
+    run = thread_map(3)
+    for bad in range(4):
+        with pytest.raises(ZeroDivisionError):
+            run(lambda i, bad=bad: 1 / (i - bad), range(4))
+    assert run(abs, [-1, -2, -3]) == [1, 2, 3]
