@@ -196,8 +196,9 @@ class PPO(algorithms.PPO):
         actor, critic = _weights(self._actor_layers, dtype), _weights(self._critic_layers, dtype)
         learn_actor, learn_critic = partial(self._learn_actor, actor, std, n), partial(self._learn_critic, critic, n)
         actor_data = (actor_in, actions, old_mean, old_std, old_log_prob, advantages)
-        work = [(learn_actor, chunk) for chunk in _chunks(*actor_data)]
-        work += [(learn_critic, chunk) for chunk in _chunks(critic_in, old_values, returns)]
+        rows = CHUNK if actions.is_cpu else n  # a GPU has threads enough for all at once
+        work = [(learn_actor, chunk) for chunk in _chunks(rows, *actor_data)]
+        work += [(learn_critic, chunk) for chunk in _chunks(rows, critic_in, old_values, returns)]
         done = self.map(lambda task: task[0](*task[1]), work)
         actor_done, critic_done = done[: len(done) // 2], done[len(done) // 2 :]
         surrogate, kl, d_std = torch.stack([sums for _, sums in actor_done]).sum(0).split([1, 1, len(std)])
@@ -313,8 +314,8 @@ def _weights(layers: list[nn.Linear], dtype: torch.dtype) -> Weights:
     return [*hidden, (layers[-1].weight, layers[-1].bias)]
 
 
-def _chunks(*columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    return zip(*(column.split(CHUNK) for column in columns), strict=True)
+def _chunks(rows: int, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(column.split(rows) for column in columns), strict=True)
 
 
 @torch.no_grad()
