@@ -1,5 +1,6 @@
 """Our PPO against rsl_rl's: the same update, faster; and what its schedules do."""
 
+import copy
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
@@ -156,6 +157,44 @@ def test_the_gripper_can_start_with_less_noise() -> None:
     assert ours.actor.distribution.std_param.tolist() == pytest.approx([1.0] * 7 + [0.3])
 
 
+def test_checkpoints_hold_the_average_of_the_actor_that_learns() -> None:
+    env, obs, ours = build(PPO, ema_decay=0.75)
+    other_env, other_obs, plain = build(PPO)
+    average = None
+    for iteration in range(3):
+        for algorithm in (ours, plain):
+            torch.manual_seed(iteration)
+            if algorithm is ours:
+                obs = collect(env, obs, ours)
+            else:
+                other_obs = collect(other_env, other_obs, plain)
+            algorithm.update()
+        assert torch.equal(parameters(ours), parameters(plain)), "the average changes nothing in training"
+        now = plain.save()["actor_state_dict"]["mlp.0.weight"].clone()
+        average = now if average is None else 0.75 * average + 0.25 * now
+    saved = ours.save()
+    torch.testing.assert_close(saved["actor_state_dict"]["mlp.0.weight"], average)
+    assert torch.equal(saved["learning_actor_state_dict"]["mlp.0.weight"], now)
+    assert saved["actor_state_dict"].keys() == saved["learning_actor_state_dict"].keys()
+
+
+def test_a_loaded_average_goes_on_as_if_nothing_had_happened() -> None:
+    env, obs, ours = build(PPO, ema_decay=0.75)
+    obs = collect(env, obs, ours)
+    ours.update()
+    resumed = build(PPO, ema_decay=0.75)[2]
+    resumed.load(copy.deepcopy(ours.save()), None, True)
+    resumed.learning_rate = ours.learning_rate
+    collect(env, obs, ours, resumed)
+    for algorithm in (ours, resumed):
+        torch.manual_seed(1)
+        algorithm.update()
+    assert torch.equal(parameters(ours), parameters(resumed))
+    saved, again = ours.save(), resumed.save()
+    for part in ("actor_state_dict", "learning_actor_state_dict"):
+        assert all(torch.equal(tensor, again[part][name]) for name, tensor in saved[part].items())
+
+
 def test_checkpoints_are_rsl_rls() -> None:
     _, _, stock = build(algorithms.PPO)
     env, obs, ours = build(PPO)
@@ -163,6 +202,11 @@ def test_checkpoints_are_rsl_rls() -> None:
     ours.update()
     stock.load(ours.save(), None, True)
     assert torch.equal(parameters(stock), parameters(ours))
+    env, obs, ours = build(PPO, ema_decay=0.5)
+    collect(env, obs, ours)
+    ours.update()
+    stock.load(ours.save(), None, True)
+    assert torch.equal(stock.actor.state_dict()["mlp.0.weight"], ours.save()["actor_state_dict"]["mlp.0.weight"])
 
 
 def test_what_it_cannot_compute_is_refused() -> None:

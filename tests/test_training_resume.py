@@ -51,8 +51,8 @@ def test_raised_max_iterations_continue_to_what_the_longer_run_gives(half, finis
     assert fingerprint(half) == fingerprint(finished)
 
 
-def test_our_own_ppo_continues_in_the_middle_of_its_annealing(tmp_path, capsys):
-    schedule = {"entropy_coef_final": 0.0, "max_std_final": 0.5, "anneal_start": 1, "anneal_end": 5}
+def test_our_own_ppo_continues_in_the_middle_of_its_annealing_and_averaging(tmp_path, capsys):
+    schedule = {"entropy_coef_final": 0.0, "max_std_final": 0.5, "anneal_start": 1, "anneal_end": 5, "ema_decay": 0.9}
     config = agent(class_name="manyseeds.training.ppo:PPO", **schedule)
     assert train(tmp_path / "whole", config) == 0
     assert train(tmp_path / "parts", config, max_iterations=2) == 0

@@ -41,6 +41,9 @@ class PPO(algorithms.PPO):
         critic_learning_rate: fixed learning rate of the critic; None lets it follow that of the actor, which
             `desired_kl` keeps small for the sake of a policy that the critic is no part of.
         gripper_init_std: standard deviation that the last action, the gripper, starts with; None gives it `init_std`.
+        ema_decay: share that the old average keeps in each iteration in the exponential moving average of the actor's
+            parameters (Polyak and Juditsky, 10.1137/0330046), which is what checkpoints then hold as the actor, and who
+            acts in evaluations; None has no average. Training itself does not see it.
         anneal_start: iteration at which the annealing starts.
         anneal_end: iteration at which it ends; no share of the run's length, so that a longer run starts the same.
 
@@ -55,6 +58,7 @@ class PPO(algorithms.PPO):
         "max_std_final": (1e-3, None),
         "critic_learning_rate": (1e-6, None),
         "gripper_init_std": (1e-3, None),
+        "ema_decay": (0.0, 0.9999),
         "anneal_start": (0, None),
         "anneal_end": (1, None),
     }
@@ -81,6 +85,7 @@ class PPO(algorithms.PPO):
         max_std_final: float | None = None,
         critic_learning_rate: float | None = None,
         gripper_init_std: float | None = None,
+        ema_decay: float | None = None,
         anneal_start: int = 0,
         anneal_end: int = 1,
         **kwargs: Any,
@@ -114,6 +119,8 @@ class PPO(algorithms.PPO):
             "max_std": max_std_final,
         }
         self._anneal = (anneal_start, anneal_end)
+        self._ema_decay = ema_decay
+        self._average: dict[str, Tensor] | None = None
         self._time_outs: list[Tensor] = []
 
     # Rollout.
@@ -184,6 +191,7 @@ class PPO(algorithms.PPO):
                 sums += self._step(inputs[self.actor][rows], inputs[self.critic][rows], [x[rows] for x in data], dtype)
         for model in (self.actor, self.critic):
             model.update_normalization(st.observations.flatten(0, 1))
+        self._update_average()
         self.actor.distribution.update(st.distribution_params[0][-1])  # what `output_std` reports
         st.clear()
         value, surrogate, entropy = (sums / (self.num_learning_epochs * self.num_mini_batches)).tolist()
@@ -271,6 +279,37 @@ class PPO(algorithms.PPO):
             self.learning_rate = min(1e-2, self.learning_rate * 1.5)
         # Only the first group follows: the second, where there is one, is the critic's.
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
+
+    # Averaging.
+
+    def _update_average(self) -> None:
+        if self._ema_decay is None:
+            return
+        actor = self._raw_actor.state_dict()
+        if self._average is None:
+            self._average = {name: tensor.clone() for name, tensor in actor.items()}
+        for name, tensor in actor.items():
+            if tensor.is_floating_point():
+                self._average[name].lerp_(tensor, 1 - self._ema_decay)
+            else:
+                self._average[name].copy_(tensor)
+
+    def save(self) -> dict:
+        """Return all models for saving; the average, if there is one, as the actor, beside the actor that learns."""
+        saved = super().save()
+        if self._average is not None:
+            saved["learning_actor_state_dict"] = saved["actor_state_dict"]
+            saved["actor_state_dict"] = dict(self._average)
+        return saved
+
+    def load(self, loaded_dict: dict, load_cfg: dict | None, strict: bool) -> bool:
+        """Take over what `save` returned, or rsl_rl's PPO."""
+        if "learning_actor_state_dict" in loaded_dict:
+            self._average = {
+                name: tensor.to(self.device, copy=True) for name, tensor in loaded_dict["actor_state_dict"].items()
+            }
+            loaded_dict = loaded_dict | {"actor_state_dict": loaded_dict["learning_actor_state_dict"]}
+        return super().load(loaded_dict, load_cfg, strict)
 
     # Schedules.
 
