@@ -214,12 +214,13 @@ class PPO(algorithms.PPO):
 
         if self.desired_kl is not None and self.schedule == "adaptive":
             self._adapt_learning_rate(kl)
-        nets = ((self._actor_layers, actor_done), (self._critic_layers, critic_done))
-        self.map(lambda net: _set_gradients(net[0], [gradients for gradients, _ in net[1]]), nets)
+        _set_gradients(self._actor_layers, [gradients for gradients, _ in actor_done])
+        _set_gradients(self._critic_layers, [gradients for gradients, _ in critic_done])
         self.actor.distribution.std_param.grad = d_std - self.entropy_coef / std
         if self.is_multi_gpu:
             self.reduce_parameters()
-        self.map(lambda net: nn.utils.clip_grad_norm_(net.parameters(), self.max_grad_norm), (self.actor, self.critic))
+        nn.utils.clip_grad_norm_(self.actor.parameters(), self.max_grad_norm)
+        nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
         self.optimizer.step()
         self._bound_std()
         entropy = (std.log() + 0.5 + _LOG_SQRT_2PI).sum()
