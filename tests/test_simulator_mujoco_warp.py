@@ -1,5 +1,6 @@
 """MuJoCo Warp on Warp's CPU device: the CPU simulator's task and, to single precision, its physics."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,20 @@ def rollout(env: MujocoWarpEnv, steps: int, seed: int = 0) -> list[torch.Tensor]
         obs, rewards, dones, _ = env.step(torch.randn(env.num_envs, 8, generator=generator))
         results += [obs["policy"], rewards, dones]
     return results
+
+
+def test_its_launches_need_nothing_that_is_made_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU launches them as soon as it records them, while the environment is made; here that is done by hand."""
+    recorded = MujocoWarpEnv._recorded
+
+    def launched(env: MujocoWarpEnv, launch: Callable[[], None]) -> Callable[[], None]:
+        recorded(env, launch)()
+        return recorded(env, launch)
+
+    monkeypatch.setattr(MujocoWarpEnv, "_recorded", launched)
+    env = environment()
+    monkeypatch.undo()
+    assert torch.equal(env._qpos, environment()._qpos)
 
 
 def test_the_same_states_give_the_same_observations_and_rewards() -> None:

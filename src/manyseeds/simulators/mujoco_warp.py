@@ -66,6 +66,7 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
         self._end_effector = wp.to_torch(self._data.site_xpos)[:, model.site("end_effector").id]
         self._overflow = wp.to_torch(self._data.overflow)
         self._broken = torch.zeros(num_envs, 1 + len(task.REWARD_TERMS), dtype=torch.bool, device=device)
+        self._decimation = cfg.decimation
         self._step_physics = self._recorded(self._launch_steps)
         self._update_positions = self._recorded(self._launch_kinematics)
         self._overflow.zero_()
@@ -107,7 +108,7 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
         self._step_physics()
 
     def _launch_steps(self) -> None:
-        for _ in range(self.task_cfg.decimation):
+        for _ in range(self._decimation):
             mujoco_warp.step(self._wp_model, self._data)
 
     def _launch_kinematics(self) -> None:
@@ -144,11 +145,11 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
         )
 
     def _place(self, rows: Masked, qpos: Tensor, target: Tensor) -> None:
-        self._qpos.copy_(rows.replace(self._qpos, qpos))
-        self._qvel.copy_(rows.replace(self._qvel, 0.0))
-        self._warmstart.copy_(rows.replace(self._warmstart, 0.0))
-        self._ctrl.copy_(rows.replace(self._ctrl, qpos[:, :9]))
-        self._target.copy_(rows.replace(self._target, target))
+        rows.put(self._qpos, qpos)
+        rows.put(self._qvel, 0.0)
+        rows.put(self._warmstart, 0.0)
+        rows.put(self._ctrl, qpos[:, :9])
+        rows.put(self._target, target)
 
     def _check_finite(self, terms: Tensor, rewards: Tensor) -> None:
         self._broken[:, 1:] |= ~torch.isfinite(terms)
