@@ -42,4 +42,4 @@ def test_a_file_that_is_no_dump_is_refused(tmp_path, capsys):
     assert replay.main([str(folder / "state.pt")]) == 2
     assert "not the dump of a divergence" in capsys.readouterr().err
     assert replay.main([str(folder / "model_1.pt")]) == 2
-    assert "is damaged or no training state" in capsys.readouterr().err
+    assert "is damaged, or the state of another version" in capsys.readouterr().err

@@ -87,17 +87,17 @@ def test_the_learning_rate_follows_the_divergence_from_the_old_policy() -> None:
     """rsl_rl's rule: it falls above twice the wanted divergence and rises below half of it, unless there is none."""
     _, _, ours = build(PPO, desired_kl=0.01, learning_rate=1e-3)
     for kl, expected in ((0.03, 1e-3 / 1.5), (0.012, 1e-3 / 1.5), (0.004, 1e-3), (0.0, 1e-3)):
-        ours._adapt_learning_rate(torch.tensor([kl]))
+        ours._adapt_learning_rate(torch.tensor(kl))
         assert ours.learning_rate == pytest.approx(expected)
         assert ours.optimizer.param_groups[0]["lr"] == ours.learning_rate
 
 
 def test_the_divergence_is_torchs() -> None:
     old_mean, mean = torch.randn(2, 5, 8)
-    old_std, std = torch.rand(2, 5, 8) + 0.1
+    old_std, std = torch.rand(2, 8) + 0.1
     old, new = (torch.distributions.Normal(*of) for of in ((old_mean, old_std), (mean, std)))
-    expected = torch.distributions.kl_divergence(old, new).sum(1)
-    torch.testing.assert_close(_divergence(old_mean, old_std, mean, std), expected)
+    expected = torch.distributions.kl_divergence(old, new).sum(1).mean()
+    torch.testing.assert_close(_divergence((old_mean - mean).square().mean(0), old_std, std), expected)
 
 
 def test_bfloat16_stays_close_to_float32() -> None:
@@ -112,7 +112,8 @@ def test_bfloat16_stays_close_to_float32() -> None:
     assert torch.cosine_similarity(results[0], results[1], dim=0) > 0.9
 
 
-def test_the_number_of_threads_changes_no_bit() -> None:
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manyseeds.training.ppo.CHUNK", 50)  # of the 192 rows of a mini-batch
     results = []
     for threads in (1, 2, 3):
         env, obs, ours = build(PPO)

@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
 # MuJoCo chooses its OpenGL when it is imported; without a screen only EGL draws.
@@ -31,7 +31,24 @@ _EPISODE_TAGS = (
     "Metrics/success_rate",
 )
 
+_EPISODE_WIDTHS = (3, task.NUM_ACTIONS, task.NUM_ACTIONS, len(task.REWARD_TERMS), 1)
+"""Of what an episode remembers: target, action, previous action, sums of the rewards, whether it was at the target."""
+
 R = TypeVar("R", bound=Rows)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Where `k` episodes start."""
+
+    qpos: Tensor
+    """(k, 16) the MJCF's coordinates."""
+    target: Tensor
+    """(k, 3) the command, m."""
+
+    def split(self, count: int) -> tuple["Starts", "Starts"]:
+        """Return the first `count` and the others."""
+        return Starts(self.qpos[:count], self.target[:count]), Starts(self.qpos[count:], self.target[count:])
 
 
 def load_model(cfg: task.LiftObjectCfg, visual: bool = False) -> mujoco.MjModel:
@@ -224,11 +241,12 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         self._grasp_starts = self._solve_grasp_starts() if auto_reset and cfg.grasp_start_share > 0 else None
 
         self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long, device=device)
-        self._action = torch.zeros(num_envs, self.num_actions, device=device)
-        self._previous_action = torch.zeros(num_envs, self.num_actions, device=device)
-        self._target_pos = torch.zeros(num_envs, 3, device=device)
-        self._reward_sums = torch.zeros(num_envs, len(task.REWARD_TERMS), device=device)
-        self._reached = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        # All of an episode in one tensor, so that a start is one assignment; these are views of it.
+        self._episode = torch.zeros(num_envs, sum(_EPISODE_WIDTHS), device=device)
+        self._target_pos, self._action, self._previous_action, self._reward_sums, self._reached = self._episode.split(
+            _EPISODE_WIDTHS, dim=1
+        )
+        self._starts: Starts | None = None
         self._state: task.State
         self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
 
@@ -274,16 +292,17 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         )
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
-        self._previous_action, self._action = self._action, actions.to(torch.float32).clone()
+        self._previous_action.copy_(self._action)
+        self._action.copy_(actions)
         self._advance(task.joint_targets(self.task_cfg, self._action))
         self._read_state()
-        self.episode_length_buf = self.episode_length_buf + 1
+        self.episode_length_buf += 1
         terms = task.rewards(self.task_cfg, self._state)
         rewards = terms.sum(1)
         self._check_finite(terms, rewards)
-        self._reward_sums = self._reward_sums + terms
+        self._reward_sums += terms
         distance = self._state.goal_distance
-        self._reached = self._reached | (distance < self.task_cfg.success_distance)
+        self._reached.masked_fill_((distance < self.task_cfg.success_distance)[:, None], 1.0)
         ended = task.terminations(self.task_cfg, self._state, self.episode_length_buf)
         if not self._auto_reset:
             ended = torch.zeros_like(ended)
@@ -292,7 +311,8 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         rows = self._rows(dones)
         if self._auto_reset and len(rows):
             extras["log"] = self._episode_log(rows, ended, distance)
-            self._begin_episodes(rows)
+            starts = self._next_starts(len(rows))
+            self._reset(rows, starts.qpos, starts.target)
             self._read_state(moved=False)
         return self.get_observations(), rewards, dones.long(), extras
 
@@ -309,14 +329,9 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         return self._target_pos.clone()
 
     def state_dict(self) -> dict[str, Tensor]:  # noqa: D102
-        tensors = {
-            "episode_length": self.episode_length_buf,
-            "action": self._action,
-            "previous_action": self._previous_action,
-            "target_pos": self._target_pos,
-            "reward_sums": self._reward_sums,
-            "reached": self._reached,
-        }
+        tensors = {"episode_length": self.episode_length_buf, "episode": self._episode}
+        if (starts := self._starts) is not None:
+            tensors |= {"start_qpos": starts.qpos, "start_target": starts.target}
         return {
             "physics": self._physics_state(),
             "generator": self._generator.get_state(),
@@ -327,29 +342,32 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         self._load_physics_state(state["physics"])
         self._generator.set_state(state["generator"])
         self.episode_length_buf = state["episode_length"].to(self.device, copy=True)
-        self._action = state["action"].to(self.device, copy=True)
-        self._previous_action = state["previous_action"].to(self.device, copy=True)
-        self._target_pos = state["target_pos"].to(self.device, copy=True)
-        self._reward_sums = state["reward_sums"].to(self.device, copy=True)
-        self._reached = state["reached"].to(self.device, copy=True)
+        self._episode.copy_(state["episode"])
+        self._starts = None
+        if "start_qpos" in state:
+            self._starts = Starts(*(state[f"start_{name}"].to(self.device, copy=True) for name in ("qpos", "target")))
         self._read_state()
 
     def _reset(self, rows: R, qpos: Tensor, target: Tensor) -> None:
         self._place(rows, qpos, target)
-        self._target_pos = rows.replace(self._target_pos, target)
-        self._action = rows.replace(self._action, 0.0)
-        self._previous_action = rows.replace(self._previous_action, 0.0)
-        self.episode_length_buf = rows.replace(self.episode_length_buf, 0)
-        self._reward_sums = rows.replace(self._reward_sums, 0.0)
-        self._reached = rows.replace(self._reached, False)
+        episode = torch.zeros(len(rows), self._episode.shape[1], device=self.device)
+        episode[:, : _EPISODE_WIDTHS[0]] = target
+        rows.put(self._episode, episode)
+        rows.put(self.episode_length_buf, 0)
 
-    def _begin_episodes(self, rows: R) -> None:
-        """Start episodes as training does: some around the cube, the others at home."""
-        object_xy, target = task.sample_resets(self.task_cfg, len(rows), self._generator)
-        qpos = self._start_qpos(object_xy)
-        if (starts := self._grasp_starts) is not None:
-            qpos = start_around_cubes(self.task_cfg, starts, qpos, self._generator)
-        self._reset(rows, qpos, target)
+    def _next_starts(self, count: int) -> "Starts":
+        """Return where `count` episodes start as training does: some around the cube, the others at home.
+
+        They are drawn ahead, one for every environment, which takes no longer than one alone.
+        """
+        if self._starts is None or len(self._starts.qpos) < count:
+            object_xy, target = task.sample_resets(self.task_cfg, self.num_envs, self._generator)
+            qpos = self._start_qpos(object_xy)
+            if (poses := self._grasp_starts) is not None:
+                qpos = start_around_cubes(self.task_cfg, poses, qpos, self._generator)
+            self._starts = Starts(qpos, target)
+        now, self._starts = self._starts.split(count)
+        return now
 
     def _home_qpos(self) -> Tensor:
         """Return the coordinates at the default pose with the cube above the origin, (16,)."""
@@ -371,12 +389,14 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         """Means over the episodes that end now, by event tag; rewards per second of a full episode, as in Isaac Lab."""
         # The angle between the cubes and the commanded orientation, which is none.
         angle = 2 * torch.acos(rows.take(self._object_quat_w()).float().abs().clamp(max=1.0))
+        episode = rows.take(self._episode)
+        *_, reward_sums, reached = episode.split(_EPISODE_WIDTHS, dim=1)
         columns = (
-            rows.take(self._reward_sums) / self.task_cfg.episode_length_s,
+            reward_sums / self.task_cfg.episode_length_s,
             rows.take(ended).float(),
             rows.take(distance)[:, None],
             angle[:, None],
-            rows.take(self._reached)[:, None].float(),
+            reached,
         )
         means = rows.mean(torch.cat(columns, dim=1))
         return dict(zip(_EPISODE_TAGS, means, strict=True))

@@ -1,5 +1,7 @@
 """lift_object in MuJoCo, stepped by `mujoco.batch` on a pool of threads."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -58,11 +60,12 @@ class MujocoEnv(SteppedEnv[Numbered]):
             raise NonFiniteError("physics state", int(error.ids[0])) from error
 
     def _read_state(self, moved: bool = True) -> None:
+        coordinates = self._qpos.astype(np.float32)
         if moved:
-            end_effector_pos = torch.from_numpy(self._chain.position(self._qpos[:, :7].astype(np.float32)))
+            end_effector_pos = torch.from_numpy(self._chain.position(coordinates[:, :7]))
         else:
             end_effector_pos = self._state.end_effector_pos
-        qpos = torch.from_numpy(self._qpos).float()
+        qpos = torch.from_numpy(coordinates)
         self._state = task.State(
             joint_pos=qpos[:, :9],
             joint_vel=torch.from_numpy(self._qvel[:, :9]).float(),
@@ -94,7 +97,7 @@ class MujocoEnv(SteppedEnv[Numbered]):
         self._batch.state[:] = state.numpy()
 
     def _check_finite(self, terms: Tensor, rewards: Tensor) -> None:
-        if not torch.isfinite(rewards).all():
+        if not math.isfinite(rewards.sum()):
             for i, name in enumerate(task.REWARD_TERMS):
                 bad = (~torch.isfinite(terms[:, i])).nonzero().flatten()
                 if len(bad):

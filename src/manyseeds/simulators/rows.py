@@ -25,8 +25,8 @@ class Rows(ABC):
         """Return the values (len(self), ...) of these environments out of those of all, (n, ...)."""
 
     @abstractmethod
-    def replace(self, values: Tensor, new: Tensor | float) -> Tensor:
-        """Return a copy of the values of all, (n, ...), with `new`, (len(self), ...) or a number, for these."""
+    def put(self, values: Tensor, new: Tensor | float) -> None:
+        """Set the values of these environments in those of all, (n, ...), to `new`, (len(self), ...) or a number."""
 
     @abstractmethod
     def mean(self, values: Tensor) -> Tensor:
@@ -45,10 +45,8 @@ class Numbered(Rows):
     def take(self, values: Tensor) -> Tensor:  # noqa: D102
         return values[self.ids]
 
-    def replace(self, values: Tensor, new: Tensor | float) -> Tensor:  # noqa: D102
-        replaced = values.clone()
-        replaced[self.ids] = new
-        return replaced
+    def put(self, values: Tensor, new: Tensor | float) -> None:  # noqa: D102
+        values[self.ids] = new
 
     def mean(self, values: Tensor) -> Tensor:  # noqa: D102
         return values.mean(0)
@@ -66,8 +64,8 @@ class Masked(Rows):
     def take(self, values: Tensor) -> Tensor:  # noqa: D102
         return values
 
-    def replace(self, values: Tensor, new: Tensor | float) -> Tensor:  # noqa: D102
-        return torch.where(self._like(values), new, values)
+    def put(self, values: Tensor, new: Tensor | float) -> None:  # noqa: D102
+        values.copy_(torch.where(self._like(values), new, values))
 
     def mean(self, values: Tensor) -> Tensor:  # noqa: D102
         return torch.where(self._like(values), values, 0.0).sum(0) / self.mask.sum()

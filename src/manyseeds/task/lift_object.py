@@ -192,7 +192,7 @@ def default_joint_pos(cfg: LiftObjectCfg, device: torch.device | str = "cpu") ->
 
 def joint_targets(cfg: LiftObjectCfg, action: Tensor) -> Tensor:
     """Return the joint position targets, (n, 9) in rad and m, of actions (n, 8)."""
-    arm = action[:, :7] * cfg.action_scale + _constant(cfg.default_arm, action.device)
+    arm = torch.add(_constant(cfg.default_arm, action.device), action[:, :7], alpha=cfg.action_scale)
     finger = torch.where(action[:, 7:] < 0, cfg.gripper_closed, cfg.gripper_open)
     return torch.cat((arm, finger, finger), dim=1)
 
@@ -203,15 +203,12 @@ def observations(cfg: LiftObjectCfg, state: State) -> Tensor:
     joint_pos_rel 9, joint_vel_rel 9, object_position 3, target_object_position 7 (position, then the identity
     quaternion as Isaac Lab 3.0 writes it: x y z w), last action 8.
     """
-    obs = torch.empty(len(state.joint_pos), NUM_OBSERVATIONS, device=state.joint_pos.device)
-    obs[:, 0:9] = state.joint_pos - default_joint_pos(cfg, obs.device)
-    obs[:, 9:18] = state.joint_vel
-    obs[:, 18:21] = state.object_pos
-    obs[:, 21:24] = state.target_pos
-    obs[:, 24:27].zero_()
-    obs[:, 27].fill_(1.0)
-    obs[:, 28:36] = state.action
-    return obs
+    n, device = len(state.joint_pos), state.joint_pos.device
+    joint_pos_rel = state.joint_pos - default_joint_pos(cfg, device)
+    rotation = _constant((0.0, 0.0, 0.0, 1.0), device).expand(n, 4)
+    return torch.cat(
+        (joint_pos_rel, state.joint_vel, state.object_pos, state.target_pos, rotation, state.action), dim=1
+    )
 
 
 def rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
@@ -231,10 +228,9 @@ def unweighted_rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
     lifted = state.object_pos[:, 2:] > cfg.lifting_object_height
     if cfg.lifting_object_reach > 0:
         lifted = lifted & (reach < cfg.lifting_object_reach)[:, None]
-    stds = _constant(
-        (cfg.reaching_object_std, cfg.object_goal_tracking_std, cfg.object_goal_tracking_fine_grained_std), reach.device
-    )
-    near = 1 - torch.tanh(torch.stack((reach, state.goal_distance, state.goal_distance), dim=1) / stds)
+    stds = (cfg.reaching_object_std, cfg.object_goal_tracking_std, cfg.object_goal_tracking_fine_grained_std)
+    distances = torch.stack((reach, state.goal_distance, state.goal_distance), dim=1)
+    near = 1 - torch.tanh(distances / _constant(stds, reach.device))
     return torch.cat(
         (
             near[:, :1],

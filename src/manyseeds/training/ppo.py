@@ -16,7 +16,7 @@ from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 from torch import Tensor, distributed, nn
 
-from manyseeds.training.parallel import CHUNK, Map, thread_map
+from manyseeds.training.parallel import CHUNK, Map, elu, thread_map
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -149,7 +149,7 @@ class PPO(algorithms.PPO):
         st = self.storage
         std = self._std()
         st.distribution_params[1][:] = std
-        st.actions_log_prob[..., 0] = _log_prob(st.actions, st.distribution_params[0], std)
+        st.actions_log_prob[..., 0] = _log_prob((st.actions - st.distribution_params[0]) / std, std)
         st.values[:] = self.critic(st.observations)
         # An episode cut by the clock goes on in principle: its last reward stands for the future, too.
         st.rewards[..., 0] += self.gamma * st.values[..., 0] * torch.stack(self._time_outs)
@@ -175,20 +175,17 @@ class PPO(algorithms.PPO):
 
         dtype = torch.bfloat16 if self.use_mixed_precision else torch.float32
         inputs = {model: shuffled(model.get_latent(st.observations)).to(dtype) for model in (self.actor, self.critic)}
-        columns = (
-            st.actions,
-            *st.distribution_params,
-            st.actions_log_prob,
-            st.advantages,
-            st.values,
-            st.returns,
-        )
+        old_mean, old_std = st.distribution_params
+        columns = (st.actions, old_mean, st.actions_log_prob, st.advantages, st.values, st.returns)
         data = [shuffled(x) for x in columns]
         sums = torch.zeros(3, device=self.device)
         for _ in range(self.num_learning_epochs):
             for k in range(self.num_mini_batches):
                 rows = slice(k * batch, (k + 1) * batch)
-                sums += self._step(inputs[self.actor][rows], inputs[self.critic][rows], [x[rows] for x in data], dtype)
+                batch_data = [x[rows] for x in data]
+                sums += self._step(
+                    inputs[self.actor][rows], inputs[self.critic][rows], batch_data, old_std[0, 0], dtype
+                )
         for model in (self.actor, self.critic):
             model.update_normalization(st.observations.flatten(0, 1))
         self._update_average()
@@ -197,26 +194,29 @@ class PPO(algorithms.PPO):
         value, surrogate, entropy = (sums / (self.num_learning_epochs * self.num_mini_batches)).tolist()
         return {"value": value, "surrogate": surrogate, "entropy": entropy}
 
-    def _step(self, actor_in: Tensor, critic_in: Tensor, data: list[Tensor], dtype: torch.dtype) -> Tensor:
+    def _step(
+        self, actor_in: Tensor, critic_in: Tensor, data: list[Tensor], old_std: Tensor, dtype: torch.dtype
+    ) -> Tensor:
         """Descend once on one mini-batch; return its value loss, surrogate loss and entropy, (3,)."""
-        actions, old_mean, old_std, old_log_prob, advantages, old_values, returns = data
+        actions, old_mean, old_log_prob, advantages, old_values, returns = data
         n, std = len(actions), self._std()
         actor, critic = _weights(self._actor_layers, dtype), _weights(self._critic_layers, dtype)
         learn_actor, learn_critic = partial(self._learn_actor, actor, std, n), partial(self._learn_critic, critic, n)
-        actor_data = (actor_in, actions, old_mean, old_std, old_log_prob, advantages)
+        actor_data = (actor_in, actions, old_mean, old_log_prob, advantages)
         rows = CHUNK if actions.is_cpu else n  # a GPU has threads enough for all at once
         work = [(learn_actor, chunk) for chunk in _chunks(rows, *actor_data)]
         work += [(learn_critic, chunk) for chunk in _chunks(rows, critic_in, old_values, returns)]
         done = self.map(lambda task: task[0](*task[1]), work)
         actor_done, critic_done = done[: len(done) // 2], done[len(done) // 2 :]
-        surrogate, kl, d_std = torch.stack([sums for _, sums in actor_done]).sum(0).split([1, 1, len(std)])
+        sums = torch.stack([sums for _, sums in actor_done]).sum(0)
+        surrogate, d_log_prob, change, d_log_prob_z2 = sums.split([1, 1, len(std), len(std)])
         value_loss = torch.stack([loss for _, loss in critic_done]).sum(0)
 
         if self.desired_kl is not None and self.schedule == "adaptive":
-            self._adapt_learning_rate(kl)
+            self._adapt_learning_rate(_divergence(change, old_std, std))
         _set_gradients(self._actor_layers, [gradients for gradients, _ in actor_done])
         _set_gradients(self._critic_layers, [gradients for gradients, _ in critic_done])
-        self.actor.distribution.std_param.grad = d_std - self.entropy_coef / std
+        self.actor.distribution.std_param.grad = (d_log_prob_z2 - d_log_prob - self.entropy_coef) / std
         if self.is_multi_gpu:
             self.reduce_parameters()
         nn.utils.clip_grad_norm_(self.actor.parameters(), self.max_grad_norm)
@@ -235,22 +235,26 @@ class PPO(algorithms.PPO):
         x: Tensor,
         actions: Tensor,
         old_mean: Tensor,
-        old_std: Tensor,
         old_log_prob: Tensor,
         advantages: Tensor,
     ) -> tuple[Gradients, Tensor]:
-        """Return a chunk's part of the mini-batch's gradients; and of surrogate loss, KL and the gradient of std."""
+        """Return a chunk's part of the mini-batch's gradients and of these means over its `n` rows, in one row.
+
+        Surrogate loss, (1,); its derivative by the log probability, (1,); the squared change of the mean, (actions,);
+        the derivative times the squared standardized action, (actions,).
+        """
         activations, mean = _forward(weights, x)
-        # Surrogate: max(-A r, -A clip(r)); its gradient is -A where the unclipped side counts, else 0.
+        # Surrogate: max(-A r, -A clip(r)); its gradient is -A r where the unclipped side counts, else 0.
         z = (actions - mean) / std
-        ratio = torch.exp(_log_prob(actions, mean, std)[:, None] - old_log_prob)
-        plain = -advantages * ratio
-        clipped = -advantages * ratio.clamp(1 - self.clip_param, 1 + self.clip_param)
-        d_log_prob = torch.where(plain >= clipped, plain, 0.0) / n
-        d_std = (d_log_prob * (z.square() - 1)).sum(0) / std
-        kl = _divergence(old_mean, old_std, mean, std)
-        sums = torch.cat((torch.maximum(plain, clipped).sum()[None] / n, kl.sum()[None] / n, d_std))
-        return _backward(weights, activations, d_log_prob * z / std), sums
+        ratio = torch.exp(_log_prob(z, std)[:, None] - old_log_prob)
+        plain = advantages * ratio
+        clipped = advantages * ratio.clamp(1 - self.clip_param, 1 + self.clip_param)
+        loss = torch.minimum(plain, clipped).neg_()
+        d_log_prob = torch.where(plain <= clipped, loss, 0.0)
+        weighted = d_log_prob * z
+        change = (old_mean - mean).square_()
+        columns = torch.cat((loss, d_log_prob, change, weighted * z), dim=1)
+        return _backward(weights, activations, weighted.div_(std * n)), columns.sum(0) / n
 
     @torch.no_grad()
     def _learn_critic(
@@ -270,7 +274,7 @@ class PPO(algorithms.PPO):
         return _backward(weights, activations, d_values), losses.sum() / n
 
     def _adapt_learning_rate(self, kl: Tensor) -> None:
-        """Keep the step near `desired_kl`, as rsl_rl does, by the mini-batch's KL(old || new), (1,)."""
+        """Keep the step near `desired_kl`, as rsl_rl does, by the mini-batch's KL(old || new), ()."""
         if self.is_multi_gpu:
             distributed.all_reduce(kl)
         kl_mean = kl.item() / self.gpu_world_size
@@ -310,7 +314,10 @@ class PPO(algorithms.PPO):
                 name: tensor.to(self.device, copy=True) for name, tensor in loaded_dict["actor_state_dict"].items()
             }
             loaded_dict = loaded_dict | {"actor_state_dict": loaded_dict["learning_actor_state_dict"]}
-        return super().load(loaded_dict, load_cfg, strict)
+        result = super().load(loaded_dict, load_cfg, strict)
+        for group in self.optimizer.param_groups:
+            group["fused"] = True  # rsl_rl's own checkpoints say otherwise
+        return result
 
     # Schedules.
 
@@ -337,15 +344,14 @@ def _linear_layers(model: MLPModel) -> list[nn.Linear]:
     return linear
 
 
-def _log_prob(actions: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Log density of diagonal Gaussians, summed over the last dimension."""
-    return -(((actions - mean) / std).square() / 2 + std.log() + _LOG_SQRT_2PI).sum(-1)
+def _log_prob(z: Tensor, std: Tensor) -> Tensor:
+    """Log density of diagonal Gaussians at the standardized z (..., k), summed over the last dimension."""
+    return z.square().sum(-1) * -0.5 - (std.log() + _LOG_SQRT_2PI).sum()
 
 
-def _divergence(old_mean: Tensor, old_std: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """KL(old || new) of diagonal Gaussians, summed over the last dimension."""
-    squares = (old_std.square() + (old_mean - mean).square()) / (2 * std.square())
-    return (torch.log(std / old_std) + squares - 0.5).sum(-1)
+def _divergence(change: Tensor, old_std: Tensor, std: Tensor) -> Tensor:
+    """Mean KL(old || new) of diagonal Gaussians (k,) whose means changed by the root of `change` (k,) in the mean."""
+    return (torch.log(std / old_std) + (old_std.square() + change) / (2 * std.square()) - 0.5).sum()
 
 
 def _weights(layers: list[nn.Linear], dtype: torch.dtype) -> Weights:
@@ -358,24 +364,22 @@ def _chunks(rows: int, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(column.split(rows) for column in columns), strict=True)
 
 
-@torch.no_grad()
 def _forward(weights: Weights, x: Tensor) -> tuple[list[Tensor], Tensor]:
     """Return the input of every layer, in the layer's type, and the output in float32."""
     activations = [x]
     for weight, bias in weights[:-1]:
-        x = nn.functional.elu_(nn.functional.linear(x, weight, bias))
+        x = elu(nn.functional.linear(x, weight, bias))
         activations.append(x)
     activations[-1] = x.float()
     return activations, nn.functional.linear(activations[-1], *weights[-1])
 
 
-@torch.no_grad()
 def _backward(weights: Weights, activations: list[Tensor], d_out: Tensor) -> Gradients:
     """Return the gradients of weight and bias of every layer, from the gradient of the output, (n, out) in float32."""
     gradients = []
     for i in reversed(range(len(weights))):
         x, (weight, _) = activations[i], weights[i]
-        gradients.append(((d_out.t() @ x).float(), d_out.sum(0, dtype=torch.float32)))
+        gradients.append(((d_out.t() @ x).float(), d_out.sum(0).float()))
         if i > 0:
             # ELU's derivative from its result y: 1 where y > 0, else y + 1.
             d_out = torch.ops.aten.elu_backward(d_out @ weight, 1.0, 1.0, 1.0, True, x)
@@ -385,8 +389,8 @@ def _backward(weights: Weights, activations: list[Tensor], d_out: Tensor) -> Gra
 
 def _set_gradients(layers: list[nn.Linear], chunks: list[Gradients]) -> None:
     """Sum the chunks' gradients, always in the same order, into the layers."""
+    total, *others = ([tensor for pair in chunk for tensor in pair] for chunk in chunks)
+    for other in others:
+        torch._foreach_add_(total, other)
     for i, layer in enumerate(layers):
-        layer.weight.grad, layer.bias.grad = chunks[0][i]
-        for chunk in chunks[1:]:
-            layer.weight.grad += chunk[i][0]
-            layer.bias.grad += chunk[i][1]
+        layer.weight.grad, layer.bias.grad = total[2 * i : 2 * i + 2]

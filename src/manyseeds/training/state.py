@@ -16,7 +16,7 @@ PREVIOUS_STATE_FILE = "state.previous.pt"
 STATE_FILES = (NEXT_STATE_FILE, STATE_FILE, PREVIOUS_STATE_FILE)
 """The names a state can have, the newest first; the first is there only when a kill left it."""
 
-_MAGIC = b"manyseeds state 1\n"
+_MAGIC = b"manyseeds state 2\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
@@ -62,7 +62,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     head, data = raw[: len(_MAGIC)], raw[len(_MAGIC) + _DIGEST_SIZE :]
     if head != _MAGIC:
-        raise UserError(f"{path} is damaged or no training state: its first bytes are wrong.")
+        raise UserError(f"{path} is damaged, or the state of another version of manyseeds: its first bytes are wrong.")
     if hashlib.sha256(data).digest() != raw[len(_MAGIC) : len(_MAGIC) + _DIGEST_SIZE]:
         raise UserError(f"{path} is damaged: its checksum does not match.")
     return read_plain(io.BytesIO(data), path)
