@@ -18,7 +18,12 @@ FIELDS = {
     "train": {"num_envs": 8, "max_iterations": 4, "save_interval": 2, "state_interval": 1},
     "agent": {
         "file": "agents/generic_policy.json",
-        "overrides": {"policy.actor_hidden_dims": [16], "policy.critic_hidden_dims": [16]},
+        "overrides": {
+            "policy.actor_hidden_dims": [16],
+            "policy.critic_hidden_dims": [16],
+            "algorithm.class_name": "manyseeds.training.ppo:PPO",
+            "algorithm.ema_decay": 0.5,
+        },
     },
 }
 
@@ -66,16 +71,17 @@ def test_another_learning_rate_than_recorded_is_found_with_tag_iteration_and_val
     )
 
 
-def test_a_difference_in_the_parameters_alone_is_found(run, capsys):
+@pytest.mark.parametrize("part", ["actor_state_dict", "learning_actor_state_dict", "critic_state_dict"])
+def test_a_difference_in_the_parameters_alone_is_found(run, capsys, part):
     checkpoint = torch.load(run / "model_2.pt", weights_only=True)
-    checkpoint["actor_state_dict"]["mlp.0.weight"][0, 0] += 0.25
+    checkpoint[part]["mlp.0.weight"][0, 0] += 0.25
     torch.save(checkpoint, run / "model_2.pt")
     change(run, outputs=json.loads((run / "run.json").read_text())["outputs"] | {
         "model_2.pt": sha256(run / "model_2.pt")
     })  # fmt: skip
     assert main(["verify", str(run), "--repeat", "2"]) == 1
     printed = capsys.readouterr().out
-    assert "the first difference: model_2.pt: actor_state_dict.mlp.0.weight differs by up to 0.25" in printed
+    assert f"the first difference: model_2.pt: {part}.mlp.0.weight differs by up to 0.25" in printed
 
 
 def test_without_an_event_file_the_table_made_of_it_is_compared(run, capsys):

@@ -191,6 +191,10 @@ def test_a_loaded_average_goes_on_as_if_nothing_had_happened() -> None:
     saved, again = ours.save(), resumed.save()
     for part in ("actor_state_dict", "learning_actor_state_dict"):
         assert all(torch.equal(tensor, again[part][name]) for name, tensor in saved[part].items())
+    without = build(PPO)[2]
+    without.load(copy.deepcopy(saved), None, True)
+    assert torch.equal(parameters(without), parameters(ours))
+    assert "learning_actor_state_dict" not in without.save()
 
 
 def test_checkpoints_are_rsl_rls() -> None:

@@ -158,9 +158,10 @@ def _checkpoint_difference(path: Path, recorded: Path, checksum: str) -> str | N
     if not recorded.is_file():
         return f"{recorded.name} has another checksum, and the recorded file is not here to say where it differs"
     was, now = load_checkpoint(recorded), load_checkpoint(path)
-    for part in ("actor_state_dict", "critic_state_dict"):
-        for name in was[part].keys() | now[part].keys():
-            old, new = was[part].get(name), now[part].get(name)
+    for part in ("actor_state_dict", "learning_actor_state_dict", "critic_state_dict"):
+        before, after = was.get(part, {}), now.get(part, {})
+        for name in before.keys() | after.keys():
+            old, new = before.get(name), after.get(name)
             if old is None or new is None or old.shape != new.shape:
                 return f"{recorded.name}: {part}.{name} has another shape"
             if not torch.equal(old, new):

@@ -310,9 +310,10 @@ class PPO(algorithms.PPO):
     def load(self, loaded_dict: dict, load_cfg: dict | None, strict: bool) -> bool:
         """Take over what `save` returned, or rsl_rl's PPO."""
         if "learning_actor_state_dict" in loaded_dict:
-            self._average = {
-                name: tensor.to(self.device, copy=True) for name, tensor in loaded_dict["actor_state_dict"].items()
-            }
+            if self._ema_decay is not None:
+                self._average = {
+                    name: tensor.to(self.device, copy=True) for name, tensor in loaded_dict["actor_state_dict"].items()
+                }
             loaded_dict = loaded_dict | {"actor_state_dict": loaded_dict["learning_actor_state_dict"]}
         result = super().load(loaded_dict, load_cfg, strict)
         for group in self.optimizer.param_groups:
