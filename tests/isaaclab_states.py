@@ -55,7 +55,6 @@ def mujoco_states(file: Path) -> None:
     env = make_env("mujoco", "lift_object", num_envs=n, seed=SEED, threads=1, auto_reset=False)
     env._qpos[:], env._qvel[:], env._warmstart[:] = qpos, qvel, 0.0
     env._action[:], env._previous_action[:], env._target_pos[:] = action, previous, target
-    env._read_state()
     answers = {
         "observation": task.observations(cfg, env._state),
         "reward": task.rewards(cfg, env._state),

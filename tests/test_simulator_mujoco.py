@@ -28,7 +28,6 @@ def around_the_cube(num_envs: int = 64) -> MujocoEnv:
     assert starts is not None
     env._qpos[:, :7] = starts.arm[:num_envs].numpy()
     env._qpos[:, 9:12] = starts.object_pos[:num_envs].numpy()
-    env._read_state()
     env._auto_reset = False
     return env
 
@@ -228,7 +227,6 @@ def test_grasp_starts_put_the_cube_between_the_fingers() -> None:
 def test_episodes_start_anywhere_between_home_and_grasp_with_the_cube_at_rest() -> None:
     env = environment(256, task_cfg={"grasp_start_share": 1.0, "episode_length_s": 0.02})
     env.step(torch.zeros(256, 8))
-    env._read_state()
     distance = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
     assert distance.min() < 0.05 and distance.max() > 0.25
     assert (env._state.object_pos[:, 2] < 0.03).all()
@@ -240,7 +238,6 @@ def test_a_small_exponent_starts_more_episodes_near_the_cube() -> None:
         task_cfg = {"grasp_start_share": 1.0, "grasp_start_exponent": exponent, "episode_length_s": 0.02}
         env = environment(256, task_cfg=task_cfg)
         env.step(torch.zeros(256, 8))
-        env._read_state()
         far[exponent] = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
     # The same draws: with 0.5 every arm has gone at least as far, the mean share of the way is 2/3 instead of 1/2.
     assert (far[0.5] <= far[1.0] + 0.01).all()

@@ -25,6 +25,7 @@ PACKAGES = (
     "mujoco",
     "mujoco-warp",
     "newton",
+    "numba",
     "numpy",
     "rsl-rl-lib",
     "snakemake",

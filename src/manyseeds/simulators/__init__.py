@@ -13,7 +13,7 @@ SIMULATORS = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda"), "isaaclab": ("
 """The simulators that can be asked for, with the kinds of device that each runs on."""
 
 PACKAGES = {
-    "mujoco": ("mujoco",),
+    "mujoco": ("mujoco", "numba"),
     "mujoco_warp": ("mujoco", "mujoco-warp", "warp-lang"),
     "isaaclab": ("isaaclab", "newton", "mujoco", "mujoco-warp", "mujoco-usd-converter", "warp-lang"),
 }

@@ -2,8 +2,7 @@
 
 import os
 from abc import abstractmethod
-from dataclasses import asdict, dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import asdict
 
 # MuJoCo chooses its OpenGL when it is imported; without a screen only EGL draws.
 if "DISPLAY" not in os.environ:
@@ -16,39 +15,23 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 from torch import Tensor
 
-from manyseeds.simulators.rows import Rows
 from manyseeds.task import lift_object as task
 from manyseeds.task.grasp_starts import GraspStarts, solve_grasp_starts, start_around_cubes
 from manyseeds.task.kinematics import PointOnChain
 
 _ARM = [f"panda_link{i}" for i in range(1, 8)]
 _VISUAL_GROUP = 2
-_EPISODE_TAGS = (
+EPISODE_TAGS = (
     *(f"Episode_Reward/{name}" for name in task.REWARD_TERMS),
     *(f"Episode_Termination/{name}" for name in task.TERMINATION_TERMS),
     "Metrics/object_pose/position_error",
     "Metrics/object_pose/orientation_error",
     "Metrics/success_rate",
 )
+"""What the log of episodes that end says; rewards are those per second of a full episode, as in Isaac Lab."""
 
 _EPISODE_WIDTHS = (3, task.NUM_ACTIONS, task.NUM_ACTIONS, len(task.REWARD_TERMS), 1)
 """Of what an episode remembers: target, action, previous action, sums of the rewards, whether it was at the target."""
-
-R = TypeVar("R", bound=Rows)
-
-
-@dataclass(frozen=True)
-class Starts:
-    """Where `k` episodes start."""
-
-    qpos: Tensor
-    """(k, 16) the MJCF's coordinates."""
-    target: Tensor
-    """(k, 3) the command, m."""
-
-    def split(self, count: int) -> tuple["Starts", "Starts"]:
-        """Return the first `count` and the others."""
-        return Starts(self.qpos[:count], self.target[:count]), Starts(self.qpos[count:], self.target[count:])
 
 
 def load_model(cfg: task.LiftObjectCfg, visual: bool = False) -> mujoco.MjModel:
@@ -206,7 +189,7 @@ class Pictures:
             self._renderer = None
 
 
-class SteppedEnv(LiftObjectEnv, Generic[R]):
+class SteppedEnv(LiftObjectEnv):
     """lift_object on a compiled MJCF; a subclass steps its physics.
 
     Args:
@@ -243,29 +226,20 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long, device=device)
         # All of an episode in one tensor, so that a start is one assignment; these are views of it.
         self._episode = torch.zeros(num_envs, sum(_EPISODE_WIDTHS), device=device)
-        self._target_pos, self._action, self._previous_action, self._reward_sums, self._reached = self._episode.split(
-            _EPISODE_WIDTHS, dim=1
-        )
-        self._starts: Starts | None = None
-        self._state: task.State
-        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
+        self._episode_parts = self._episode.split(_EPISODE_WIDTHS, dim=1)
+        self._target_pos, self._action, self._previous_action, self._reward_sums, self._reached = self._episode_parts
 
-    # The physics.
+    _dtype: torch.dtype
+    """Type of the physics' numbers."""
+
+    @property
+    @abstractmethod
+    def _state(self) -> task.State:
+        """The present state; some of it may be views that the next step changes."""
 
     @abstractmethod
-    def _advance(self, targets: Tensor) -> None:
-        """Step the physics by `step_dt` with the joint position targets (num_envs, 9)."""
-
-    @abstractmethod
-    def _read_state(self, moved: bool = True) -> None:
-        """Set `_state` from the physics; after resets, `moved` False, the end effector may stay the old one.
-
-        No observation depends on it.
-        """
-
-    @abstractmethod
-    def _place(self, rows: R, qpos: Tensor, target: Tensor) -> None:
-        """Put environments at rest at `qpos` (rows, 16) of type `_dtype`, holding still, targets (rows, 3)."""
+    def _restart_all(self, qpos: Tensor, target: Tensor) -> None:
+        """Start every episode anew, at rest at `qpos` (num_envs, 16) of type `_dtype`, target (num_envs, 3)."""
 
     @abstractmethod
     def _physics_state(self) -> Tensor:
@@ -275,67 +249,19 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
     def _load_physics_state(self, state: Tensor) -> None:
         """Take over what `_physics_state` returned."""
 
-    @abstractmethod
-    def _check_finite(self, terms: Tensor, rewards: Tensor) -> None:
-        """Raise NonFiniteError, or note for `check_physics` that it must, where something is not finite."""
-
-    _dtype: torch.dtype
-    """Type of the physics' numbers."""
-    _rows: type[R]
-    """How the environments that start again are picked."""
-
-    # The environment.
-
-    def get_observations(self) -> TensorDict:  # noqa: D102
-        return TensorDict(
-            {"policy": task.observations(self.task_cfg, self._state)}, batch_size=[self.num_envs], device=self.device
-        )
-
-    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
-        self._previous_action.copy_(self._action)
-        self._action.copy_(actions)
-        self._advance(task.joint_targets(self.task_cfg, self._action))
-        self._read_state()
-        self.episode_length_buf += 1
-        terms = task.rewards(self.task_cfg, self._state)
-        rewards = terms.sum(1)
-        self._check_finite(terms, rewards)
-        self._reward_sums += terms
-        distance = self._state.goal_distance
-        self._reached.masked_fill_((distance < self.task_cfg.success_distance)[:, None], 1.0)
-        ended = task.terminations(self.task_cfg, self._state, self.episode_length_buf)
-        if not self._auto_reset:
-            ended = torch.zeros_like(ended)
-        dones = ended.any(1)
-        extras: dict[str, Any] = {"time_outs": ended[:, 0] & ~ended[:, 1:].any(1)}
-        rows = self._rows(dones)
-        if self._auto_reset and len(rows):
-            extras["log"] = self._episode_log(rows, ended, distance)
-            starts = self._next_starts(len(rows))
-            self._reset(rows, starts.qpos, starts.target)
-            self._read_state(moved=False)
-        return self.get_observations(), rewards, dones.long(), extras
-
     def reset_to(self, object_xy: Tensor, target: Tensor) -> None:  # noqa: D102
         object_xy, target = object_xy.to(self.device), target.to(self.device)
-        everyone = self._rows(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
-        self._reset(everyone, self._start_qpos(object_xy), target)
-        self._read_state()
-
-    def object_position(self) -> Tensor:  # noqa: D102
-        return self._state.object_pos.clone()
+        self._restart_all(self._start_qpos(object_xy), target)
 
     def target_position(self) -> Tensor:  # noqa: D102
         return self._target_pos.clone()
 
     def state_dict(self) -> dict[str, Tensor]:  # noqa: D102
-        tensors = {"episode_length": self.episode_length_buf, "episode": self._episode}
-        if (starts := self._starts) is not None:
-            tensors |= {"start_qpos": starts.qpos, "start_target": starts.target}
         return {
             "physics": self._physics_state(),
             "generator": self._generator.get_state(),
-            **{name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()},
+            "episode_length": self.episode_length_buf.to("cpu", copy=True),
+            "episode": self._episode.to("cpu", copy=True),
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: D102
@@ -343,31 +269,21 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         self._generator.set_state(state["generator"])
         self.episode_length_buf = state["episode_length"].to(self.device, copy=True)
         self._episode.copy_(state["episode"])
-        self._starts = None
-        if "start_qpos" in state:
-            self._starts = Starts(*(state[f"start_{name}"].to(self.device, copy=True) for name in ("qpos", "target")))
-        self._read_state()
 
-    def _reset(self, rows: R, qpos: Tensor, target: Tensor) -> None:
-        self._place(rows, qpos, target)
-        episode = torch.zeros(len(rows), self._episode.shape[1], device=self.device)
-        episode[:, : _EPISODE_WIDTHS[0]] = target
-        rows.put(self._episode, episode)
-        rows.put(self.episode_length_buf, 0)
+    def _as_dict(self, observations: Tensor) -> TensorDict:
+        return TensorDict({"policy": observations}, batch_size=[self.num_envs], device=self.device)
 
-    def _next_starts(self, count: int) -> "Starts":
-        """Return where `count` episodes start as training does: some around the cube, the others at home.
+    def _draw_starts(self) -> tuple[Tensor, Tensor]:
+        """Return where episodes start as training does: some around the cube, the others at home.
 
-        They are drawn ahead, one for every environment, which takes no longer than one alone.
+        Returns:
+            Coordinates (num_envs, 16) of type `_dtype` and targets (num_envs, 3).
         """
-        if self._starts is None or len(self._starts.qpos) < count:
-            object_xy, target = task.sample_resets(self.task_cfg, self.num_envs, self._generator)
-            qpos = self._start_qpos(object_xy)
-            if (poses := self._grasp_starts) is not None:
-                qpos = start_around_cubes(self.task_cfg, poses, qpos, self._generator)
-            self._starts = Starts(qpos, target)
-        now, self._starts = self._starts.split(count)
-        return now
+        object_xy, target = task.sample_resets(self.task_cfg, self.num_envs, self._generator)
+        qpos = self._start_qpos(object_xy)
+        if (poses := self._grasp_starts) is not None:
+            qpos = start_around_cubes(self.task_cfg, poses, qpos, self._generator)
+        return qpos, target
 
     def _home_qpos(self) -> Tensor:
         """Return the coordinates at the default pose with the cube above the origin, (16,)."""
@@ -384,23 +300,3 @@ class SteppedEnv(LiftObjectEnv, Generic[R]):
         limits = np.array([self._model.joint(f"panda_joint{i}").range for i in range(1, 8)])
         starts = solve_grasp_starts(self.task_cfg, self._chain, limits)
         return GraspStarts(starts.arm.to(self.device), starts.object_pos.to(self.device))
-
-    def _episode_log(self, rows: R, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
-        """Means over the episodes that end now, by event tag; rewards per second of a full episode, as in Isaac Lab."""
-        # The angle between the cubes and the commanded orientation, which is none.
-        angle = 2 * torch.acos(rows.take(self._object_quat_w()).float().abs().clamp(max=1.0))
-        episode = rows.take(self._episode)
-        *_, reward_sums, reached = episode.split(_EPISODE_WIDTHS, dim=1)
-        columns = (
-            reward_sums / self.task_cfg.episode_length_s,
-            rows.take(ended).float(),
-            rows.take(distance)[:, None],
-            angle[:, None],
-            reached,
-        )
-        means = rows.mean(torch.cat(columns, dim=1))
-        return dict(zip(_EPISODE_TAGS, means, strict=True))
-
-    @abstractmethod
-    def _object_quat_w(self) -> Tensor:
-        """Return the real part of the cube's quaternion, (num_envs,)."""

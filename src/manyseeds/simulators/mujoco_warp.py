@@ -4,15 +4,16 @@ import copy
 import os
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from tensordict import TensorDict
 from torch import Tensor
 
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.lift_object import SteppedEnv, load_model
-from manyseeds.simulators.rows import Masked
+from manyseeds.simulators.caches import user_cache
+from manyseeds.simulators.lift_object import EPISODE_TAGS, SteppedEnv, load_model
 from manyseeds.task import lift_object as task
 
 # After lift_object, which chooses MuJoCo's OpenGL before MuJoCo is imported.
@@ -31,7 +32,7 @@ class BufferOverflowError(RuntimeError):
     """Contacts or constraints did not fit their buffers, so some were left out."""
 
 
-class MujocoWarpEnv(SteppedEnv[Masked]):
+class MujocoWarpEnv(SteppedEnv):
     """`num_envs` environments of lift_object on one CUDA device or the CPU, as rsl_rl's VecEnv describes them.
 
     Nothing in `step` waits for the device. On a CPU, results depend on the configuration, the seed and the actions
@@ -39,7 +40,6 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
     """
 
     _dtype = torch.float32
-    _rows = Masked
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
             env_spacing=env_spacing,
             auto_reset=auto_reset,
         )
+        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
 
     def check_physics(self) -> None:
         """Raise what `step` found since the last call but did not wait for.
@@ -103,9 +104,34 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
         self._broken.zero_()
         super().load_state_dict(state)
 
-    def _advance(self, targets: Tensor) -> None:
-        self._ctrl.copy_(targets)
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
+        self._previous_action.copy_(self._action)
+        self._action.copy_(actions)
+        self._ctrl.copy_(task.joint_targets(self.task_cfg, self._action))
         self._step_physics()
+        self._update_positions()
+        self.episode_length_buf += 1
+        state = self._state
+        terms = task.rewards(self.task_cfg, state)
+        self._broken[:, 0] |= ~(torch.isfinite(self._qpos).all(1) & torch.isfinite(self._qvel).all(1))
+        self._broken[:, 1:] |= ~torch.isfinite(terms)
+        self._reward_sums += terms
+        self._reached.masked_fill_((state.goal_distance < self.task_cfg.success_distance)[:, None], 1.0)
+        ended = task.terminations(self.task_cfg, state, self.episode_length_buf)
+        if not self._auto_reset:
+            ended = torch.zeros_like(ended)
+        dones = ended.any(1)
+        extras: dict[str, Any] = {"time_outs": ended[:, 0] & ~ended[:, 1:].any(1)}
+        if self._auto_reset:
+            extras["log"] = self._episode_log(dones, ended, state.goal_distance)
+            self._restart(dones, *self._draw_starts())
+        return self.get_observations(), terms.sum(1), dones.long(), extras
+
+    def get_observations(self) -> TensorDict:  # noqa: D102
+        return self._as_dict(task.observations(self.task_cfg, self._state))
+
+    def object_position(self) -> Tensor:  # noqa: D102
+        return self._qpos[:, 9:12].clone()
 
     def _launch_steps(self) -> None:
         for _ in range(self._decimation):
@@ -130,11 +156,10 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
         # Warp's stream waits for torch's, and torch's for it, because torch's is the legacy default stream.
         return lambda: wp.capture_launch(capture.graph)
 
-    def _read_state(self, moved: bool = True) -> None:
-        if moved:
-            self._update_positions()
-            self._broken[:, 0] |= ~(torch.isfinite(self._qpos).all(1) & torch.isfinite(self._qvel).all(1))
-        self._state = task.State(
+    @property
+    def _state(self) -> task.State:
+        # Where episodes have just begun the end effector is still the old one; no observation depends on it.
+        return task.State(
             joint_pos=self._qpos[:, :9],
             joint_vel=self._qvel[:, :9],
             object_pos=self._qpos[:, 9:12],
@@ -144,21 +169,45 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
             previous_action=self._previous_action,
         )
 
-    def _place(self, rows: Masked, qpos: Tensor, target: Tensor) -> None:
-        rows.put(self._qpos, qpos)
-        rows.put(self._qvel, 0.0)
-        rows.put(self._warmstart, 0.0)
-        rows.put(self._ctrl, qpos[:, :9])
-        rows.put(self._target, target)
+    def _episode_log(self, dones: Tensor, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
+        """Means over the episodes that end now, by event tag; NaN if there are none."""
+        # The angle between the cubes and the commanded orientation, which is none.
+        angle = 2 * torch.acos(self._qpos[:, 12].abs().clamp(max=1.0))
+        columns = (
+            self._reward_sums / self.task_cfg.episode_length_s,
+            ended.float(),
+            distance[:, None],
+            angle[:, None],
+            self._reached,
+        )
+        sums = torch.where(dones[:, None], torch.cat(columns, dim=1), 0.0).sum(0)
+        return dict(zip(EPISODE_TAGS, sums / dones.sum(), strict=True))
 
-    def _check_finite(self, terms: Tensor, rewards: Tensor) -> None:
-        self._broken[:, 1:] |= ~torch.isfinite(terms)
+    def _restart_all(self, qpos: Tensor, target: Tensor) -> None:
+        self._restart(torch.ones(self.num_envs, dtype=torch.bool, device=self.device), qpos, target)
+        self._update_positions()
+
+    def _restart(self, chosen: Tensor, qpos: Tensor, target: Tensor) -> None:
+        """Start the `chosen` (num_envs,) anew, at rest at `qpos` (num_envs, 16), holding still, target (num_envs, 3).
+
+        By a mask, not by their numbers: to count them the host would have to wait for the GPU.
+        """
+
+        def put(values: Tensor, new: Tensor | float) -> None:
+            mask = chosen.view(-1, *[1] * (values.dim() - 1))
+            values.copy_(torch.where(mask, new, values))
+
+        put(self._qpos, qpos)
+        put(self._qvel, 0.0)
+        put(self._warmstart, 0.0)
+        put(self._ctrl, qpos[:, :9])
+        put(self._target, target)
+        put(self._episode, 0.0)
+        put(self._target_pos, target)
+        put(self.episode_length_buf, 0)
 
     def _qpos_of(self, index: int) -> np.ndarray:
         return self._qpos[index].cpu().numpy()
-
-    def _object_quat_w(self) -> Tensor:
-        return self._qpos[:, 12]
 
     def _physics_state(self) -> Tensor:
         return torch.cat(self._physics_parts(), dim=1).cpu()
@@ -167,6 +216,7 @@ class MujocoWarpEnv(SteppedEnv[Masked]):
         parts = self._physics_parts()
         for part, values in zip(parts, state.split([part.shape[1] for part in parts], dim=1), strict=True):
             part.copy_(values)
+        self._update_positions()
 
     def _physics_parts(self) -> tuple[Tensor, ...]:
         return self._qpos, self._qvel, self._warmstart, self._ctrl, self._target
@@ -187,12 +237,6 @@ def _for_warp(model: mujoco.MjModel) -> mujoco.MjModel:
 def _configure_warp() -> None:
     """Let Warp say errors only, and keep its compiled kernels where this user can write."""
     wp.config.log_level = wp.LOG_ERROR
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        writable = os.access(cache, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable and "WARP_CACHE_PATH" not in os.environ:
+    if user_cache() is None and "WARP_CACHE_PATH" not in os.environ:
         wp.config.kernel_cache_dir = f"{tempfile.gettempdir()}/warp-{os.getuid()}"
     wp.init()

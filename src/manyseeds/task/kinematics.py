@@ -17,6 +17,11 @@ class PointOnChain:
         self._translations = translations[:, :, None]
         self._point = point
 
+    def arrays(self, dtype: type[np.floating]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return rotations (k, 3, 3), translations (k, 3) and the point (3,), for loops that are compiled."""
+        translations = np.ascontiguousarray(self._translations[:, :, 0], dtype)
+        return self._rotations.astype(dtype), translations, self._point.astype(dtype)
+
     def position(self, angles: np.ndarray, offset: np.ndarray | None = None) -> np.ndarray:
         """Return the point in the frame of the chain's base, (n, 3) in m, at joint angles (n, k) in rad.
 

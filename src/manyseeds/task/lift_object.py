@@ -214,8 +214,21 @@ def observations(cfg: LiftObjectCfg, state: State) -> Tensor:
 def rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
     """Return every reward term, (n, 6) in the order of REWARD_TERMS, weighted and times the step's duration."""
     terms = unweighted_rewards(cfg, state)
-    weights = _constant(tuple(getattr(cfg, f"{name}_weight") for name in REWARD_TERMS), terms.device)
-    return terms * (weights * cfg.step_dt)
+    return terms * reward_weights(cfg, terms.device)
+
+
+@lru_cache(maxsize=64)
+def reward_weights(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> Tensor:
+    """Return the weights of REWARD_TERMS times the step's duration, (6,). They are not to be changed."""
+    weights = tuple(getattr(cfg, f"{name}_weight") for name in REWARD_TERMS)
+    with torch.inference_mode(False):
+        return _constant(weights, torch.device(device)) * cfg.step_dt
+
+
+def reward_stds(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> Tensor:
+    """Return the stds of the rewards for reaching, tracking and tracking finely, (3,) m. Not to be changed."""
+    stds = (cfg.reaching_object_std, cfg.object_goal_tracking_std, cfg.object_goal_tracking_fine_grained_std)
+    return _constant(stds, torch.device(device))
 
 
 def unweighted_rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
@@ -228,9 +241,8 @@ def unweighted_rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
     lifted = state.object_pos[:, 2:] > cfg.lifting_object_height
     if cfg.lifting_object_reach > 0:
         lifted = lifted & (reach < cfg.lifting_object_reach)[:, None]
-    stds = (cfg.reaching_object_std, cfg.object_goal_tracking_std, cfg.object_goal_tracking_fine_grained_std)
     distances = torch.stack((reach, state.goal_distance, state.goal_distance), dim=1)
-    near = 1 - torch.tanh(distances / _constant(stds, reach.device))
+    near = 1 - torch.tanh(distances / reward_stds(cfg, reach.device))
     return torch.cat(
         (
             near[:, :1],

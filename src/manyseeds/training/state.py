@@ -16,7 +16,7 @@ PREVIOUS_STATE_FILE = "state.previous.pt"
 STATE_FILES = (NEXT_STATE_FILE, STATE_FILE, PREVIOUS_STATE_FILE)
 """The names a state can have, the newest first; the first is there only when a kill left it."""
 
-_MAGIC = b"manyseeds state 2\n"
+_MAGIC = b"manyseeds state 3\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
