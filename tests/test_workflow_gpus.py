@@ -103,7 +103,7 @@ def test_a_machine_with_too_few_gpus_is_one_sentence_before_any_run(machine):
 )
 def test_cores_are_shared_among_the_runs_that_go_side_by_side(machine, fields, cores, slots, threads):
     plan = make_plan([], fields, cores)
-    assert (plan.gpu_slots, plan.threads["default"]) == (slots, threads)
+    assert (plan.gpu_slots, set(plan.threads.values())) == (slots, {threads})
 
 
 def test_a_user_can_allow_fewer_gpus(machine, monkeypatch):

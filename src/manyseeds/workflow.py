@@ -8,7 +8,7 @@ import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -166,19 +166,23 @@ class Plan:
         return path.is_file() and path.read_text(encoding="utf-8") == self.experiment.to_json()
 
     @cached_property
-    def threads(self) -> dict[str, int]:
-        """CPU threads of one run, by variant."""
-        runs = len(self.experiment.variants) * len(self.experiment.seeds)
+    def threads(self) -> dict[tuple[str, str], int]:
+        """CPU threads of every run, by variant and seed."""
+        runs = [(variant, str(seed)) for variant in self.experiment.variants for seed in self.experiment.seeds]
         if self.cores is None:
-            shared = CLUSTER_THREADS
+            shared = [CLUSTER_THREADS] * len(runs)
         elif self.gpu_slots:
-            shared = max(1, self.cores // min(runs, max(1, self.gpu_slots // self.experiment.gpus_per_run)))
+            beside = min(len(runs), max(1, self.gpu_slots // self.experiment.gpus_per_run))
+            shared = [max(1, self.cores // beside)] * len(runs)
         else:
-            shared = threads_per_run(runs, self.cores)
+            shared = threads_of_runs(len(runs), self.cores)
         return {
-            variant.name: shared if variant.train.threads == "auto" else int(variant.train.threads)
-            for variant in self.experiment.variants
+            (variant.name, seed): threads if variant.train.threads == "auto" else int(variant.train.threads)
+            for (variant, seed), threads in zip(runs, shared, strict=True)
         }
+
+    def _fewest_threads(self, variant: str) -> int:
+        return min(self.threads[variant, str(seed)] for seed in self.experiment.seeds)
 
     @cached_property
     def gpu_slots(self) -> int | None:
@@ -210,7 +214,7 @@ class Plan:
         if foreign := self.experiment.foreign:
             return wanted | {"runtime": foreign.runtime, "mem_mb": foreign.mem_mb}
         return wanted | {
-            "runtime": training_minutes(chosen, self.threads[variant], leases),
+            "runtime": training_minutes(chosen, self._fewest_threads(variant), leases),
             "mem_mb": memory_mb(chosen.train.num_envs),
         }
 
@@ -218,7 +222,7 @@ class Plan:
         """Return the resources of the evaluation of one run: run time (min), memory (MB)."""
         return {
             "runtime": evaluation_minutes(
-                self.experiment.variant(variant), self.experiment.evaluate, self.threads[variant]
+                self.experiment.variant(variant), self.experiment.evaluate, self._fewest_threads(variant)
             ),
             "mem_mb": memory_mb(self.experiment.evaluate.episodes),
         }
@@ -288,21 +292,30 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
     return plan
 
 
-def threads_per_run(runs: int, cores: int) -> int:
-    """Return the threads per run with which all runs are done soonest.
+def threads_of_runs(runs: int, cores: int) -> list[int]:
+    """Return the threads of every run with which all are done soonest.
 
-    `floor(cores / threads)` runs go side by side, and a run's speed follows Amdahl's law.
+    Rounds of `floor(cores / threads)` runs side by side; what is left over goes likewise, with more threads each. A
+    run's speed follows Amdahl's law.
 
     Args:
         runs: how many runs there are.
         cores: how many CPU cores they share.
     """
 
-    def time(threads: int) -> float:
-        rounds = -(-runs // (cores // threads))
-        return rounds / speedup(threads)
+    @cache
+    def shortest(runs: int) -> tuple[float, tuple[int, ...]]:
+        if runs == 0:
+            return 0.0, ()
+        plans = []
+        for threads in range(1, max(cores, 1) + 1):
+            beside = min(max(cores // threads, 1), runs)
+            rounds, left = divmod(runs, beside)
+            time, rest = shortest(left)
+            plans.append((round(rounds / speedup(threads) + time, 9), (threads,) * (rounds * beside) + rest))
+        return min(plans)
 
-    return min(range(1, max(cores, 1) + 1), key=lambda threads: (round(time(threads), 9), threads))
+    return list(shortest(runs)[1])
 
 
 def _typed(value: Any) -> Any:

@@ -16,7 +16,7 @@ rule evaluate_run:
         SIMULATOR_CONDA
     container:
         SIMULATOR_IMAGE
-    threads: lambda wildcards: plan.threads[wildcards.variant]
+    threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
     resources:
         runtime=lambda wildcards: plan.evaluation_demand(wildcards.variant)["runtime"],
         mem_mb=lambda wildcards: plan.evaluation_demand(wildcards.variant)["mem_mb"],

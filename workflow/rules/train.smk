@@ -25,7 +25,7 @@ for variant in plan.variants:
             SIMULATOR_CONDA
         container:
             SIMULATOR_IMAGE if plan.evaluates else None
-        threads: plan.threads[variant.name]
+        threads: lambda wildcards, variant=variant.name: plan.threads[variant, wildcards.seed]
         resources:
             **plan.training_demand(variant.name),
             **(

@@ -58,7 +58,9 @@ def parallelize(mlp: nn.Sequential, run: Map) -> None:
     def forward(rows: Tensor) -> Tensor:
         if torch.is_grad_enabled():
             return _Chunked.apply(rows, layers, run, *parameters)
-        return torch.cat(run(lambda chunk: _without_grad(layers, chunk), rows.split(CHUNK)))
+        flat = rows.flatten(0, -2)  # a whole rollout comes as steps x environments
+        outputs = torch.cat(run(lambda chunk: _without_grad(layers, chunk), flat.split(CHUNK)))
+        return outputs.unflatten(0, rows.shape[:-1])
 
     mlp.forward = forward
 
