@@ -61,7 +61,7 @@ def test_what_the_user_has_set_stays(here):
 
 def test_caches_go_below_the_working_directory(here):
     settings = containers.settings([], {})
-    for variable in ("MPLCONFIGDIR", "WARP_CACHE_PATH", "XDG_CACHE_HOME"):
+    for variable in ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "WARP_CACHE_PATH", "XDG_CACHE_HOME"):
         assert Path(settings[f"APPTAINERENV_{variable}"]).is_relative_to(here / ".snakemake")
 
 

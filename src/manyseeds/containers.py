@@ -19,6 +19,7 @@ CACHES = Path(".snakemake") / "caches"
 CACHE_VARIABLES = {
     "CUDA_CACHE_PATH": "cuda",
     "MPLCONFIGDIR": "matplotlib",
+    "NUMBA_CACHE_DIR": "numba",
     "TORCHINDUCTOR_CACHE_DIR": "torchinductor",
     "TRITON_CACHE_DIR": "triton",
     "WARP_CACHE_PATH": "warp",

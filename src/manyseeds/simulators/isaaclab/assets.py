@@ -7,7 +7,6 @@ compensation by another name than Newton, so both are added here.
 
 import argparse
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from xml.etree import ElementTree
 
 import mujoco
 
+from manyseeds.simulators.caches import user_cache
 from manyseeds.task.lift_object import MODEL_PATH
 
 BODIES = {"robot": "panda_link0", "table": "table", "object": "object"}
@@ -62,10 +62,9 @@ def convert(folder: Path) -> None:
 def usd_files() -> dict[str, Path]:
     """Return the files of `convert`, by name of BODIES, in the user's cache; convert what is not there yet."""
     made_of = MODEL_PATH.read_bytes() + Path(__file__).read_bytes() + version("mujoco-usd-converter").encode()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    if not os.access(cache if cache.exists() else cache.parent, os.W_OK):
-        cache = Path(tempfile.gettempdir())
-    folder = cache / "manyseeds" / f"usd-{hashlib.sha256(made_of).hexdigest()[:16]}"
+    folder = (
+        (user_cache() or Path(tempfile.gettempdir())) / "manyseeds" / f"usd-{hashlib.sha256(made_of).hexdigest()[:16]}"
+    )
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix="usd-"))
