@@ -106,7 +106,9 @@ def compare(env: MujocoEnv, work: Work, threads: int, repeats: int) -> list[str]
     starts = dict(zip(("start_qpos", "start_target"), drawn, strict=True))
 
     def steps(state: dict[str, Tensor]) -> Time:
-        return repeated(lambda: env.load_state_dict(state | starts), lambda: [env.step(action) for action in work.actions])
+        return repeated(
+            lambda: env.load_state_dict(state | starts), lambda: [env.step(action) for action in work.actions]
+        )
 
     def restore() -> None:
         batch.state[:] = work.state["physics"].numpy()

@@ -12,7 +12,7 @@ import torch
 from manyseeds.simulators import make_env
 from manyseeds.task import lift_object as task
 
-RUN = Path(__file__).parents[1] / "results" / "published" / "lift_object" / "default" / "seed_62"
+RUN = Path(__file__).parents[1] / "results" / "published" / "lift_object" / "default" / "seed_72"
 RANDOM = 128
 PLAYED = 128
 RESETS = 256
