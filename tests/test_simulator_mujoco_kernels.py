@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manyseeds.simulators import NonFiniteError
 from manyseeds.simulators import mujoco_kernels as kernels
 from manyseeds.simulators.lift_object import EPISODE_TAGS
 from manyseeds.simulators.mujoco import MujocoEnv
@@ -87,6 +88,14 @@ def test_what_ended_starts_again_at_rest_and_nothing_else_moves(monkeypatch: pyt
     assert not env._action[dones.bool()].any() and not env._reward_sums[dones.bool()].any()
     assert (env.episode_length_buf[dones.bool()] == 0).all()
     assert torch.equal(env._previous_action[~dones.bool()].any(1), torch.ones(int((~dones.bool()).sum())).bool())
+
+
+def test_a_reward_that_is_not_finite_is_named_even_where_the_episode_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = in_a_random_state(TASKS["published"], True, monkeypatch)
+    env._qvel[5, 3] = 1e300
+    env.episode_length_buf[5] = env.max_episode_length - 1
+    with pytest.raises(NonFiniteError, match="Episode_Reward/joint_vel is not finite in environment 5"):
+        env.step(torch.zeros(N, 8))
 
 
 def test_joint_targets_are_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:

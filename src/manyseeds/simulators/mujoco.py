@@ -72,7 +72,7 @@ class MujocoEnv(SteppedEnv):
             self._batch.step(nstep=self.task_cfg.decimation)
         except SimulationError as error:
             raise NonFiniteError("physics state", int(error.ids[0])) from error
-        ended, finite = kernels.answer(
+        number, finite = kernels.answer(
             self._numbers,
             self._auto_reset,
             self._physics,
@@ -83,11 +83,13 @@ class MujocoEnv(SteppedEnv):
             self._log,
         )
         if not finite:
-            self._raise_not_finite()
+            terms = task.rewards(self.task_cfg, self._state)[number]
+            name = task.REWARD_TERMS[int((~torch.isfinite(terms)).nonzero()[0])]
+            raise NonFiniteError(f"Episode_Reward/{name}", number)
         extras: dict[str, Any] = {"time_outs": time_outs}
-        if ended:
+        if number:
             extras["log"] = dict(zip(EPISODE_TAGS, self._log.tolist(), strict=True))
-            self._starts = tuple(part[ended:] for part in self._starts)
+            self._starts = tuple(part[number:] for part in self._starts)
         return observations, rewards, dones, extras
 
     def _new_answers(self) -> list[tuple[TensorDict, Tensor, Tensor, Tensor, kernels.Answer]]:
@@ -153,10 +155,3 @@ class MujocoEnv(SteppedEnv):
 
     def _load_physics_state(self, state: Tensor) -> None:
         self._batch.state[:] = state.numpy()
-
-    def _raise_not_finite(self) -> None:
-        terms = task.rewards(self.task_cfg, self._state)
-        for i, name in enumerate(task.REWARD_TERMS):
-            bad = (~torch.isfinite(terms[:, i])).nonzero().flatten()
-            if len(bad):
-                raise NonFiniteError(f"Episode_Reward/{name}", int(bad[0]))

@@ -151,7 +151,8 @@ def answer(
             the target, angle to the commanded orientation, which is none, whether the target was reached.
 
     Returns:
-        How many episodes end, and whether all rewards are finite.
+        How many episodes end, and True; or the first environment whose reward is not finite, and False: the step was
+        then left there.
     """
     n, obs = len(length), out.observations
     # The state comes from memory, row by row; it is read here once, in the simplest loop, which hides most of the wait.
@@ -165,7 +166,7 @@ def answer(
 
     terms, ended = np.empty(6), np.empty(3, np.bool_)
     out_log[:] = 0.0
-    count, total = 0, 0.0
+    count = 0
     for i in range(n):
         height = obs[i, _CUBE + 2]
         lifted = height > numbers.lifting_object_height
@@ -188,7 +189,8 @@ def answer(
             reward += terms[j]
             episodes.reward_sums[i, j] += terms[j]
         out.rewards[i] = reward
-        total += reward
+        if not math.isfinite(reward):
+            return i, False
 
         at_target = goal[i] < numbers.success_distance
         if at_target:
@@ -213,7 +215,7 @@ def answer(
             count += 1
     for j in range(12):
         out_log[j] /= count
-    return count, math.isfinite(total)
+    return count, True
 
 
 @compiled
