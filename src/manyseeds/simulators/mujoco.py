@@ -51,6 +51,7 @@ class MujocoEnv(SteppedEnv):
             env_spacing=env_spacing,
             auto_reset=auto_reset,
         )
+        kernels.keep_compiled()
         names = ("qpos", "qvel", "ctrl", "qacc_warmstart", "mocap_pos")
         self._physics = kernels.Physics(*(self._batch.bind(name).reshape(num_envs, -1) for name in names))
         self._qpos, self._qvel, self._ctrl, self._warmstart, self._target = self._physics

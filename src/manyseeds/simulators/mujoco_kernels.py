@@ -5,10 +5,11 @@ long for 512 environments; a test holds the two against each other. Rows are env
 """
 
 import math
-import os
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import config, njit
 from numpy.typing import NDArray
 
 from manyseeds.simulators.caches import user_cache
@@ -17,14 +18,26 @@ from manyseeds.task.kinematics import PointOnChain
 
 Floats = NDArray[np.floating]
 
+_functions: list[Any] = []
 
-if (_cache := user_cache()) is not None:  # Numba reads it when it is imported.
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache / "manyseeds"))
 
-from numba import njit  # noqa: E402
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function at its first call.
 
-# No fastmath: sums keep their order and products are not fused, so that every processor gives the same bits.
-compiled = njit(cache=_cache is not None, nogil=True, error_model="numpy")
+    Without fastmath: sums keep their order and products are not fused, so that every processor gives the same bits.
+    """
+    _functions.append(njit(nogil=True, error_model="numpy")(function))
+    return _functions[-1]
+
+
+def keep_compiled() -> None:
+    """Keep what is compiled for other processes, in NUMBA_CACHE_DIR or this user's cache, if that can be written."""
+    if not config.CACHE_DIR and (cache := user_cache()) is not None:
+        config.CACHE_DIR = str(cache / "manyseeds")
+    if config.CACHE_DIR:
+        for function in _functions:
+            function.enable_caching()
+
 
 _VELOCITY, _CUBE, _TARGET, _ROTATION, _ACTION = 9, 18, 21, 24, 28
 """Where parts of the observation begin: joint velocities, the cube's position, the command's two, the action."""
