@@ -14,12 +14,14 @@ from manyseeds.workflow import threads_of_runs
         (3, 1, [1, 1, 1]),
         (3, 2, [1, 1, 2]),
         (2, 2, [1, 1]),
+        (4, 2, [1, 1, 1, 1]),
         (10, 2, [1] * 10),
         (5, 4, [1, 1, 1, 1, 4]),
         (3, 8, [2, 2, 2]),
         (3, 32, [10, 10, 10]),
         (1, 8, [8]),
         (66, 64, [1] * 64 + [32, 32]),
+        (100, 64, [1] * 64 + [2] * 32 + [16] * 4),
         (0, 4, []),
     ],
 )
@@ -27,7 +29,7 @@ def test_cores_are_shared_so_that_all_runs_end_soonest(runs, cores, threads):
     assert threads_of_runs(runs, cores) == threads
 
 
-@given(runs=st.integers(1, 500), cores=st.integers(1, 128))
+@given(runs=st.integers(1, 500), cores=st.integers(1, 256))
 def test_every_run_gets_threads_and_none_more_than_there_are_cores(runs, cores):
     threads = threads_of_runs(runs, cores)
     assert len(threads) == runs and all(1 <= number <= cores for number in threads)
