@@ -16,7 +16,6 @@ RUN = Path(__file__).parents[1] / "results" / "published" / "lift_object" / "def
 RANDOM = 128
 PLAYED = 128
 RESETS = 256
-RESET_TASK = {"grasp_start_share": 0.5, "training_margin": 0.03}
 SEED = 5
 SPACING = 5.0
 
@@ -65,7 +64,9 @@ def mujoco_states(file: Path) -> None:
     answers = {name: value.clone() for name, value in answers.items()}
     # What one step makes of the played states; the random ones need not be possible.
     answers["after"] = step_played(env, action)
-    resets = make_env("mujoco", "lift_object", num_envs=RESETS, seed=SEED, threads=1, task_cfg=RESET_TASK)
+    resets = make_env(
+        "mujoco", "lift_object", num_envs=RESETS, seed=SEED, threads=1, task_cfg={"grasp_start_share": 0.5}
+    )
     answers |= reset_answers(resets)
     given = {"qpos": qpos, "qvel": qvel, "action": action, "previous": previous, "target": target, "length": length}
     np.savez(file, **given, **{name: np.asarray(value) for name, value in answers.items()})
@@ -136,7 +137,7 @@ def isaaclab_answers(file: Path, answers: Path) -> None:
     found["after"] = step_played(wrapper, given["action"])
     found |= built_model(NewtonManager._solver)
     wrapper.close()
-    resets = make_env("isaaclab", "lift_object", num_envs=RESETS, seed=SEED, task_cfg=RESET_TASK)
+    resets = make_env("isaaclab", "lift_object", num_envs=RESETS, seed=SEED, task_cfg={"grasp_start_share": 0.5})
     found |= reset_answers(resets)
     np.savez(answers, **{name: np.asarray(value) for name, value in found.items()})
 

@@ -217,24 +217,6 @@ def test_the_first_evaluation_episodes_do_not_depend_on_their_number() -> None:
     assert torch.equal(few[0], many[0][:10]) and torch.equal(few[1], many[1][:10])
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_training_starts_up_to_its_margin_outside_the_ranges(share: float) -> None:
-    """Cubes and targets, at home and on the way to a grasp."""
-    task_cfg = {"training_margin": 0.05, "grasp_start_share": share, "episode_length_s": 0.02}
-    env = environment(1024, task_cfg=task_cfg)
-    env.step(torch.zeros(1024, 8))
-    cfg = env.task_cfg
-    boxes = (cfg.object_x, cfg.object_y, cfg.target_x, cfg.target_y, cfg.target_z)
-    starts = (*env.object_position()[:, :2].unbind(1), *env.target_position().unbind(1))
-    for values, (low, high) in zip(starts, boxes, strict=True):
-        assert low - 0.0501 < values.min() < low - 0.02 and high + 0.02 < values.max() < high + 0.0501
-
-
-def test_evaluation_knows_no_margin() -> None:
-    wide, narrow = sample_episodes({"training_margin": 0.05}, 100, 3), sample_episodes(None, 100, 3)
-    assert torch.equal(wide[0], narrow[0]) and torch.equal(wide[1], narrow[1])
-
-
 def test_grasp_starts_put_the_cube_between_the_fingers() -> None:
     env = around_the_cube()
     distance = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)

@@ -147,7 +147,7 @@ def test_a_closed_gripper_lifts_and_holds_the_cube() -> None:
 
 def test_resets_draw_what_the_cpu_simulator_draws() -> None:
     """When all environments start again at once, both simulators draw the same numbers for the same rows."""
-    changes = {"task_cfg": {"grasp_start_share": 0.5, "training_margin": 0.03, "episode_length_s": 0.02}}
+    changes = {"task_cfg": {"grasp_start_share": 0.5, "episode_length_s": 0.02}}
     cpu, warp = environment("mujoco", 64, **changes), environment(num_envs=64, **changes)
     for _ in range(3):
         obs, _, dones, extras = warp.step(torch.zeros(64, 8))

@@ -279,9 +279,7 @@ class SteppedEnv(LiftObjectEnv):
         Returns:
             Coordinates (num_envs, 16) of type `_dtype` and targets (num_envs, 3).
         """
-        object_xy, target = task.sample_resets(
-            self.task_cfg, self.num_envs, self._generator, self.task_cfg.training_margin
-        )
+        object_xy, target = task.sample_resets(self.task_cfg, self.num_envs, self._generator)
         qpos = self._start_qpos(object_xy)
         if (poses := self._grasp_starts) is not None:
             qpos = start_around_cubes(self.task_cfg, poses, qpos, self._generator)

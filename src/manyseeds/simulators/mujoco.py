@@ -61,7 +61,7 @@ class MujocoEnv(SteppedEnv):
         self._answers: list[tuple[TensorDict, Tensor, Tensor, Tensor, kernels.Answer]] = []
         # Where the next episodes start: coordinates (k, 16) and targets (k, 3).
         self._starts: tuple[np.ndarray, ...] = np.empty((0, model.nq)), np.empty((0, 3), np.float32)
-        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator, cfg.training_margin))
+        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
         self._draw_ahead()

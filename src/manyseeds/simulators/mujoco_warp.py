@@ -80,7 +80,7 @@ class MujocoWarpEnv(SteppedEnv):
             env_spacing=env_spacing,
             auto_reset=auto_reset,
         )
-        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator, cfg.training_margin))
+        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
 
     def check_physics(self) -> None:
         """Raise what `step` found since the last call but did not wait for.

@@ -27,7 +27,7 @@ class GraspStarts:
 
 
 def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: np.ndarray, count: int = 512) -> GraspStarts:
-    """Solve the inverse kinematics of `count` cubes where training starts them; those without a solution are left out.
+    """Solve the inverse kinematics of `count` cubes from the reset rectangle; those without a solution are left out.
 
     Damped Gauss-Newton on three points fixed to the hand, which fix its position and orientation.
 
@@ -38,8 +38,7 @@ def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: np.ndarr
         count: poses to try.
     """
     ranges = np.array([cfg.object_x, cfg.object_y, cfg.grasp_start_tilt])
-    margin = np.array([cfg.training_margin, cfg.training_margin, 0.0])
-    x, y, tilt = np.random.default_rng(0).uniform(ranges[:, 0] - margin, ranges[:, 1] + margin, (count, 3)).T
+    x, y, tilt = np.random.default_rng(0).uniform(ranges[:, 0], ranges[:, 1], (count, 3)).T
     zero = np.zeros(count)
     cube = np.stack((x, y, zero + _RESTING_HEIGHT), axis=1)
     left_right = np.stack((zero, zero - 1, zero), axis=1)

@@ -47,10 +47,6 @@ class LiftObjectCfg:
     object_y: Range = (-0.25, 0.25)
     object_z: float = 0.055
 
-    # Training episodes draw cubes (x and y) and targets (x, y and z) this far outside their ranges; an evaluation never
-    # does. 0 is the published task. At the edges a policy fails most: from there it has learned from one side only.
-    training_margin: float = 0.0
-
     # Share of training episodes that start on the way to a grasp: the arm between home and the open hand around the
     # resting cube. 0 is the published task, and what every evaluation uses. Without such starts a policy has to meet
     # the first grasp by chance. The arm has gone u ** exponent of the way, u uniform: below 1, more are near the cube.
@@ -110,9 +106,8 @@ class LiftObjectCfg:
                     "object_goal_tracking_fine_grained_std", "success_distance", "grasp_start_exponent"):  # fmt: skip
             if getattr(cfg, key) <= 0:
                 raise UserError(f"{source}: '{key}' is {getattr(cfg, key)}; it must be greater than 0.")
-        for key in ("lifting_object_reach", "training_margin"):
-            if getattr(cfg, key) < 0:
-                raise UserError(f"{source}: '{key}' is {getattr(cfg, key)}; it must be 0 or greater.")
+        if cfg.lifting_object_reach < 0:
+            raise UserError(f"{source}: 'lifting_object_reach' is {cfg.lifting_object_reach}; it must be 0 or greater.")
         if not 0 <= cfg.grasp_start_share <= 1:
             raise UserError(f"{source}: 'grasp_start_share' is {cfg.grasp_start_share}; it must be between 0 and 1.")
         if cfg.episode_length < 1:
@@ -278,19 +273,14 @@ def terminations(cfg: LiftObjectCfg, state: State, episode_length: Tensor) -> Te
     )
 
 
-def sample_resets(cfg: LiftObjectCfg, n: int, generator: torch.Generator, margin: float = 0.0) -> tuple[Tensor, Tensor]:
+def sample_resets(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw where `n` episodes start and what they command, on the generator's device.
-
-    Args:
-        cfg: the task; gives the ranges.
-        n: episodes.
-        generator: of the draws.
-        margin: how far outside the ranges, m; training gives `cfg.training_margin`.
 
     Returns:
         The cube's x and y, (n, 2), and its target, (n, 3).
     """
     ranges = _constant((cfg.object_x, cfg.object_y, cfg.target_x, cfg.target_y, cfg.target_z), generator.device)
-    low, high = ranges[:, 0] - margin, ranges[:, 1] + margin
-    draws = torch.rand(n, 5, generator=generator, device=generator.device) * (high - low) + low
+    draws = (
+        torch.rand(n, 5, generator=generator, device=generator.device) * (ranges[:, 1] - ranges[:, 0]) + ranges[:, 0]
+    )
     return draws[:, :2], draws[:, 2:]

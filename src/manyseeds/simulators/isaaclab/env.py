@@ -66,7 +66,7 @@ class IsaacLabEnv(LiftObjectEnv):
         self._starts = self._env.event_manager.get_term_cfg("start_episodes").func
         self._generator: torch.Generator = self._starts.generator.manual_seed(seed)
         self._broken = torch.zeros(num_envs, 1 + len(task.REWARD_TERMS), dtype=torch.bool, device=device)
-        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator, cfg.training_margin))
+        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
 
     @property
     def episode_length_buf(self) -> Tensor:

@@ -107,7 +107,7 @@ class StartEpisodes(ManagerTermBase):
         """Start episodes of environments: some around the cube, the others at home."""
         ids = torch.arange(env.num_envs, device=env.device)[env_ids]
         cfg = _command(env).task_cfg
-        object_xy, target = task.sample_resets(cfg, len(ids), self.generator, cfg.training_margin)
+        object_xy, target = task.sample_resets(cfg, len(ids), self.generator)
         qpos = self.start_qpos(object_xy)
         if self._starts is not None:
             qpos = start_around_cubes(cfg, self._starts, qpos, self.generator)
