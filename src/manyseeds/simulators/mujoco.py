@@ -56,7 +56,7 @@ class MujocoEnv(SteppedEnv):
         self._physics = kernels.Physics(*(self._batch.bind(name).reshape(num_envs, -1) for name in names))
         self._qpos, self._qvel, self._ctrl, self._warmstart, self._target = self._physics
         self._episodes = kernels.Episodes(*(part.numpy() for part in self._episode_parts))
-        self._numbers = kernels.Numbers.of(cfg, self._chain)
+        self._numbers = kernels.Numbers.of(cfg, self._chain).record()
         self._log = np.empty(len(EPISODE_TAGS))
         self._answers: list[tuple[TensorDict, Tensor, Tensor, Tensor, kernels.Answer]] = []
         # Where the next episodes start: coordinates (k, 16) and targets (k, 3).
@@ -103,10 +103,9 @@ class MujocoEnv(SteppedEnv):
                 torch.empty(n, dtype=torch.long),
                 torch.empty(n, dtype=torch.bool),
             )
-            return [
-                (self._as_dict(tensors[0]), *tensors[1:], kernels.Answer(*(tensor.numpy() for tensor in tensors)))
-                for tensors in zip(*parts, strict=True)
-            ]
+            observations = TensorDict({"policy": parts[0]}, batch_size=n, device=self.device).unbind(0)
+            arrays = map(kernels.Answer, *(part.numpy() for part in parts))
+            return list(zip(observations, *(part.unbind() for part in parts[1:]), arrays, strict=True))
 
     def get_observations(self) -> TensorDict:  # noqa: D102
         observations = torch.empty(self.num_envs, task.NUM_OBSERVATIONS)
