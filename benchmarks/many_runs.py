@@ -19,7 +19,7 @@ from _timing import machine
 
 from manyseeds.config.loading import REPOSITORY
 
-CHECKPOINT = REPOSITORY / "results/published/lift_object/default/seed_72/model_600.pt"
+CHECKPOINT = REPOSITORY / "results/published/lift_object/default/seed_92/model_700.pt"
 ITERATIONS, TAGS = 500, 25
 # Python runs this at its start; what is called as the trainer becomes the stand-in.
 STAND_IN = """

@@ -12,7 +12,7 @@ import torch
 from manyseeds.simulators import make_env
 from manyseeds.task import lift_object as task
 
-RUN = Path(__file__).parents[1] / "results" / "published" / "lift_object" / "default" / "seed_72"
+RUN = Path(__file__).parents[1] / "results" / "published" / "lift_object" / "default" / "seed_92"
 RANDOM = 128
 PLAYED = 128
 RESETS = 256
@@ -33,7 +33,7 @@ def mujoco_states(file: Path) -> None:
     params = read_params(RUN)
     played = make_env("mujoco", "lift_object", num_envs=PLAYED, seed=SEED, threads=1, auto_reset=False)
     policy = Policy(params.agent, played.get_observations(), task.NUM_ACTIONS)
-    policy.load(RUN / "model_600.pt")
+    policy.load(RUN / "model_700.pt")
     qpos, qvel = np.zeros((n, 16)), np.zeros((n, 15))
     action, previous, target = torch.zeros(n, 8), torch.zeros(n, 8), played.target_position().repeat(2, 1)
     with torch.inference_mode():
