@@ -271,7 +271,7 @@ class SteppedEnv(LiftObjectEnv):
         self._episode.copy_(state["episode"])
 
     def _as_dict(self, observations: Tensor) -> TensorDict:
-        return TensorDict({"policy": observations}, batch_size=[self.num_envs], device=self.device)
+        return TensorDict({"policy": observations}, batch_size=observations.shape[:-1], device=self.device)
 
     def _draw_starts(self) -> tuple[Tensor, Tensor]:
         """Return where episodes start as training does: some around the cube, the others at home.

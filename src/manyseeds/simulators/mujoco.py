@@ -103,7 +103,7 @@ class MujocoEnv(SteppedEnv):
                 torch.empty(n, dtype=torch.long),
                 torch.empty(n, dtype=torch.bool),
             )
-            observations = TensorDict({"policy": parts[0]}, batch_size=n, device=self.device).unbind(0)
+            observations = self._as_dict(parts[0]).unbind(0)
             arrays = map(kernels.Answer, *(part.numpy() for part in parts))
             return list(zip(observations, *(part.unbind() for part in parts[1:]), arrays, strict=True))
 
