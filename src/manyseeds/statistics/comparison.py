@@ -235,7 +235,8 @@ def _welch(a: Floats, b: Floats, confidence: float) -> tuple[float, float, float
     error = float(np.sqrt(parts.sum()))
     if error == 0:
         return difference, difference, difference, 0.0 if difference else 1.0
-    freedom = error**4 / (parts**2 / np.array([len(a) - 1, len(b) - 1])).sum()
+    shares = parts / parts.sum()  # before they are squared: the square of a variance below 1e-162 is 0
+    freedom = 1 / (shares**2 / np.array([len(a) - 1, len(b) - 1])).sum()
     half = float(stdtrit(freedom, 0.5 + check_confidence(confidence) / 2)) * error
     return (
         difference,
