@@ -20,7 +20,7 @@ setup-analysis: ## make .venv with what tables and figures need
 	@envs/setup.sh analysis
 
 run: setup ## train, evaluate and report what CONFIG says (config.yaml)
-	@python -m manyseeds.config $(CONFIG) > /dev/null
+	@python -m manyseeds config $(CONFIG) > /dev/null
 	snakemake --cores $(CORES) --configfile $(CONFIG)
 
 test: setup ## run the tests
@@ -45,7 +45,7 @@ report: setup-analysis ## write report.html from the results of CONFIG
 	snakemake --cores $(CORES) --configfile $(CONFIG) --report report.html
 
 watch: setup ## show a line per run while runs are going
-	@python -m manyseeds.watch
+	@python -m manyseeds status
 
 tensorboard: setup ## open TensorBoard over all runs
 	tensorboard --logdir results

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from manyseeds.config.loading import REPOSITORY
-from manyseeds.errors import UserError
-from manyseeds.figures import NAMES
-from manyseeds.slurm import after, queued
-from manyseeds.workflow import make_plan
+from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.errors import UserError
+from manyseeds.report.figures import NAMES
+from manyseeds.workflow.slurm import after, queued
+from manyseeds.workflow.plan import make_plan
 
 # Thousands of jobs are laid out and kept; to look for garbage after every 700 of their objects takes a second in vain.
 gc.set_threshold(100_000)
@@ -43,7 +43,7 @@ RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
 LOGS = f"logs/{plan.experiment.experiment}"
 # The last step that reads a run alone removes its state, where the config says so: Snakemake knows that it is trained.
 TIDY = (
-    "" if plan.experiment.keep_state else " && python -m manyseeds.tidy {params.run:q}"
+    "" if plan.experiment.keep_state else " && python -m manyseeds tidy {params.run:q}"
 )
 
 # Environments hold packages, the checkout holds code: jobs import it from here, with or without a container.
@@ -150,4 +150,4 @@ rule figures:
     params:
         results=plan.drawn_from,
     shell:
-        "for what in tables figures report_page; do python -m manyseeds.$what {params.results:q}; done"
+        "for verb in tables figures pages; do python -m manyseeds $verb {params.results:q}; done"

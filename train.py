@@ -2,6 +2,6 @@
 
 import sys
 
-from manyseeds.training.cli import main
+from manyseeds.runs.command import main
 
 sys.exit(main())

@@ -47,13 +47,13 @@ def plain_read(log: Path, output: Path) -> Callable[[], None]:
 
 
 def manyseeds(log: Path, output: Path) -> Callable[[], None]:
-    from manyseeds.curves.export import export
+    from manyseeds.eventfiles.export import export
 
     return lambda: export(log, output) and None
 
 
 def manyseeds_ten_runs(log: Path, output: Path) -> Callable[[], None]:
-    from manyseeds.curves.export import export
+    from manyseeds.eventfiles.export import export
 
     def run() -> None:
         for number in range(10):
@@ -64,7 +64,7 @@ def manyseeds_ten_runs(log: Path, output: Path) -> Callable[[], None]:
 
 def manyseeds_ten_runs_and_curves(log: Path, output: Path) -> Callable[[], None]:
     """Ten runs to CSV, and these to learning curves: mean, t interval, interquartile mean, 2,000 resamples."""
-    from manyseeds.curves.aggregate import aggregate, named_runs
+    from manyseeds.analysis.curves import aggregate, named_runs
 
     export_all = manyseeds_ten_runs(log, output)
 
@@ -119,8 +119,8 @@ PEERS = [event_accumulator, tbparse, tbparse_pivot, tensorboard_reducer]
 
 def write_log(folder: Path, iterations: int) -> int:
     """Write a log as RSL-RL does; return the number of its records."""
-    from manyseeds.curves.checksum import masked_crc
-    from manyseeds.curves.messages import Event
+    from manyseeds.eventfiles.checksum import masked_crc
+    from manyseeds.eventfiles.messages import Event
 
     numbers = random.Random(0)
     folder.mkdir(parents=True)

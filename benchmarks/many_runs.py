@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 from _timing import machine
 
-from manyseeds.config.loading import REPOSITORY
+from manyseeds.core.layout import REPOSITORY
 
 CHECKPOINT = REPOSITORY / "results/published/lift_object/default/seed_92/model_700.pt"
 ITERATIONS, TAGS = 500, 25
@@ -81,7 +81,7 @@ def experiment(folder: Path, variants: int, seeds: int) -> None:
         "experiment": "many",
         "seeds": list(range(1, seeds + 1)),
         "train": {"num_envs": 512, "max_iterations": ITERATIONS, "save_interval": ITERATIONS, "threads": 1},
-        "agent": "agents/lift_object_mujoco.json",
+        "agent": "agent.json",
         "variants": {"v": {"agent": {"overrides": {"algorithm.gamma": gammas}}}},
         "keep_state": False,
     }
@@ -90,7 +90,7 @@ def experiment(folder: Path, variants: int, seeds: int) -> None:
 
 def resolve(folder: Path) -> Path:
     """Write the config.json of the experiment in a folder, as the workflow does when it begins."""
-    command = [sys.executable, "-m", "manyseeds.config"]
+    command = [sys.executable, "-m", "manyseeds", "config"]
     path = folder / "results" / "many" / "config.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout)
@@ -99,7 +99,7 @@ def resolve(folder: Path) -> Path:
 
 def event_file(path: Path) -> None:
     """Write an event file as training does."""
-    from manyseeds.training.events import EventWriter
+    from manyseeds.runs.events import EventWriter
 
     writer = EventWriter(path)
     for step in range(1, ITERATIONS + 1):
@@ -153,7 +153,7 @@ def main() -> None:
         finished = [str(path.parent) for path in small.rglob("run.json")]
         done = len(finished)
         # As the evaluation of each run does in the end, which is left out here.
-        run(sys.executable, "-m", "manyseeds.tidy", *finished, folder=small)
+        run(sys.executable, "-m", "manyseeds", "tidy", *finished, folder=small)
         print(
             f"{done} runs, training a stand-in, with export and curves: {cost} ({cost.cpu / done:.2f} s of CPU a run)"
         )
@@ -171,7 +171,7 @@ def main() -> None:
                 for seed in range(1, arguments.seeds + 1):
                     (results / variant / f"seed_{seed}").mkdir(parents=True)
                     shutil.copy(table, results / variant / f"seed_{seed}" / "scalars.csv")
-            command = [sys.executable, "-m", "manyseeds.curves", "aggregate", "--config", str(resolved)]
+            command = [sys.executable, "-m", "manyseeds", "curves", "--config", str(resolved)]
             cost = run(*command, "--output", str(many / "curves.csv"), folder=many)
             print(
                 f"curves over {variants} x {arguments.seeds} runs, {ITERATIONS} iterations x {TAGS} tags: {cost}",

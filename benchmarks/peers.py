@@ -49,7 +49,7 @@ def isaaclab_newton(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
     import torch
 
     from manyseeds.simulators import make_env
-    from manyseeds.simulators.lift_object import load_model
+    from manyseeds.simulators.base import load_model
 
     torch.set_num_threads(1)
     torch.inference_mode().__enter__()

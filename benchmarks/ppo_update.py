@@ -18,9 +18,9 @@ import torch
 from _timing import Measurements, Table, Time, machine, measure, thread_counts
 from rsl_rl import algorithms
 
+from manyseeds.learning.parallel import thread_map
+from manyseeds.learning.ppo import PPO
 from manyseeds.simulators import make_env
-from manyseeds.training.parallel import thread_map
-from manyseeds.training.ppo import PPO
 
 STEPS, ENVS = 24, 512
 

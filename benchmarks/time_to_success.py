@@ -16,8 +16,8 @@ from pathlib import Path
 
 from _timing import Table
 
-from manyseeds.errors import UserError
-from manyseeds.results import Run, find_experiments, read_episodes, read_scalars
+from manyseeds.analysis.results import Run, find_experiments, read_episodes, read_scalars
+from manyseeds.core.errors import UserError
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "results" / "published"
 CLOCK = ("Perf/collection_time", "Perf/learning_time")

@@ -2,7 +2,7 @@
 
     python benchmarks/training_iteration.py [--iterations 8] [--run RUN_DIR] [--estimate 32]
 
-512 environments x 24 steps, agents/lift_object_mujoco.json with its own hidden layers and with the document's. With
+512 environments x 24 steps, agent.json with its own hidden layers and with the document's. With
 --run, training goes on from that run's last checkpoint, with its own layers: cubes are held then, which costs the
 physics most.
 
@@ -22,13 +22,13 @@ from typing import Any
 
 from _timing import Table, Time, cores, machine, median, task_overrides, thread_counts
 
+from manyseeds.learning.agent import load_agent
+from manyseeds.learning.checkpoint import checkpoints, load_checkpoint
+from manyseeds.learning.policy import read_params
+from manyseeds.learning.runner import Runner
 from manyseeds.simulators import make_env
-from manyseeds.training.agent import load_agent
-from manyseeds.training.checkpoint import checkpoints, load_checkpoint
-from manyseeds.training.policy import read_params
-from manyseeds.training.runner import Runner
 
-AGENT = Path(__file__).resolve().parents[1] / "agents" / "lift_object_mujoco.json"
+AGENT = Path(__file__).resolve().parents[1] / "src/manyseeds/tasks/lift_object/agent.json"
 NUM_ENVS = 512
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from _timing import Table, machine
 
 from manyseeds import statistics
-from manyseeds.curves.export import export
-from manyseeds.curves.table import read_scalars
+from manyseeds.eventfiles.export import export
+from manyseeds.eventfiles.table import read_scalars
 
-AGENT = Path(__file__).resolve().parents[1] / "agents" / "lift_object_mujoco.json"
+AGENT = Path(__file__).resolve().parents[1] / "src/manyseeds/tasks/lift_object/agent.json"
 TAGS = ("Episode_Reward/reaching_object", "Train/mean_reward")
 LAST = 10
 """Iterations at the end over which a seed's number is the mean."""
@@ -53,7 +53,7 @@ def run(folder: Path, ranks: int, seed: int, args: argparse.Namespace) -> dict[s
         "agent_cfg_path": AGENT,
         "log_dir": folder,
     }
-    command = [sys.executable, "-m", "manyseeds.training", *(f"--{name}={value}" for name, value in options.items())]
+    command = [sys.executable, "-m", "manyseeds", "train", *(f"--{name}={value}" for name, value in options.items())]
     if ranks > 1:
         command += ["--distributed", f"--nproc_per_node={ranks}"]
     subprocess.run([*command, "lift_object"], check=True, stdout=subprocess.DEVNULL)

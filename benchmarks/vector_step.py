@@ -31,8 +31,8 @@ from torch import Tensor
 
 from manyseeds.simulators import make_env
 from manyseeds.simulators.mujoco import MujocoEnv, end_effector_chain, load_model
-from manyseeds.task import lift_object as task
-from manyseeds.task.grasp_starts import solve_grasp_starts
+from manyseeds.tasks.lift_object import task
+from manyseeds.tasks.lift_object.grasp_starts import solve_grasp_starts
 
 Policy = Callable[[int], Tensor]
 PREPARED = 512
@@ -235,9 +235,9 @@ def scripted_grasp(env: MujocoEnv) -> Policy:
 
 
 def trained_policy(env: MujocoEnv, run_dir: Path) -> Policy:
-    from manyseeds.training.checkpoint import checkpoints
-    from manyseeds.training.policy import Policy as Trained
-    from manyseeds.training.policy import read_params
+    from manyseeds.learning.checkpoint import checkpoints
+    from manyseeds.learning.policy import Policy as Trained
+    from manyseeds.learning.policy import read_params
 
     trained = Trained(read_params(run_dir).agent, env.get_observations(), env.num_actions)
     trained.load(list(checkpoints(run_dir).values())[-1])

@@ -22,12 +22,12 @@ from typing import Any
 import torch
 from _timing import Table, cores, integers, machine, task_overrides
 
+from manyseeds.learning.agent import load_agent
+from manyseeds.learning.runner import Runner
 from manyseeds.simulators import make_env
-from manyseeds.training.agent import load_agent
-from manyseeds.training.runner import Runner
 
 HERE = Path(__file__).resolve().parent
-AGENT = HERE.parent / "agents" / "lift_object_mujoco.json"
+AGENT = HERE.parent / "src/manyseeds/tasks/lift_object/agent.json"
 TASK = task_overrides()
 THRESHOLDS = (0.90, 0.95)
 SEEDS = (1, 2, 3)

@@ -20,7 +20,7 @@ Environment variables:
 Examples:
   docker/run_docker.sh
   docker/run_docker.sh snakemake --cores all
-  docker/run_docker.sh python -m manyseeds.training --num_envs 512 --headless lift_object
+  docker/run_docker.sh python -m manyseeds train --num_envs 512 --headless lift_object
 END
 }
 die() { echo "error: $*" >&2; exit 1; }

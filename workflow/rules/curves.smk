@@ -17,7 +17,7 @@ rule export:
         first=plan.first_iteration,
         allow="--allow-corrupt" if plan.experiment.curves.allow_corrupt else "",
     shell:
-        "python -m manyseeds.curves export {params.run:q} --output {output.table:q} --account {output.account:q}"
+        "python -m manyseeds scalars {params.run:q} --output {output.table:q} --account {output.account:q}"
         " --first-iteration {params.first} {params.allow} 2>&1 | tee {log:q}"
         + ("" if plan.evaluates else TIDY)
 
@@ -40,4 +40,4 @@ rule aggregate:
         # A function, because the braces of a command line are no wildcards.
         runs=lambda wildcards: plan.all_settings,
     shell:
-        "python -m manyseeds.curves aggregate --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m manyseeds curves --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"

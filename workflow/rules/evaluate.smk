@@ -27,6 +27,6 @@ rule evaluate_run:
         tolerance=plan.experiment.evaluate.tolerance,
     shell:
         f"{SIMULATOR_PYTHON}"
-        " -m manyseeds.evaluation --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
+        " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
         " --tolerance {params.tolerance} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
         + TIDY

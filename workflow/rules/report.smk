@@ -45,7 +45,7 @@ rule tables:
     message:
         f"Writing the tables of {RESULTS}"
     shell:
-        "python -m manyseeds.tables {params.results:q} 2>&1 | tee {log:q}"
+        "python -m manyseeds tables {params.results:q} 2>&1 | tee {log:q}"
 
 
 rule draw:
@@ -95,8 +95,8 @@ rule draw:
     message:
         f"Drawing {len(NAMES)} figures into {RESULTS}/figures, and writing curves.html and provenance.html"
     shell:
-        "{{ python -m manyseeds.figures {params.results:q} --band {params.band};"
-        " for what in report_page report_page.provenance; do python -m manyseeds.$what {params.results:q}; done; }}"
+        "{{ python -m manyseeds figures {params.results:q} --band {params.band};"
+        " python -m manyseeds pages {params.results:q}; }}"
         " 2>&1 | tee {log:q}"
 
 
@@ -126,6 +126,6 @@ rule animate:
         seed=plan.experiment.evaluate.seed,
     shell:
         f"{{{{ {SIMULATOR_PYTHON}"
-        " -m manyseeds.video {input.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
+        " -m manyseeds film {input.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
         " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
-        " && python -m manyseeds.report_page.animation {output.animation:q} --output {output.page:q}"
+        " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"

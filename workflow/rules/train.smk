@@ -47,5 +47,5 @@ for variant in plan.variants:
             ),
         shell:
             f"{SIMULATOR_PYTHON}"
-            " -m manyseeds.trainer --config {params.config:q} --variant {params.variant:q}"
+            " -m manyseeds launch --config {params.config:q} --variant {params.variant:q}"
             " --seed {wildcards.seed} --threads {threads} --log {log:q}"

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from manyseeds.errors import UserError
-from manyseeds.trainers.definition import Definition, from_fields
+from manyseeds.config.external import Definition, from_fields
+from manyseeds.core.errors import UserError
 
 SCHEMA_VERSION = 1
 ENVIRONMENTS = {"mujoco": "mujoco", "mujoco_warp": "mujoco", "isaaclab": "isaaclab"}

@@ -7,14 +7,13 @@ from typing import Any
 
 import yaml
 
+from manyseeds.config import external as definition
 from manyseeds.config import hardware, schema, variants
 from manyseeds.config.experiment import CurvesSettings, EvaluateSettings, Experiment, TrainSettings, Variant
-from manyseeds.errors import UserError
-from manyseeds.files import read_object
-from manyseeds.trainers import definition
-from manyseeds.trainers.definition import OURS, Definition
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from manyseeds.config.external import OURS, Definition
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import read_object
+from manyseeds.core.layout import PACKAGE, REPOSITORY
 
 
 def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) -> Experiment:
@@ -216,7 +215,7 @@ def _variant(
     base_overrides = variants.flatten(chosen.get("overrides", {}) if chosen is base_agent else {})
     if "file" not in chosen and needs_agent:
         raise UserError(f"{where}: agent.file is missing")
-    content = _agent_content(where, chosen["file"]) if "file" in chosen else {}
+    content = _agent_content(where, chosen["file"], base["task"]["name"]) if "file" in chosen else {}
     lists = [key for key, old in variants.flatten(content).items() if isinstance(old, list)]
     for key, value in overrides["agent"].items():
         if key in lists and not isinstance(value, list):
@@ -237,13 +236,19 @@ def _variant(
     )
 
 
-def _agent_content(where: str, name: str) -> dict[str, Any]:
-    """Read an agent file, relative to the working directory or else to the repository."""
-    return read_object(_here_or_in_repository(name), f"{where}: agent file {name}")
+def _agent_content(where: str, name: str, task: str) -> dict[str, Any]:
+    """Read an agent file."""
+    return read_object(_agent_path(name, task), f"{where}: agent file {name}")
 
 
 def _here_or_in_repository(name: str) -> Path:
     return Path(name) if Path(name).exists() else REPOSITORY / name
+
+
+def _agent_path(name: str, task: str) -> Path:
+    """Return the path of an agent file: in the working directory, beside the task, or one of this package."""
+    places = [Path(name), PACKAGE / "tasks" / task / name, PACKAGE / "learning" / name, REPOSITORY / name]
+    return next((path for path in places if path.is_file()), Path(name))
 
 
 def _raise(where: str, problems: list[str]) -> None:

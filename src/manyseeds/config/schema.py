@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-SCHEMA_FILE = Path(__file__).resolve().parents[3] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA_FILE = Path(__file__).with_name("config.schema.yaml")
 SHORTHANDS = {"agent": "file", "task": "name"}
 TYPE_NAMES = {
     "array": "a list",

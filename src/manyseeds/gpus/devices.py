@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from manyseeds.errors import UserError
+from manyseeds.core.errors import UserError
 
 FULL = 0.5
 """Share of a GPU's memory that other programs use when it counts as filled."""

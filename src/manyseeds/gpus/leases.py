@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from manyseeds.errors import UserError
+from manyseeds.core.errors import UserError
 from manyseeds.gpus.devices import Device, filled, read
 
 FOLDER_VARIABLE = "MANYSEEDS_LOCKS"

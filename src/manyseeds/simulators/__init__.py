@@ -4,10 +4,10 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
-from manyseeds.errors import UserError
+from manyseeds.core.errors import UserError
 
 if TYPE_CHECKING:
-    from manyseeds.simulators.lift_object import LiftObjectEnv
+    from manyseeds.simulators.base import LiftObjectEnv
 
 SIMULATORS = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda"), "isaaclab": ("cpu", "cuda")}
 """The simulators that can be asked for, with the kinds of device that each runs on."""
@@ -62,7 +62,7 @@ def make_env(
     Raises:
         UserError: for an unknown name or a value out of range.
     """
-    from manyseeds.task import TASKS
+    from manyseeds.tasks import TASKS
 
     if task not in TASKS:
         raise UserError(f"unknown task '{task}'; allowed are {', '.join(TASKS)}.")
@@ -74,7 +74,7 @@ def make_env(
         kinds = " and ".join(f"'{kind}'" for kind in SIMULATORS[simulator])
         raise UserError(f"device is '{device}'; the simulator '{simulator}' runs on {kinds}.")
 
-    from manyseeds.task.lift_object import LiftObjectCfg
+    from manyseeds.tasks.lift_object.task import LiftObjectCfg
 
     cfg = LiftObjectCfg.from_dict(task_cfg or {})
     common: dict[str, Any] = {
@@ -109,7 +109,7 @@ def sample_episodes(task_cfg: dict[str, Any] | None, n: int, seed: int) -> tuple
     """
     import torch
 
-    from manyseeds.task.lift_object import LiftObjectCfg, sample_resets
+    from manyseeds.tasks.lift_object.task import LiftObjectCfg, sample_resets
 
     generator = torch.Generator().manual_seed(seed)
     return sample_resets(LiftObjectCfg.from_dict(task_cfg or {}), n, generator)

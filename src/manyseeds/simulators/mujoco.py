@@ -8,9 +8,8 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators import mujoco_kernels as kernels
-from manyseeds.simulators.lift_object import EPISODE_TAGS, SteppedEnv, end_effector_chain, load_model
-from manyseeds.task import lift_object as task
+from manyseeds.simulators.base import EPISODE_TAGS, SteppedEnv, end_effector_chain, load_model
+from manyseeds.tasks.lift_object import kernels, task
 
 # After lift_object, which chooses MuJoCo's OpenGL before MuJoCo is imported.
 from mujoco.batch import Batch, SimulationError  # isort: skip

@@ -11,10 +11,10 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from manyseeds.core.caches import user_cache
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.caches import user_cache
-from manyseeds.simulators.lift_object import EPISODE_TAGS, SteppedEnv, load_model
-from manyseeds.task import lift_object as task
+from manyseeds.simulators.base import EPISODE_TAGS, SteppedEnv, load_model
+from manyseeds.tasks.lift_object import task
 
 # After lift_object, which chooses MuJoCo's OpenGL before MuJoCo is imported.
 import mujoco  # isort: skip

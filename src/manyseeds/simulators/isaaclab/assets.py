@@ -1,4 +1,4 @@
-"""The task's MJCF as USD: `python -m manyseeds.simulators.isaaclab.assets FOLDER` converts it, without Isaac Lab.
+"""The task's MJCF as USD: `manyseeds usd FOLDER` converts it, without Isaac Lab.
 
 Robot, table and cube become a file each, because Isaac Lab spawns them one by one. MuJoCo's converter writes what USD
 has no word for as `mjc:` attributes, which Newton reads. It leaves out the masks of collision, and calls gravity
@@ -8,7 +8,6 @@ compensation by another name than Newton, so both are added here.
 import argparse
 import hashlib
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,8 +16,8 @@ from xml.etree import ElementTree
 
 import mujoco
 
-from manyseeds.simulators.caches import user_cache
-from manyseeds.task.lift_object import MODEL_PATH
+from manyseeds.core.caches import user_cache
+from manyseeds.tasks.lift_object.task import MODEL_PATH
 
 BODIES = {"robot": "panda_link0", "table": "table", "object": "object"}
 """The body of the MJCF that each file holds."""
@@ -98,11 +97,7 @@ def _complete(stage: object, spec: mujoco.MjSpec, fixed: bool) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert into a folder; return 0."""
-    parser = argparse.ArgumentParser(prog="python -m manyseeds.simulators.isaaclab.assets", description=__doc__)
+    parser = argparse.ArgumentParser(prog="manyseeds usd", description=__doc__)
     parser.add_argument("folder", type=Path, help="where robot.usdc, table.usdc and object.usdc go")
     convert(parser.parse_args(argv).folder)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

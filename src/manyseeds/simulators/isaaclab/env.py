@@ -12,13 +12,13 @@ from isaaclab_newton.physics import NewtonManager
 from tensordict import TensorDict
 from torch import Tensor
 
-from manyseeds.errors import UserError
+from manyseeds.core.errors import UserError
 from manyseeds.simulators import NonFiniteError
+from manyseeds.simulators.base import LiftObjectEnv
 from manyseeds.simulators.isaaclab import frames
 from manyseeds.simulators.isaaclab.env_cfg import LiftObjectEnvCfg
 from manyseeds.simulators.isaaclab.mdp import COMMAND
-from manyseeds.simulators.lift_object import LiftObjectEnv
-from manyseeds.task import lift_object as task
+from manyseeds.tasks.lift_object import task
 
 
 class IsaacLabEnv(LiftObjectEnv):

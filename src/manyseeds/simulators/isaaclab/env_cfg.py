@@ -18,11 +18,11 @@ from isaaclab.scene import InteractiveSceneCfg
 from isaaclab.utils import configclass
 from isaaclab_newton.sim.schemas import NewtonArticulationRootPropertiesCfg
 
+from manyseeds.simulators.base import load_model
 from manyseeds.simulators.isaaclab import mdp, physics
 from manyseeds.simulators.isaaclab.assets import usd_files
 from manyseeds.simulators.isaaclab.frames import JOINTS
-from manyseeds.simulators.lift_object import load_model
-from manyseeds.task import lift_object as task
+from manyseeds.tasks.lift_object import task
 
 
 @configclass

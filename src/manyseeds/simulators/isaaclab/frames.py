@@ -10,7 +10,7 @@ import torch
 from isaaclab.utils.math import quat_apply
 from torch import Tensor
 
-from manyseeds.task import lift_object as task
+from manyseeds.tasks.lift_object import task
 
 JOINTS = (*(f"panda_joint{i}" for i in range(1, 8)), "panda_finger_joint1", "panda_finger_joint2")
 """The joints in the task's order, which the scene's articulation is told to keep."""

@@ -8,10 +8,10 @@ from isaaclab.managers import CommandTerm, CommandTermCfg, ManagerTermBase
 from isaaclab.utils import configclass
 from torch import Tensor
 
+from manyseeds.simulators.base import end_effector_chain, load_model
 from manyseeds.simulators.isaaclab import frames
-from manyseeds.simulators.lift_object import end_effector_chain, load_model
-from manyseeds.task import lift_object as task
-from manyseeds.task.grasp_starts import GraspStarts, solve_grasp_starts, start_around_cubes
+from manyseeds.tasks.lift_object import task
+from manyseeds.tasks.lift_object.grasp_starts import GraspStarts, solve_grasp_starts, start_around_cubes
 
 COMMAND = "object_pose"
 

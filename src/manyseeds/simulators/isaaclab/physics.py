@@ -10,8 +10,8 @@ from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonShapeCfg
 from isaaclab_newton.physics.mjwarp_manager import NewtonMJWarpManager
 from newton import JointTargetMode
 
-from manyseeds.simulators.lift_object import load_model
-from manyseeds.task.lift_object import LiftObjectCfg
+from manyseeds.simulators.base import load_model
+from manyseeds.tasks.lift_object.task import LiftObjectCfg
 
 MAX_CONTACTS = 2 * 2 + 4 * 2 * 8 + 8
 """Contacts of one environment: hand (a capsule, 2 each), 4 finger boxes (8 each) and the cube, with table and cube."""

@@ -4,10 +4,10 @@ from isaaclab.utils import configclass
 from isaaclab_physx.physics import PhysxCfg
 from isaaclab_physx.sim.schemas import PhysxRigidBodyCfg
 
+from manyseeds.simulators.base import load_model
 from manyseeds.simulators.isaaclab import physics
 from manyseeds.simulators.isaaclab.env_cfg import LiftObjectEnvCfg
-from manyseeds.simulators.lift_object import load_model
-from manyseeds.task import lift_object as task
+from manyseeds.tasks.lift_object import task
 
 
 @configclass

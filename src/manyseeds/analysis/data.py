@@ -1,0 +1,219 @@
+"""What the figures draw: the CSV files of an experiment as arrays, seeds on axis 0."""
+
+import math
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from manyseeds import statistics
+from manyseeds.analysis.rates import at_the_end, success_rates, success_rates_over_seeds
+from manyseeds.analysis.results import Experiment, Run, describe, read_all_episodes, read_scalars
+
+# A curve of more points than this is finer than its line is wide.
+POINTS = 200
+
+# Names that older releases of RSL-RL gave to tags.
+OLD_NAMES = {"Perf/collection_time": "Perf/collection time", "Policy/mean_std": "Policy/mean_noise_std"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One tag of one variant.
+
+    `x` and `seeds` hold one array per seed (they may end at different places); `band_x`, `mean`, `low`,
+    `high` cover the part that all of the seeds have; `low` and `high` are NaN for one seed.
+    """
+
+    x: list[np.ndarray]
+    seeds: list[np.ndarray]
+    band_x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """How many seeds have the tag."""
+        return len(self.seeds)
+
+
+class Data:
+    """All CSV files of one experiment, read once."""
+
+    def __init__(self, experiment: Experiment, band: str | None = None) -> None:
+        """Read the scalars and episodes of every run that has them.
+
+        Args:
+            experiment: the runs.
+            band: one of `manyseeds.analysis.results.BANDS`; None takes the experiment's.
+
+        Raises:
+            UserError: when one of the files is malformed.
+        """
+        self.experiment = experiment
+        self.variants = experiment.variants
+        self.band = band or experiment.band
+        self.description = describe(experiment)
+        self.scalars: dict[Run, pd.DataFrame] = {
+            run: _with_new_names(read_scalars(run)) for run in experiment.runs if run.scalars.is_file()
+        }
+        self.episodes: dict[Run, pd.DataFrame] = read_all_episodes(experiment)
+
+    @cached_property
+    def rates(self) -> pd.DataFrame:
+        """The success rates of every checkpoint; see `manyseeds.analysis.rates.success_rates`."""
+        return success_rates(self.experiment, self.episodes)
+
+    @cached_property
+    def rates_over_seeds(self) -> pd.DataFrame:
+        """The same over seeds; see `manyseeds.analysis.rates.success_rates_over_seeds`."""
+        return success_rates_over_seeds(self.rates)
+
+    @cached_property
+    def final(self) -> pd.DataFrame:
+        """The rows of `rates` that belong to each variant's last checkpoint."""
+        return at_the_end(self.rates)
+
+    @cached_property
+    def final_over_seeds(self) -> pd.DataFrame:
+        """The rows of `rates_over_seeds` that belong to each variant's last checkpoint."""
+        return at_the_end(self.rates_over_seeds)
+
+    def final_episodes(self, variant: str) -> dict[Run, pd.DataFrame]:
+        """The last checkpoint's episodes of each seed of a variant that has it, indexed by episode."""
+        final = self.final[self.final["variant"] == variant]
+        return {
+            run: table[table["iteration"] == final["iteration"].iloc[0]].set_index("episode")
+            for run, table in self.episodes.items()
+            if run.variant == variant and run.seed in set(final["seed"])
+        }
+
+    @property
+    def knows_samples(self) -> bool:
+        """Whether every variant's samples per iteration are known (learning_curves.csv says them)."""
+        return all(variant in self.experiment.samples_per_iteration for variant in self.variants)
+
+    @cached_property
+    def sample_axis(self) -> tuple[float, str]:
+        """What to divide samples by (iterations, when samples are unknown), and the axis' label."""
+        if not self.knows_samples:
+            return 1.0, "iterations"
+        ends = [
+            iterations * self.experiment.samples_per_iteration[variant]
+            for variant, iterations in self._last_iterations()
+        ]
+        for unit, word in (
+            (1e9, "billions of samples"),
+            (1e6, "millions of samples"),
+            (1e3, "thousands of samples"),
+        ):
+            if max(ends) >= 2 * unit:
+                return unit, word
+        return 1.0, "samples"
+
+    def _last_iterations(self) -> list[tuple[str, int]]:
+        ends = [(run.variant, int(table.index[-1])) for run, table in self.scalars.items()]
+        return ends + [(run.variant, int(table["iteration"].max())) for run, table in self.episodes.items()]
+
+    def to_axis(self, variant: str, iterations: np.ndarray) -> np.ndarray:
+        """Iterations as values on the axis of samples."""
+        factor = self.experiment.samples_per_iteration[variant] if self.knows_samples else 1
+        return np.asarray(iterations) * (factor / self.sample_axis[0])
+
+    @cached_property
+    def block(self) -> int:
+        """How many successive iterations make one point of a drawn curve."""
+        longest = max((table.index[-1] for table in self.scalars.values()), default=1)
+        return max(1, math.ceil(longest / POINTS))
+
+    def tags(self, prefix: str) -> list[str]:
+        """The tags beginning with `prefix` that some run logged, in the order of the files."""
+        found = dict.fromkeys(
+            tag
+            for table in self.scalars.values()
+            for tag in table.columns
+            if tag.startswith(prefix) and table[tag].notna().any()
+        )
+        return list(found)
+
+    def runs_with(self, variant: str, tag: str) -> list[Run]:
+        """The runs of a variant that logged a tag at least once."""
+        return [
+            run
+            for run, table in self.scalars.items()
+            if run.variant == variant and tag in table and np.isfinite(table[tag]).any()
+        ]
+
+    def curve_by_samples(self, variant: str, tag: str) -> Curve | None:
+        """A tag against samples, or None when no run of the variant has it."""
+        runs = self.runs_with(variant, tag)
+        if not runs:
+            return None
+        length = max(self.scalars[run].index[-1] for run in runs)
+        values = np.stack([self.scalars[run][tag].reindex(range(1, length + 1)).to_numpy(np.float64) for run in runs])
+        values = block_means(values, self.block)
+        x = self.to_axis(variant, block_means(np.arange(1.0, length + 1)[None], self.block)[0])
+        return self._curve([x] * len(runs), list(values), x, values)
+
+    def curve_by_wall_clock(self, variant: str, tag: str) -> Curve | None:
+        """A tag against hours in training, or None when no run of the variant has it and its clock.
+
+        The seeds' curves are interpolated to common times, up to the end of the fastest seed, for mean and
+        interval.
+        """
+        x, seeds = [], []
+        for run in self.runs_with(variant, tag):
+            hours = self.hours(run)
+            if hours is not None:
+                values = self.scalars[run][tag].to_numpy(np.float64)
+                x.append(block_means(hours[None], self.block)[0])
+                seeds.append(block_means(values[None], self.block)[0])
+        if not seeds:
+            return None
+        spans = [own[np.isfinite(y)][[0, -1]] for own, y in zip(x, seeds, strict=True)]
+        start, end = max(span[0] for span in spans), min(span[1] for span in spans)
+        grid = np.linspace(start, end, POINTS) if end > start else np.array([])
+        common = np.stack(
+            [np.interp(grid, own[np.isfinite(y)], y[np.isfinite(y)]) for own, y in zip(x, seeds, strict=True)]
+        )
+        return self._curve(x, seeds, grid, common)
+
+    def _curve(self, x: list[np.ndarray], seeds: list[np.ndarray], band_x: np.ndarray, values: np.ndarray) -> Curve:
+        shared = np.isfinite(values).all(axis=0)
+        interval = statistics.simultaneous_band if self.band == "simultaneous" else statistics.pointwise_band
+        mean, low, high = interval(values[:, shared])
+        return Curve(x, seeds, band_x[shared], np.asarray(mean), np.asarray(low), np.asarray(high))
+
+    def hours(self, run: Run) -> np.ndarray | None:
+        """Hours of collection and learning up to each iteration of a run; None when it has no clock."""
+        table = self.scalars.get(run)
+        parts = ["Perf/collection_time", "Perf/learning_time"]
+        if table is None or not all(part in table and table[part].notna().any() for part in parts):
+            return None
+        # An iteration that a reader lost takes as long as the one before it.
+        return table[parts].ffill().bfill().sum(axis=1).cumsum().to_numpy() / 3600
+
+
+def _with_new_names(table: pd.DataFrame) -> pd.DataFrame:
+    return table.rename(columns={old: new for new, old in OLD_NAMES.items() if new not in table.columns})
+
+
+def block_means(values: np.ndarray, size: int) -> np.ndarray:
+    """Means of `size` successive columns, NaN left out; the last block may be shorter.
+
+    Args:
+        values: (rows, columns).
+        size: columns per block.
+
+    Returns:
+        (rows, ceil(columns / size)); NaN where a whole block is NaN.
+    """
+    rows, columns = values.shape
+    padded = np.full((rows, math.ceil(columns / size) * size), np.nan)
+    padded[:, :columns] = np.where(np.isfinite(values), values, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # "Mean of empty slice" is the NaN we want.
+        return np.nanmean(padded.reshape(rows, -1, size), axis=2)

@@ -1,0 +1,306 @@
+"""The CSV files below a results folder: found, read, checked; tables, figures and the page start here."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from manyseeds.config.external import OUR_SCALARS, OURS, Scalars
+from manyseeds.core.errors import UserError
+
+EPISODE_COLUMNS = (
+    "iteration",
+    "episode",
+    "object_x",
+    "object_y",
+    "target_x",
+    "target_y",
+    "target_z",
+    "reached",
+    "held",
+    "dropped",
+    "first_reached_s",
+    "final_distance",
+    "return",
+)
+RATES = ("reached", "held", "dropped")
+# What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
+BANDS = ("pointwise", "simultaneous")
+START_COLUMNS = ["object_x", "object_y", "target_x", "target_y", "target_z"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One variant trained with one seed; `folder` holds its scalars.csv and episodes.csv."""
+
+    variant: str
+    seed: int
+    folder: Path
+
+    @property
+    def scalars(self) -> Path:
+        """The learning curves of the run."""
+        return self.folder / "scalars.csv"
+
+    @property
+    def episodes(self) -> Path:
+        """The evaluation episodes of the run."""
+        return self.folder / "episodes.csv"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A folder `<experiment>/<variant>/seed_<seed>/` and the runs in it, ordered by variant and seed.
+
+    Attributes:
+        folder: holds a folder per variant.
+        runs: those with results; where there is a config.json, those that it names.
+        samples_per_iteration: environment steps of an iteration, by variant, as far as known.
+        band: one of `BANDS`, as config.json says.
+        notes: sentences about runs that are missing or left out.
+        trainer: what trained the runs: ours, whose checkpoints are evaluated, or another by name.
+        scalars: which of its scalars are rewards and successes.
+    """
+
+    folder: Path
+    runs: tuple[Run, ...]
+    samples_per_iteration: dict[str, int]
+    band: str = BANDS[0]
+    notes: tuple[str, ...] = ()
+    trainer: str = OURS
+    scalars: Scalars = OUR_SCALARS
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.resolve().name
+
+    @property
+    def variants(self) -> list[str]:
+        """The names of the variants in the order in which figures and tables show them."""
+        return list(dict.fromkeys(run.variant for run in self.runs))
+
+    def of(self, variant: str) -> list[Run]:
+        """The runs of one variant by rising seed."""
+        return [run for run in self.runs if run.variant == variant]
+
+
+def find_experiments(results_dir: str | Path) -> list[Experiment]:
+    """Find every experiment in or below a folder that has a run with scalars.csv or episodes.csv.
+
+    Args:
+        results_dir: an experiment's folder, or a folder of such folders.
+
+    Returns:
+        The experiments by path, each with at least one run.
+
+    Raises:
+        UserError: when the folder is missing or holds no run.
+    """
+    results_dir = Path(results_dir)
+    if not results_dir.is_dir():
+        raise UserError(f"{results_dir}: no such folder; give the results folder of an experiment")
+    found: dict[Path, list[Run]] = {}
+    for folder in sorted(results_dir.rglob("seed_*")):
+        match = re.fullmatch(r"seed_(\d+)", folder.name)
+        depth = len(folder.relative_to(results_dir).parts)
+        if match is None or depth < 2 or not folder.is_dir():
+            continue
+        run = Run(folder.parent.name, int(match[1]), folder)
+        if run.scalars.is_file() or run.episodes.is_file():
+            found.setdefault(folder.parent.parent, []).append(run)
+    if not found:
+        raise UserError(
+            f"{results_dir}: no run found; expected <variant>/seed_<seed>/ with a scalars.csv or an episodes.csv"
+        )
+    return [_experiment(folder, runs) for folder, runs in sorted(found.items())]
+
+
+def _experiment(folder: Path, runs: list[Run]) -> Experiment:
+    samples = _samples_per_iteration(folder / "learning_curves.csv")
+    planned, band, trainer, scalars = _read_config(folder / "config.json")
+    notes = []
+    if planned is not None:
+        found = {(run.variant, run.seed) for run in runs}
+        strays = [f"{variant} seed {seed}" for variant, seed in sorted(found - set(planned))]
+        absent = [f"{variant} seed {seed}" for variant, seed in planned if (variant, seed) not in found]
+        if strays:
+            notes.append(f"{folder}: left out, because config.json does not name them: {', '.join(strays)}")
+        if absent:
+            notes.append(f"{folder}: config.json names runs without results: {', '.join(absent)}")
+        runs = [run for run in runs if (run.variant, run.seed) in planned] or runs
+    # config.json, and the aggregated curves where it is missing, keep the order of config.yaml.
+    names = [variant for variant, _ in planned] if planned else list(samples)
+    order = {variant: place for place, variant in enumerate(dict.fromkeys(names))}
+    runs.sort(key=lambda run: (order.get(run.variant, len(order)), run.variant, run.seed))
+    seen: dict[tuple[str, int], Path] = {}
+    for run in runs:
+        other = seen.setdefault((run.variant, run.seed), run.folder)
+        if other != run.folder:
+            raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
+    return Experiment(folder, tuple(runs), samples, band, tuple(notes), trainer, scalars)
+
+
+def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, str, str, Scalars]:
+    """What the resolved experiment says, if it is there: variant and seed of every run, band, trainer, its scalars."""
+    if not config.is_file():
+        return None, BANDS[0], OURS, OUR_SCALARS
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+        planned = [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
+        band = content.get("curves", {}).get("band", BANDS[0])
+        trainer = content.get("trainer", OURS)
+        foreign = trainer if isinstance(trainer, dict) else None
+        scalars = Scalars(**foreign["scalars"]) if foreign else OUR_SCALARS
+        trainer = str(foreign["name"]) if foreign else OURS
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
+    if band not in BANDS:
+        raise UserError(f"{config}: curves.band is {band!r}; it must be {' or '.join(BANDS)}")
+    return planned, band, trainer, scalars
+
+
+def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:
+    if not learning_curves.is_file():
+        return {}
+    table = _read_csv(learning_curves, usecols=["variant", "iteration", "samples"], dtype={"variant": str})
+    table = table.dropna().drop_duplicates("variant", keep="last")
+    return {
+        variant: round(samples / iteration)
+        for variant, samples, iteration in zip(table["variant"], table["samples"], table["iteration"], strict=True)
+    }
+
+
+def read_scalars(run: Run) -> pd.DataFrame:
+    """Read the learning curves of a run.
+
+    Returns:
+        One float column per tag, indexed by every iteration from 1 to the last; NaN where nothing was logged.
+
+    Raises:
+        UserError: when the file is malformed, empty, or has an iteration twice.
+    """
+    table = _read_csv(run.scalars)
+    if "iteration" not in table.columns:
+        raise UserError(f"{run.scalars}: column 'iteration' is missing; rows are iterations, columns are tags")
+    if table.empty:
+        raise UserError(f"{run.scalars}: no rows; the run logged nothing")
+    iterations = _whole(table.pop("iteration"), run.scalars, "iteration", lowest=0)
+    if iterations.duplicated().any():
+        raise UserError(f"{run.scalars}: iteration {iterations[iterations.duplicated()].iloc[0]} stands there twice")
+    for tag in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
+        raise UserError(f"{run.scalars}: column {tag!r} holds something that is no number")
+    table = table.astype(np.float64).set_axis(pd.Index(iterations, name="iteration"))
+    return table.reindex(range(min(1, iterations.min()), iterations.max() + 1))
+
+
+def read_episodes(run: Run) -> pd.DataFrame:
+    """Read the evaluation episodes of a run, sorted by iteration and episode.
+
+    Raises:
+        UserError: when a column is missing, a flag is not 0 or 1, an episode stands there twice, or
+        checkpoints
+            were evaluated on different numbers of episodes.
+    """
+    path = run.episodes
+    table = _read_csv(path)
+    missing = [column for column in EPISODE_COLUMNS if column not in table.columns]
+    if missing:
+        raise UserError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(EPISODE_COLUMNS)}")
+    if table.empty:
+        raise UserError(f"{path}: no rows; no checkpoint was evaluated")
+    for column in ("iteration", "episode"):
+        table[column] = _whole(table[column], path, column, lowest=0)
+    for column in RATES:
+        if not table[column].isin((0, 1)).all():
+            raise UserError(f"{path}: column {column!r} must be 0 or 1 in every row")
+    table = table.sort_values(["iteration", "episode"], ignore_index=True)
+    if table.duplicated(["iteration", "episode"]).any():
+        raise UserError(f"{path}: an episode of one checkpoint stands there twice")
+    counts = table.groupby("iteration").size()
+    if counts.nunique() > 1:
+        raise UserError(
+            f"{path}: checkpoint {counts.idxmin()} has {counts.min()} episodes where others have "
+            f"{counts.max()}; "
+            "evaluate all alike"
+        )
+    return table
+
+
+def read_all_episodes(experiment: Experiment) -> dict[Run, pd.DataFrame]:
+    """Read the evaluation episodes of every run that was evaluated.
+
+    Raises:
+        UserError: when one is malformed, or two checkpoints or seeds of a variant met different episodes.
+    """
+    tables = {run: read_episodes(run) for run in experiment.runs if run.episodes.is_file()}
+    for variant in experiment.variants:
+        first: pd.DataFrame | None = None
+        for run, table in tables.items():
+            if run.variant != variant:
+                continue
+            for _, checkpoint in table.groupby("iteration"):
+                starts = checkpoint.set_index("episode")[START_COLUMNS]
+                first = starts if first is None else first
+                if not same_episodes(starts, first):
+                    raise UserError(
+                        f"{run.episodes}: other evaluation episodes than those of the other checkpoints and seeds of "
+                        f"{variant}; evaluate all of them with the same evaluate.episodes and evaluate.seed"
+                    )
+    return tables
+
+
+def same_episodes(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two tables of starts, indexed by episode, are the same to a micrometer."""
+    return one.index.equals(other.index) and np.allclose(one[START_COLUMNS], other[START_COLUMNS], atol=1e-6)
+
+
+def _whole(column: pd.Series, path: Path, name: str, lowest: int) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce")
+    if numbers.isna().any() or (numbers % 1 != 0).any() or (numbers < lowest).any():
+        raise UserError(f"{path}: column {name!r} must hold whole numbers of at least {lowest} in every row")
+    return numbers.astype(np.int64)
+
+
+def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, **options)
+    except (ValueError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not readable as a CSV file: {reason}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def describe(experiment: Experiment) -> str:
+    """Which runs a table or figure is made of, in one deterministic line.
+
+    Built from the CSV files alone, so that a copy of the results without the other files gives the same
+    bytes.
+    """
+    variants = "; ".join(
+        f"{variant}: seeds {', '.join(str(run.seed) for run in experiment.of(variant))}"
+        for variant in experiment.variants
+    )
+    return f"manyseeds experiment {experiment.name}; {variants}; inputs sha256 {inputs_digest(experiment)}"
+
+
+def inputs_digest(experiment: Experiment) -> str:
+    """SHA-256 over the digests and the relative paths of all input CSV files of an experiment."""
+    lines = []
+    for run in experiment.runs:
+        for path in (run.scalars, run.episodes):
+            if path.is_file():
+                lines.append(f"{file_digest(path)}  {path.relative_to(experiment.folder).as_posix()}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

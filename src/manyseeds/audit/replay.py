@@ -1,0 +1,80 @@
+"""See a divergence again: start from the state before it and compute the same iterations."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from manyseeds.core.errors import UserError
+
+
+def replay(path: Path, threads: int = 0) -> bool:
+    """Compute again what a run did before something was not finite; print what was found.
+
+    Args:
+        path: a dump, diverged_<iteration>.pt.
+        threads: CPU threads, which do not change the results; 0 means all.
+
+    Returns:
+        Whether the same value of the same environment was not finite in the same iteration.
+
+    Raises:
+        UserError: when the file is damaged or no dump.
+    """
+    from manyseeds.learning.runner import DivergedError, Runner
+    from manyseeds.runs.state import read_sealed
+    from manyseeds.simulators import make_env
+
+    content = read_sealed(path)
+    if "failure" not in content:
+        raise UserError(f"{path} is a state to continue from, not the dump of a divergence.")
+    config, failure = content["config"], content["failure"]
+    threads = threads or len(os.sched_getaffinity(0))
+    env = make_env(
+        config["simulator"],
+        config["task"],
+        num_envs=config["num_envs"],
+        seed=config["seed"],
+        device=config["device"],
+        threads=threads,
+        env_spacing=config["env_spacing"],
+        task_cfg=config["task_cfg"],
+    )
+    try:
+        runner = Runner(env, config["agent"], seed=config["seed"], device=config["device"], threads=threads)
+        runner.load_state_dict(content["runner"])
+        print(f"Replaying from iteration {runner.iteration + 1} to {failure['iteration']}.", flush=True)
+        try:
+            while runner.iteration < failure["iteration"]:
+                runner.iterate()
+        except DivergedError as error:
+            print(f"{error}.")
+            _show(env.state_dict(), env.num_envs, error.env_index)
+            found = {"iteration": error.iteration, "term": error.term, "env_index": error.env_index}
+            return all(failure[key] == value for key, value in found.items())
+        print("Everything is finite this time.")
+        return False
+    finally:
+        env.close()
+
+
+def _show(state: dict[str, Any], num_envs: int, index: int | None) -> None:
+    """Print what an environment's state holds."""
+    for name, value in state.items() if index is not None else ():
+        if getattr(value, "shape", ())[:1] == (num_envs,):
+            print(f"  {name}: {value[index].tolist()}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Replay; return 0 when the same happened again, 1 when not, 2 on bad input."""
+    parser = argparse.ArgumentParser(prog="manyseeds replay", description=__doc__)
+    parser.add_argument("dump", type=Path, help="diverged_<iteration>.pt in the run's folder")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    args = parser.parse_args(argv)
+    try:
+        return 0 if replay(args.dump, args.threads) else 1
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,184 @@
+"""Verify results: are the files of every run still what the run left?"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import write_atomic
+from manyseeds.core.record import read_record, sha256
+
+NOT_SHIPPED = "not_shipped.txt"
+"""In an experiment's folder: the outputs that a published copy lacks, a path a line, relative to it."""
+DERIVED = ("success_rates.*", "figures/*.*", "*.html")
+"""What carries in its metadata the checksum of the CSV files that it was made from (`results.describe`)."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What `verify` found.
+
+    Attributes:
+        problems: a sentence for each file that is missing or is not what its run left, and for each run that did
+            not end.
+        not_shipped: files that are missing and declared so in NOT_SHIPPED.
+    """
+
+    problems: tuple[str, ...]
+    not_shipped: tuple[Path, ...]
+
+
+def verify(results: Path) -> Account:
+    """Hash the outputs of every run below a folder again, and the CSV files that tables and figures were made from.
+
+    A missing file is a problem, unless the experiment's folder has a file NOT_SHIPPED that names it; a file that
+    is there is hashed, named or not. So is a table, figure or page that says it was made from other CSV files.
+
+    Raises:
+        UserError: when there is no run, or a record cannot be read.
+    """
+    problems, not_shipped = [], []
+    declared = {experiment: _declared(experiment) for experiment in _experiments(results)}
+    for record in _records(results):
+        absent = declared[_experiment_of(record)]
+        content = read_record(record)
+        if "ended" in content and content["ended"] is None:
+            problems.append(f"{record}: this run has not ended")
+        for name, expected in content["outputs"].items():
+            path = record.parent / name
+            if path.is_file():
+                if sha256(path) != expected:
+                    problems.append(f"{path} is not the file that the run left")
+            elif path.resolve() in absent:
+                not_shipped.append(path)
+            else:
+                problems.append(f"{path} is missing")
+    for experiment in declared:
+        if experiment.is_relative_to(results.resolve()):
+            problems += _of_other_data(experiment)
+    return Account(tuple(problems), tuple(not_shipped))
+
+
+def _of_other_data(experiment: Path) -> list[str]:
+    """Say which tables, figures and pages of an experiment were not made from the CSV files that are there."""
+    from manyseeds.analysis.results import find_experiments, inputs_digest
+
+    made = {
+        path: said[1].decode()
+        for pattern in DERIVED
+        for path in sorted(experiment.glob(pattern))
+        if (said := re.search(rb"inputs sha256 ([0-9a-f]{64})", path.read_bytes()))
+    }
+    if not made:
+        return []
+    [now] = [inputs_digest(found) for found in find_experiments(experiment) if found.folder == experiment] or [""]
+    return [f"{path} was made from other CSV files than those here" for path, was in made.items() if was != now]
+
+
+def declare_not_shipped(results: Path) -> list[Path]:
+    """Name the outputs that are missing in a file NOT_SHIPPED in each experiment's folder, for `verify` to accept.
+
+    Returns:
+        The files named.
+    """
+    named = []
+    for experiment in _experiments(results):
+        missing = [
+            path
+            for record in _records(experiment)
+            for name in read_record(record)["outputs"]
+            if not (path := record.resolve().parent / name).is_file()
+        ]
+        lines = ["# Outputs of the runs that are not shipped here; run.json has their checksums."]
+        lines += [path.relative_to(experiment).as_posix() for path in missing]
+        with write_atomic(experiment / NOT_SHIPPED) as partial:
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        named += missing
+    return named
+
+
+def _records(results: Path) -> list[Path]:
+    # Other trainers may have a file of this name in their logs, in the folder work/ of a run.
+    found = sorted(results.rglob("run.json"))
+    if records := [path for path in found if not re.search(r"/seed_\d+/work/", path.absolute().as_posix())]:
+        return records
+    raise UserError(f"{results} holds no run.json; give a results folder such as results/lift_object")
+
+
+def _experiments(results: Path) -> list[Path]:
+    return sorted({_experiment_of(record) for record in _records(results)})
+
+
+def _experiment_of(record: Path) -> Path:
+    """Return the folder of the experiment of <experiment>/<variant>/seed_<seed>/run.json."""
+    above = record.resolve().parents
+    return above[min(2, len(above) - 1)]
+
+
+def _declared(experiment: Path) -> set[Path]:
+    """Return the paths that the experiment's NOT_SHIPPED names."""
+    path = experiment / NOT_SHIPPED
+    if not path.is_file():
+        return set()
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return {experiment / line for line in lines if line and not line.startswith("#")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0 when all is as recorded, 1 when something is not, 2 on bad input."""
+    parser = argparse.ArgumentParser(prog="manyseeds verify", description=__doc__)
+    parser.add_argument("results", type=Path, help="a results folder, such as results/lift_object, or a run's folder")
+    parser.add_argument("--repeat", type=int, metavar="N", help="train a run's first N iterations again and compare")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads for --repeat (0: all)")
+    parser.add_argument(
+        "--declare-not-shipped",
+        action="store_true",
+        help=f"list the outputs that are missing in {NOT_SHIPPED}, so that verify accepts a published folder",
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.declare_not_shipped:
+            for path in declare_not_shipped(arguments.results):
+                print(f"{path} is declared as not shipped")
+            return 0
+        whole = _print_account(arguments.results)
+        same = arguments.repeat is None or _print_repetition(arguments.results, arguments.repeat, arguments.threads)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0 if whole and same else 1
+
+
+def _print_account(results: Path) -> bool:
+    """Verify and print what was found; return whether every file is whole."""
+    account = verify(results)
+    for problem in account.problems:
+        print(problem)
+    for path in account.not_shipped:
+        print(f"{path} is not shipped")
+    if not account.problems:
+        there = "every file that is shipped" if account.not_shipped else "every file"
+        print(f"{results}: {there} is what its run left")
+    return not account.problems
+
+
+def _print_repetition(results: Path, iterations: int, threads: int) -> bool:
+    """Train a run's first iterations again and print how they compare; return whether they are the same."""
+    from manyseeds.audit.repeat import repeat
+
+    records = _records(results)
+    if len(records) > 1:
+        raise UserError(f"{results} holds {len(records)} runs; with --repeat give one run's folder")
+    folder = records[0].parent
+    found = repeat(folder, iterations, threads)
+    for note in found.notes:
+        print(f"note: {note}")
+    if found.difference:
+        print(f"{folder}: the first difference: {found.difference}")
+        return False
+    checkpoints = f" and the parameters in {', '.join(found.checkpoints)}" if found.checkpoints else ""
+    print(f"{folder}: the first {iterations} iterations are identical: {found.scalars} scalars{checkpoints}")
+    return True

@@ -1,0 +1,104 @@
+"""What is said about a task to those who know neither torch nor the task: names, titles and units.
+
+A task's description travels in config.json. Tables, figures and pages are made from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Start:
+    """A column of episodes.csv that says where an episode starts or what it commands.
+
+    Attributes:
+        name: the column.
+        title: what axes call it.
+        unit: its unit, "" for none.
+    """
+
+    name: str
+    title: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A column of episodes.csv that says how an episode went.
+
+    Attributes:
+        name: the column.
+        title: what tables and axes call it.
+        kind: "share" for yes (1) or no (0), of which rates are shown; "measure" for a number, empty where there is none.
+        meaning: the sentence that explains it in notes and captions.
+        unit: of a measure, "" for none.
+        better: which direction is better; "" where neither is.
+        tag: the scalar it is read from, for an external trainer without an evaluation.
+    """
+
+    name: str
+    title: str
+    kind: Literal["share", "measure"]
+    meaning: str
+    unit: str = ""
+    better: Literal["higher", "lower", ""] = "higher"
+    tag: str = ""
+
+
+@dataclass(frozen=True)
+class Map:
+    """A picture of the workspace: two start columns, drawn against each other.
+
+    Attributes:
+        title: what the picture shows.
+        across: the start column along the horizontal axis.
+        up: the start column along the vertical axis.
+        flip: whether the horizontal axis points left, as y does for a robot seen from behind.
+    """
+
+    title: str
+    across: str
+    up: str
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class Description:
+    """A task as tables and figures see it.
+
+    Attributes:
+        starts: columns that say where episodes start; two runs met the same episodes if they agree in them.
+        outcomes: columns that say how episodes went. The first share is the success that figures show.
+        maps: pictures of the workspace in which failures are shown.
+    """
+
+    starts: tuple[Start, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    maps: tuple[Map, ...] = ()
+
+    @property
+    def shares(self) -> tuple[Outcome, ...]:
+        """The outcomes of which rates are shown."""
+        return tuple(outcome for outcome in self.outcomes if outcome.kind == "share")
+
+    @property
+    def measures(self) -> tuple[Outcome, ...]:
+        """The outcomes that are numbers."""
+        return tuple(outcome for outcome in self.outcomes if outcome.kind == "measure")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of episodes.csv, in their order."""
+        starts, outcomes = (tuple(item.name for item in items) for items in (self.starts, self.outcomes))
+        return ("iteration", "episode", *starts, *outcomes, "return")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, as config.json holds them."""
+        return {name: [asdict(item) for item in getattr(self, name)] for name in ("starts", "outcomes", "maps")}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Description":
+        """Return what `to_dict` was made of."""
+        kinds = {"starts": Start, "outcomes": Outcome, "maps": Map}
+        return cls(**{name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()})

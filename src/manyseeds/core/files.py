@@ -1,0 +1,83 @@
+"""Files that appear whole or not at all; JSON files that a person writes."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from manyseeds.core.errors import StorageError, UserError
+
+
+@contextmanager
+def write_atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; on success it is synced to disk and renamed to `path`.
+
+    Parent folders are made. When the body raises, nothing appears at `path`, an older file there stays as it was,
+    and the partial file is removed.
+
+    Args:
+        path: the file that shall appear.
+
+    Yields:
+        The path of an empty file in the same folder.
+
+    Raises:
+        StorageError: when the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays the file's own, because writers such as Matplotlib choose the format by it.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        os.close(handle)
+        partial = Path(name)
+        try:
+            yield partial
+            with partial.open("rb") as stream:
+                os.fsync(stream.fileno())
+            partial.chmod(0o666 & ~_umask())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def read_object(path: str | Path, name: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object, in which no key stands twice.
+
+    Args:
+        path: the file.
+        name: what the error messages call it.
+
+    Raises:
+        UserError: when it cannot be read or holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} cannot be read: it is not UTF-8 text") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{name} must hold a JSON object")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"the key '{key}' stands twice")
+    return dict(pairs)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,158 @@
+"""The record of a run, run.json: the code, packages and machine that made it, and the checksums of its files."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import manyseeds
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import REPOSITORY
+
+PACKAGES = (
+    "isaaclab",
+    "manyseeds",
+    "mujoco",
+    "mujoco-warp",
+    "newton",
+    "numba",
+    "numpy",
+    "rsl-rl-lib",
+    "snakemake",
+    "tensorboard",
+    "tensordict",
+    "torch",
+    "warp-lang",
+)
+SCHEMA_VERSION = 1
+IMAGE_VARIABLE = "MANYSEEDS_IMAGE"
+"""The environment variable by which a container is told its image, NAME@DIGEST; docker/run_docker.sh sets it."""
+
+
+def collect() -> dict[str, Any]:
+    """Return the code version, package versions, Python, hardware and container of this process."""
+    image, digest = container()
+    return {
+        "code": code_version(),
+        "packages": {name: version for name in PACKAGES if (version := _package_version(name))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "hardware": {"cpu": cpu_model(), "cores": os.cpu_count(), "gpu": gpus()},
+        "container": image,
+        "container_digest": digest,
+    }
+
+
+def code_version() -> dict[str, Any]:
+    """Return the version, the git commit (None outside a checkout) and whether tracked files were changed."""
+    commit = _output("git", "-C", str(REPOSITORY), "rev-parse", "HEAD")
+    status = _output("git", "-C", str(REPOSITORY), "status", "--porcelain", "--untracked-files=no")
+    return {
+        "version": manyseeds.__version__,
+        "commit": commit or None,
+        "dirty": bool(status) if commit else None,
+    }
+
+
+def cpu_model() -> str:
+    """Return the processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def gpus() -> list[str]:
+    """Return name and driver version of every NVIDIA GPU."""
+    listing = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    return [line.strip() for line in (listing or "").splitlines()]
+
+
+def container() -> tuple[str | None, str | None]:
+    """Return the image of the container that this process runs in, and its digest.
+
+    Returns:
+        The image's file or name, "docker" or "podman" for an unnamed one, None outside of any container; and
+        `sha256:<hex>` of the .sif file or as Docker or Podman say, None where nobody says it (a sandbox has none).
+    """
+    image = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
+    if image:
+        return image, image_digest(image)
+    if told := os.environ.get(IMAGE_VARIABLE):
+        name, _, digest = told.partition("@")
+        return name, digest or None
+    marks = {"docker": "/.dockerenv", "podman": "/run/.containerenv"}
+    return next((kind for kind, mark in marks.items() if Path(mark).exists()), None), None
+
+
+def image_digest(image: str) -> str | None:
+    """Return `sha256:<hex>` of a .sif file; None where the image is a sandbox or an address."""
+    return f"sha256:{sha256(Path(image))}" if Path(image).is_file() else None
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Path:
+    """Write `run.json` beside the outputs of a run.
+
+    Args:
+        folder: the run's folder.
+        outputs: the files that the run is made of, relative to the folder.
+        fields: what else the record says (experiment, variant, seed, config, command, threads, started, ended,
+            resumed); they win over what `collect` finds.
+
+    Returns:
+        The path of the record.
+    """
+    record = {
+        "schema": SCHEMA_VERSION,
+        **fields,
+        **{name: value for name, value in collect().items() if name not in fields},
+        "outputs": {name: sha256(folder / name) for name in outputs},
+    }
+    path = folder / "run.json"
+    with write_atomic(path) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read the `run.json` of a run.
+
+    Raises:
+        UserError: when it cannot be read or is none.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record["outputs"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not the record of a run: {error!r}") from error
+    return record
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _output(*command: str) -> str | None:
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()

@@ -1,0 +1,47 @@
+"""The simulators by name, for those who choose one without importing it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A row of the table of simulators.
+
+    Attributes:
+        devices: kinds of device that it runs on.
+        packages: packages whose versions its results may depend on.
+        module: what must be importable where it runs.
+        environment: the environment of envs/ (and container image) that holds it.
+        env: "module:class" of its environment, which `simulators.make_env` imports.
+    """
+
+    devices: tuple[str, ...]
+    packages: tuple[str, ...]
+    module: str
+    environment: str
+    env: str
+
+
+SIMULATORS = {
+    "mujoco": Simulator(
+        devices=("cpu",),
+        packages=("mujoco", "numba"),
+        module="mujoco",
+        environment="mujoco",
+        env="manyseeds.simulators.mujoco:MujocoEnv",
+    ),
+    "mujoco_warp": Simulator(
+        devices=("cpu", "cuda"),
+        packages=("mujoco", "mujoco-warp", "warp-lang"),
+        module="mujoco_warp",
+        environment="mujoco",
+        env="manyseeds.simulators.mujoco_warp:MujocoWarpEnv",
+    ),
+    "isaaclab": Simulator(
+        devices=("cpu", "cuda"),
+        packages=("isaaclab", "newton", "mujoco", "mujoco-warp", "mujoco-usd-converter", "warp-lang"),
+        module="isaaclab",
+        environment="isaaclab",
+        env="manyseeds.simulators.isaaclab.env:IsaacLabEnv",
+    ),
+}

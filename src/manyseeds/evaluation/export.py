@@ -1,0 +1,202 @@
+"""A policy as one file for a robot: ONNX or TorchScript, from observations to joint position targets."""
+
+import argparse
+import io
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import write_atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+OBSERVATION = (
+    ("joint_pos_rel", 9, "7 arm joints in rad, 2 fingers in m, relative to the default pose"),
+    ("joint_vel_rel", 9, "7 arm joints in rad/s, 2 fingers in m/s"),
+    ("object_position", 3, "m, robot root frame"),
+    ("target_object_position", 7, "position in m, robot root frame; quaternion x y z w, always 0 0 0 1"),
+    ("last_action", 8, "the output `actions` of the step before; zeros at the start"),
+)
+"""Parts of the input `obs` in their order: name, size, unit and frame."""
+
+METADATA_FILE = "metadata.json"
+"""The extra file of a TorchScript archive that describes it; in ONNX its keys are metadata properties."""
+
+
+def export(checkpoint: Path, outputs: Sequence[Path], run_dir: Path | None = None) -> dict[Path, float]:
+    """Write a checkpoint's deterministic policy with its observation normalizer and action scaling.
+
+    The files map `obs` (n, 36) to `actions` (n, 8), which the next observation needs, and to
+    `joint_position_targets` (n, 9), which the robot's position controllers need.
+
+    Args:
+        checkpoint: model_<iteration>.pt of a run.
+        outputs: files to write; .onnx is ONNX, .pt is TorchScript.
+        run_dir: folder of the run, for its params; by default the checkpoint's.
+
+    Returns:
+        For every file the largest absolute difference from the torch policy on 1,000 random observations.
+
+    Raises:
+        UserError: when the checkpoint or the params are damaged, or for another file name.
+    """
+    import torch
+
+    for path in outputs:
+        if path.suffix not in (".onnx", ".pt"):
+            raise UserError(f"{path}: a policy's file must end in .onnx or .pt (TorchScript).")
+    module, metadata = _policy_module(checkpoint, run_dir or checkpoint.parent)
+    obs = torch.randn(1000, metadata["inputs"][0]["size"], generator=torch.Generator().manual_seed(0))
+    if (inverse := getattr(module.network.obs_normalizer, "inverse", None)) is not None:
+        obs = inverse(obs)  # as wide as those the policy was trained with
+    with torch.no_grad():
+        expected = torch.cat(module(obs), dim=1)
+    differences = {}
+    for path in outputs:
+        write, run = (_write_onnx, _run_onnx) if path.suffix == ".onnx" else (_write_torchscript, _run_torchscript)
+        write(path, module, obs[:2], metadata)
+        differences[path] = float((torch.cat(run(path, obs), dim=1) - expected).abs().max())
+    return differences
+
+
+def _policy_module(checkpoint: Path, run_dir: Path) -> tuple["nn.Module", dict[str, Any]]:
+    import torch
+    from tensordict import TensorDict
+    from torch import nn
+
+    from manyseeds.learning.policy import Policy, read_params
+    from manyseeds.tasks.lift_object.task import NUM_ACTIONS, NUM_OBSERVATIONS, LiftObjectCfg, joint_targets
+
+    params = read_params(run_dir)
+    cfg = LiftObjectCfg.from_dict(params.env["task_cfg"], str(run_dir / "params" / "env.yaml"))
+    policy = Policy(params.agent, TensorDict({"policy": torch.zeros(1, NUM_OBSERVATIONS)}, [1]), NUM_ACTIONS)
+    iteration = policy.load(checkpoint)
+
+    class RobotPolicy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = policy.model.as_jit()
+
+        def forward(self, obs: "Tensor") -> tuple["Tensor", "Tensor"]:
+            actions = self.network(obs)
+            return actions, joint_targets(cfg, actions)
+
+    return RobotPolicy().eval(), _metadata(params.env, iteration, cfg.step_dt)
+
+
+def _metadata(env: dict[str, Any], iteration: int, step_dt: float) -> dict[str, Any]:
+    arm = [f"panda_joint{i}" for i in range(1, 8)]
+    fingers = ["panda_finger_joint1", "panda_finger_joint2"]
+    obs = [{"name": name, "size": size, "unit": unit} for name, size, unit in OBSERVATION]
+    return {
+        "task": env["task"],
+        "simulator": env["simulator"],
+        "iteration": iteration,
+        "step_s": step_dt,
+        "inputs": [{"name": "obs", "shape": ["n", 36], "size": 36, "dtype": "float32", "parts": obs}],
+        "outputs": [
+            {
+                "name": "actions",
+                "shape": ["n", 8],
+                "dtype": "float32",
+                "unit": "1; the policy's raw output: 7 arm joints around the default pose, then the gripper",
+            },
+            {
+                "name": "joint_position_targets",
+                "shape": ["n", 9],
+                "dtype": "float32",
+                "unit": "7 arm joints in rad, 2 fingers in m",
+                "parts": [*arm, *fingers],
+            },
+        ],
+        "contains": "observation normalizer, network, action scaling; deterministic",
+    }
+
+
+def _write_torchscript(path: Path, module: "nn.Module", obs: "Tensor", metadata: dict[str, Any]) -> None:
+    import torch
+
+    with warnings.catch_warnings():
+        # TorchScript is called deprecated, and the task's numbers become constants, as they shall.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.freeze(torch.jit.trace(module, obs))
+        # Through memory, for torch puts the name of a file into it.
+        buffer = io.BytesIO()
+        torch.jit.save(traced, buffer, _extra_files={METADATA_FILE: json.dumps(metadata)})
+    with write_atomic(path) as partial:
+        partial.write_bytes(buffer.getvalue())
+
+
+def _run_torchscript(path: Path, obs: "Tensor") -> tuple["Tensor", ...]:
+    import torch
+
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        outputs: tuple[Tensor, ...] = torch.jit.load(str(path))(obs)
+    return outputs
+
+
+def _write_onnx(path: Path, module: "nn.Module", obs: "Tensor", metadata: dict[str, Any]) -> None:
+    import onnx
+    import torch
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision is not there
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            (obs,),
+            input_names=["obs"],
+            output_names=[output["name"] for output in metadata["outputs"]],
+            dynamic_shapes={"obs": {0: torch.export.Dim("n")}},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    # Stack traces of the exporting machine.
+    for part in (
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        del part.metadata_props[:]
+    for key, value in metadata.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        model.metadata_props.add(key=key, value=text)
+    onnx.checker.check_model(model)
+    with write_atomic(path) as partial:
+        onnx.save(model, str(partial))
+
+
+def _run_onnx(path: Path, obs: "Tensor") -> tuple["Tensor", ...]:
+    import torch
+    from onnx.reference import ReferenceEvaluator
+
+    return tuple(torch.from_numpy(part) for part in ReferenceEvaluator(str(path)).run(None, {"obs": obs.numpy()}))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export a checkpoint; return 0, or 2 on bad input."""
+    parser = argparse.ArgumentParser(prog="manyseeds export", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="model_<iteration>.pt of a run")
+    parser.add_argument(
+        "--output", type=Path, nargs="+", required=True, help="files to write: .onnx, or .pt for TorchScript"
+    )
+    parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
+    args = parser.parse_args(argv)
+    try:
+        for path, difference in export(args.checkpoint, args.output, args.run_dir).items():
+            print(f"{path}: largest difference from the torch policy {difference:.1e} on 1,000 observations")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

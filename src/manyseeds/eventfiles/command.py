@@ -1,0 +1,84 @@
+"""Turn the event files of a run into a table of scalars."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from manyseeds.core.errors import UserError
+from manyseeds.eventfiles.export import describe, export
+from manyseeds.eventfiles.table import FORMATS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, or 2 after an error that the user can correct."""
+    args = _parser().parse_args(argv)
+    try:
+        return _export(args)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    one = argparse.ArgumentParser(
+        prog="manyseeds scalars",
+        description="Write all scalars of one run as a table: a row per iteration, a column per tag. In CSV "
+        "an empty field was never logged and 'nan' was logged as NaN. Old RSL-RL tag names become today's; "
+        "Train/*/time, whose step is the clock, is left out.",
+    )
+    one.add_argument(
+        "log_dir",
+        type=Path,
+        metavar="LOG_DIR",
+        help="folder with the event files of one run, or one event file",
+    )
+    one.add_argument("--output", type=Path, metavar="FILE", help="the table (default: standard output)")
+    one.add_argument("--account", type=Path, metavar="FILE", help="also write the account of the export as JSON")
+    one.add_argument(
+        "--tags",
+        nargs="+",
+        metavar="PATTERN",
+        help="only tags that match one of these, such as 'Episode_Reward/*'",
+    )
+    one.add_argument("--format", choices=FORMATS, help="default: by the name of the output, else csv")
+    one.add_argument(
+        "--allow-corrupt",
+        action="store_true",
+        help="read what is left of a file that is corrupt in its middle",
+    )
+    one.add_argument(
+        "--first-iteration",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the number of the log's first iteration: 0 for stock RSL-RL; the table counts completed iterations "
+        "(default: %(default)s, no change)",
+    )
+    return one
+
+
+def _export(args: argparse.Namespace) -> int:
+    named = "parquet" if args.output and args.output.suffix == ".parquet" else "csv"
+    account = export(
+        args.log_dir,
+        args.output,
+        account_path=args.account,
+        tags=args.tags,
+        file_format=args.format or named,
+        allow_corrupt=args.allow_corrupt,
+        first_iteration=args.first_iteration,
+        progress=_show_bytes if sys.stderr.isatty() else None,
+    )
+    for line in describe(account):
+        print(line, file=sys.stderr)
+    return 0
+
+
+def _show_bytes(name: str, done: int, size: int) -> None:
+    share = 100 * done // max(size, 1)
+    _show_line(f"{name}: {done / 1e6:,.0f} of {size / 1e6:,.0f} MB ({share} %)")
+
+
+def _show_line(text: str) -> None:
+    print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)

@@ -1,0 +1,197 @@
+"""A line per run while runs are going, read from their event files."""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from manyseeds.config import Experiment, Variant, read_resolved
+from manyseeds.config.external import OUR_SCALARS, Definition
+from manyseeds.core.errors import UserError
+from manyseeds.eventfiles.log import RunLog, read_log
+from manyseeds.launch.external import events_in_progress
+from manyseeds.launch.run import EVENTS
+
+RECENT_ITERATIONS = 50
+QUIET_AFTER_S = 120.0
+HEADER = ("run", "state", "iteration", "done", "reward", "success", "steps/s", "ETA")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        run: `<variant>/seed_<seed>`.
+        state: waiting, training, quiet (nothing new for two minutes), finished.
+        iteration: completed iterations.
+        max_iterations: iterations of the whole run.
+        reward: mean return of recent training episodes, NaN when none has ended.
+        success: success rate of recent training episodes, NaN when none has ended.
+        steps_per_s: environment steps per second, NaN when unknown.
+        left_s: seconds until the end at the recent pace, NaN when unknown.
+    """
+
+    run: str
+    state: str
+    iteration: int
+    max_iterations: int
+    reward: float = math.nan
+    success: float = math.nan
+    steps_per_s: float = math.nan
+    left_s: float = math.nan
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the run's line as one text per column of HEADER."""
+        return (
+            self.run,
+            self.state,
+            f"{self.iteration}/{self.max_iterations}",
+            f"{self.iteration / self.max_iterations:.0%}",
+            _number(self.reward, ".2f"),
+            _number(self.success, ".1%"),
+            _number(self.steps_per_s, ",.0f"),
+            duration(self.left_s),
+        )
+
+
+class Watcher:
+    """Reads the progress of an experiment's runs; files that did not change are not read again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._seen: dict[Path, tuple[tuple[int, int], RunLog | None]] = {}
+
+    def progress(self, now: float) -> list[Progress]:
+        """Return the progress of every run, in the order of the config.
+
+        Args:
+            now: the time, s since 1970.
+
+        Raises:
+            UserError: when the folder holds no readable config.json.
+        """
+        experiment: Experiment = read_resolved(self.folder / "config.json")
+        return [
+            self._of_run(experiment.foreign, variant, seed, now)
+            for variant in experiment.variants
+            for seed in experiment.seeds
+        ]
+
+    def _of_run(self, foreign: Definition | None, variant: Variant, seed: int, now: float) -> Progress:
+        scalars = foreign.scalars if foreign else OUR_SCALARS
+        name = f"{variant.name}/seed_{seed}"
+        folder = self.folder / name
+        total = variant.train.max_iterations
+        # While a run trains its event file stands in work/, afterwards beside run.json.
+        known = (folder / "work" / EVENTS, folder / EVENTS, events_in_progress(folder / "work"))
+        events = next((path for path in known if path is not None and path.is_file()), None)
+        if events is None:
+            return Progress(name, "waiting", 0, total)
+        log = self._read(events)
+        if log is None or not log.step.size:
+            return Progress(name, "starting", 0, total)
+        iteration = int(log.step.max()) + (1 - foreign.first_iteration if foreign else 0)
+        if (folder / "run.json").is_file() and iteration >= total:
+            state = "finished"
+        else:
+            state = "training" if now - events.stat().st_mtime < QUIET_AFTER_S else "quiet"
+        pace = _recent(log, "Perf/collection_time") + _recent(log, "Perf/learning_time")
+        return Progress(
+            run=name,
+            state=state,
+            iteration=iteration,
+            max_iterations=total,
+            reward=_last(log, scalars.reward),
+            success=_last(log, scalars.success),
+            steps_per_s=_recent(log, "Perf/total_fps"),
+            left_s=0.0 if state == "finished" else pace * max(total - iteration, 0),
+        )
+
+    def _read(self, events: Path) -> RunLog | None:
+        stat = events.stat()
+        version = (stat.st_mtime_ns, stat.st_size)
+        if events not in self._seen or self._seen[events][0] != version:
+            try:
+                log = read_log(events.parent, allow_corrupt=True)
+            except UserError:  # nothing whole in it yet
+                log = None
+            self._seen[events] = (version, log)
+        return self._seen[events][1]
+
+
+def table(rows: Sequence[Progress]) -> str:
+    """Return the lines of all runs below a header, in columns."""
+    cells = [HEADER, *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as h:mm:ss, or "-" when unknown."""
+    if not math.isfinite(seconds):
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _values(log: RunLog, tag: str) -> np.ndarray:
+    if tag not in log.tags:
+        return np.zeros(0)
+    chosen = log.tag == log.tags.index(tag)
+    return log.value[chosen][np.argsort(log.step[chosen], kind="stable")]
+
+
+def _last(log: RunLog, tag: str) -> float:
+    values = _values(log, tag)
+    return float(values[-1]) if values.size else math.nan
+
+
+def _recent(log: RunLog, tag: str) -> float:
+    values = _values(log, tag)[-RECENT_ITERATIONS:]
+    return float(values.mean()) if values.size else math.nan
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "-"
+
+
+def _experiments(folder: Path) -> list[Path]:
+    found = [path.parent for path in (folder / "config.json", *sorted(folder.glob("*/config.json"))) if path.is_file()]
+    if not found:
+        raise UserError(f"{folder} holds no experiment; a run of the workflow makes one, such as results/lift_object")
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0 when all runs are finished or after one look, 2 on bad input."""
+    parser = argparse.ArgumentParser(prog="manyseeds status", description=__doc__)
+    parser.add_argument("results", nargs="?", type=Path, default=Path("results"), help="an experiment's folder (all)")
+    parser.add_argument("--once", action="store_true", help="print the lines once and end")
+    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks (5)")
+    arguments = parser.parse_args(argv)
+    try:
+        watchers = [Watcher(folder) for folder in _experiments(arguments.results)]
+        while True:
+            rows = [(watcher.folder, watcher.progress(time.time())) for watcher in watchers]
+            clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() and not arguments.once else ""
+            print(clear + "\n\n".join(f"{folder}\n{table(lines)}" for folder, lines in rows), flush=True)
+            if arguments.once or all(line.state == "finished" for _, lines in rows for line in lines):
+                return 0
+            time.sleep(arguments.every)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0

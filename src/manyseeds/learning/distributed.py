@@ -1,0 +1,179 @@
+"""Several processes that train one policy: each steps its share of the environments, gradients are averaged.
+
+The processes are those of torchrun, which says through the environment variables RANK, LOCAL_RANK and WORLD_SIZE which
+one this is; they talk over NCCL on GPUs and gloo on CPUs. With the same number of ranks a run is bit for bit the same.
+"""
+
+import ctypes
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed
+
+from manyseeds.core.errors import UserError
+
+T = TypeVar("T")
+
+# Longer than any rank needs to make its environments, compile kernels or record a video.
+_TIMEOUT = timedelta(minutes=30)
+_PR_SET_PDEATHSIG = 1
+
+
+class RankError(RuntimeError):
+    """A process of a distributed run ended before its time.
+
+    Attributes:
+        exit_code: what the command that started the processes returns.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which of how many processes this one is."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.rank == 0
+
+    def share(self, num_envs: int) -> int:
+        """Return how many of `num_envs` environments this process steps.
+
+        Raises:
+            UserError: when they cannot be shared out evenly.
+        """
+        if num_envs % self.size:
+            raise UserError(f"--num_envs is {num_envs}; with {self.size} ranks it must be a multiple of {self.size}.")
+        return num_envs // self.size
+
+    def rsl_rl_config(self) -> dict[str, int] | None:
+        """Return what rsl_rl's algorithms call `multi_gpu`; None for a process alone."""
+        if self.size == 1:
+            return None
+        return {"global_rank": self.rank, "local_rank": local_rank(), "world_size": self.size}
+
+    def from_first(self, make: Callable[[], T] | None) -> T:
+        """Return on every rank what `make` gives on the first."""
+        content = [make() if make is not None else None]
+        if self.size > 1:
+            distributed.broadcast_object_list(content, src=0)
+        return content[0]  # type: ignore[return-value]
+
+    def gather(self, content: T) -> list[T]:
+        """Return on every rank the contents of all, in their order."""
+        if self.size == 1:
+            return [content]
+        gathered: list[Any] = [None] * self.size
+        distributed.all_gather_object(gathered, content)
+        return gathered
+
+    def mean(self, scalars: dict[str, float]) -> dict[str, float]:
+        """Return the mean of each scalar over the ranks that have it; the order of the tags is the first rank's."""
+        if self.size == 1:
+            return scalars
+        everyones = self.gather(scalars)
+        tags = dict.fromkeys(tag for own in everyones for tag in own)
+        values = {tag: [own[tag] for own in everyones if tag in own] for tag in tags}
+        return {tag: math.fsum(numbers) / len(numbers) for tag, numbers in values.items()}
+
+
+ALONE = Ranks()
+"""One process that trains by itself."""
+
+
+def launched() -> bool:
+    """Whether torchrun, or what sets the same variables, started this process."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def local_rank() -> int:
+    """Return this process's number among those on its machine."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def local_size() -> int:
+    """Return the number of processes on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Ranks]:
+    """Join the other processes for the length of a block.
+
+    Args:
+        device: torch device of the training; its kind chooses how the ranks talk.
+
+    Raises:
+        RankError: when the others cannot be reached, or are lost on the way.
+    """
+    # Killed with its launcher, so that a run never goes on beside the one that is started again.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if device != "cpu":
+        torch.cuda.set_device(local_rank())
+    try:
+        distributed.init_process_group("gloo" if device == "cpu" else "nccl", timeout=_TIMEOUT)
+        try:
+            yield Ranks(distributed.get_rank(), distributed.get_world_size())
+        finally:
+            distributed.destroy_process_group()
+    except distributed.DistError as error:
+        raise RankError(f"rank {os.environ['RANK']} lost the others: {_first_line(error)}") from error
+    except RuntimeError as error:
+        if "gloo" not in str(error).lower() and "Connection closed" not in str(error):
+            raise
+        raise RankError(f"rank {os.environ['RANK']} lost the others: {_first_line(error)}") from error
+
+
+def launch(arguments: Sequence[str], count: int) -> None:
+    """Run the training command in `count` processes on this machine, as torchrun does.
+
+    Raises:
+        RankError: naming the rank that failed first and how.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=count, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "manyseeds", "train", *arguments)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        code = failure.exitcode
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        raise RankError(f"rank {rank} of {count} {how}; the others were stopped", max(code, 1)) from error
+    except SignalException as error:
+        raise RankError(f"stopped by {error.sigval.name}; the same command continues", 128 + error.sigval) from error
+
+
+def default_count() -> int:
+    """Return how many processes `--distributed` means on this machine: one for every GPU that torch sees.
+
+    Raises:
+        UserError: when there is none.
+    """
+    count = torch.cuda.device_count()
+    if count == 0:
+        raise UserError("--distributed finds no GPU here; say how many processes share the CPU: --nproc_per_node 2.")
+    return count
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0]

@@ -1,0 +1,84 @@
+"""A trained policy, from a checkpoint and the parameters of its run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rsl_rl.models import MLPModel
+from rsl_rl.utils import resolve_class
+from tensordict import TensorDict
+
+from manyseeds.core.errors import UserError
+from manyseeds.learning.agent import resolve_agent
+from manyseeds.learning.checkpoint import load_checkpoint
+from manyseeds.learning.parallel import parallelize, thread_map
+
+
+@dataclass(frozen=True)
+class RunParams:
+    """What a run's params folder says: the rsl_rl configuration and the environment's."""
+
+    agent: dict[str, Any]
+    env: dict[str, Any]
+
+
+def read_params(run_dir: Path) -> RunParams:
+    """Read params/agent.yaml and params/env.yaml of a run.
+
+    Raises:
+        UserError: when one is missing or malformed.
+    """
+    contents = {}
+    for name in ("agent", "env"):
+        path = run_dir / "params" / f"{name}.yaml"
+        try:
+            contents[name] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is not valid YAML.") from error
+    env_path = run_dir / "params" / "env.yaml"
+    for key in ("simulator", "task", "task_cfg"):
+        if not isinstance(contents["env"], dict) or key not in contents["env"]:
+            raise UserError(f"{env_path}: '{key}' is missing.")
+    return RunParams(resolve_agent(contents["agent"], str(run_dir / "params" / "agent.yaml")), contents["env"])
+
+
+class Policy:
+    """The deterministic policy of a run's checkpoints.
+
+    Args:
+        agent: the rsl_rl configuration.
+        obs: observations of the environment, for their size.
+        num_actions: size of an action.
+        threads: threads for the network on a CPU; the results do not depend on it.
+        device: torch device of the network and its observations.
+    """
+
+    def __init__(
+        self, agent: dict[str, Any], obs: TensorDict, num_actions: int, threads: int = 1, device: str = "cpu"
+    ) -> None:
+        cls, options = resolve_class(dict(agent["actor"]))
+        self.model: MLPModel = cls(obs, agent["obs_groups"], "actor", num_actions, **options)
+        self.model.to(device).eval()
+        self._device = device
+        self._run = thread_map(threads)
+
+    def load(self, checkpoint: str | Path) -> int:
+        """Take over a checkpoint's weights; return its iteration.
+
+        Raises:
+            UserError: when the file is refused, damaged or of another network.
+        """
+        content = load_checkpoint(checkpoint)
+        try:
+            self.model.load_state_dict(content["actor_state_dict"])
+        except (RuntimeError, AttributeError, TypeError) as error:
+            raise UserError(f"{checkpoint} does not fit the network in params/agent.yaml of its run.") from error
+        return int(content["iter"])
+
+    def parallelize(self) -> None:
+        """Compute on the threads given, if on a CPU; the model can then no longer be exported."""
+        if self._device == "cpu":
+            parallelize(self.model.mlp, self._run)

@@ -1,0 +1,57 @@
+"""Videos of the policy in training, which leave training's bits the same."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from rsl_rl.algorithms import PPO
+
+from manyseeds.evaluation.film import film, write_video
+from manyseeds.simulators import make_env
+
+if TYPE_CHECKING:
+    from manyseeds.runs.train import Settings
+    from manyseeds.simulators.base import LiftObjectEnv
+
+
+class TrainingVideos:
+    """Films the policy every now and then into <log_dir>/videos, in an environment of its own.
+
+    Isaac Lab holds one simulation per process; there training's environments are borrowed and put back as they were.
+
+    Args:
+        settings: the run's.
+        alg: holds the policy.
+        env: training's environments.
+
+    Raises:
+        UserError: when this machine cannot draw.
+    """
+
+    def __init__(self, settings: "Settings", alg: PPO, env: "LiftObjectEnv") -> None:
+        self._env = env
+        if settings.simulator != "isaaclab":
+            self._env = make_env(
+                settings.simulator,
+                settings.task,
+                num_envs=1,
+                seed=settings.seed,
+                device=settings.device,
+                threads=1,
+                task_cfg=settings.task_cfg,
+            )
+        self._start = self._env.state_dict()
+        self._alg = alg
+        self._folder = settings.log_dir / "videos"
+        self._length = settings.video_length
+        film(self._env, alg.get_policy(), steps=0, shown=1)
+
+    def record(self, iteration: int) -> None:
+        """Film the policy after `iteration` iterations, always on the same episodes."""
+        before = self._env.state_dict()
+        self._env.load_state_dict(self._start)
+        with torch.random.fork_rng():
+            frames = film(self._env, self._alg.get_policy(), steps=self._length, shown=1)
+        self._env.load_state_dict(before)
+        path = self._folder / f"iteration_{iteration}.mp4"
+        write_video(path, frames)
+        print(f"[INFO] Saved video to: {path}", flush=True)

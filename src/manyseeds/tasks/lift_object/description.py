@@ -1,0 +1,34 @@
+"""What tables and figures say of lift_object; torch-free, so that planning and analysis can read it."""
+
+from manyseeds.core.description import Description, Map, Outcome, Start
+
+DESCRIPTION = Description(
+    starts=(
+        Start("object_x", "object x", "m"),
+        Start("object_y", "object y", "m"),
+        Start("target_x", "target x", "m"),
+        Start("target_y", "target y", "m"),
+        Start("target_z", "target z", "m"),
+    ),
+    outcomes=(
+        Outcome("reached", "Reached", "share", "the object came within the tolerance of its target"),
+        Outcome(
+            "held", "Held to the end", "share", "the object was within the tolerance of its target at the last step"
+        ),
+        Outcome("dropped", "Dropped", "share", "the object fell off the table", better="lower"),
+        Outcome("first_reached_s", "First reached", "measure", "when the object first was at its target", "s", "lower"),
+        Outcome(
+            "final_distance",
+            "Final distance",
+            "measure",
+            "distance from object to target at the last step",
+            "m",
+            "lower",
+        ),
+    ),
+    maps=(
+        Map("object at the start, from above", "object_y", "object_x", flip=True),
+        Map("target, from above", "target_y", "target_x", flip=True),
+        Map("target, from behind the robot", "target_y", "target_z", flip=True),
+    ),
+)

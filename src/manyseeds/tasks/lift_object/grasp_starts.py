@@ -1,0 +1,87 @@
+"""Arm poses with the open hand around the resting cube, from which training episodes may start."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from manyseeds.tasks.kinematics import PointOnChain
+from manyseeds.tasks.lift_object.task import LiftObjectCfg, default_joint_pos
+
+_LEVER = 0.1
+_RESTING_HEIGHT = 0.024
+_HAND_YAW = -np.pi / 4
+_DAMPING = 1e-4
+_DIFFERENCE = 1e-5
+
+
+@dataclass(frozen=True)
+class GraspStarts:
+    """`k` poses: the hand points down, tilted forward by `grasp_start_tilt`, the fingers left and right of the cube."""
+
+    arm: Tensor
+    """(k, 7) rad."""
+    object_pos: Tensor
+    """(k, 3) m."""
+
+
+def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: np.ndarray, count: int = 512) -> GraspStarts:
+    """Solve the inverse kinematics of `count` cubes from the reset rectangle; those without a solution are left out.
+
+    Damped Gauss-Newton on three points fixed to the hand, which fix its position and orientation.
+
+    Args:
+        cfg: the task.
+        chain: the arm's kinematics, its point between the finger pads.
+        limits: (7, 2) joint limits, rad.
+        count: poses to try.
+    """
+    ranges = np.array([cfg.object_x, cfg.object_y, cfg.grasp_start_tilt])
+    x, y, tilt = np.random.default_rng(0).uniform(ranges[:, 0], ranges[:, 1], (count, 3)).T
+    zero = np.zeros(count)
+    cube = np.stack((x, y, zero + _RESTING_HEIGHT), axis=1)
+    left_right = np.stack((zero, zero - 1, zero), axis=1)
+    down = np.stack((np.sin(tilt), zero, -np.cos(tilt)), axis=1)
+    goals = np.concatenate((cube, cube + _LEVER * left_right, cube + _LEVER * down), axis=1)
+    # The hand is mounted on the last link turned by -45 degrees: its y axis there is (-sin, cos, 0) of that angle.
+    offsets = _LEVER * np.array([[0, 0, 0], [-np.sin(_HAND_YAW), np.cos(_HAND_YAW), 0], [0, 0, 1]])
+
+    def error_at(angles: np.ndarray) -> np.ndarray:
+        return np.concatenate([chain.position(angles, offset) for offset in offsets], axis=1) - goals
+
+    angles = np.tile(np.array(cfg.default_arm), (count, 1))
+    for _ in range(40):
+        error = error_at(angles)[:, :, None]
+        steps = _DIFFERENCE * np.eye(7)
+        j = np.stack([error_at(angles + step) - error_at(angles - step) for step in steps], axis=2) / (2 * _DIFFERENCE)
+        jt = j.transpose(0, 2, 1)
+        change = np.linalg.solve(jt @ j + _DAMPING * np.eye(7), jt @ error)
+        angles = angles - change[:, :, 0].clip(-0.3, 0.3)
+    good = (np.abs(error_at(angles)).max(axis=1) < 1e-3) & ((angles > limits[:, 0]) & (angles < limits[:, 1])).all(
+        axis=1
+    )
+    return GraspStarts(torch.from_numpy(angles[good]).float(), torch.from_numpy(cube[good]).float())
+
+
+def start_around_cubes(cfg: LiftObjectCfg, starts: GraspStarts, qpos: Tensor, generator: torch.Generator) -> Tensor:
+    """Move a share of the episodes that would start at home onto the way to a grasp.
+
+    Args:
+        cfg: the task; gives share and exponent.
+        starts: poses around the cube, on the device of `qpos`.
+        qpos: (n, 16) the MJCF's coordinates at home; changed in place.
+        generator: on the same device.
+
+    Returns:
+        `qpos`: in `grasp_start_share` of the rows the arm is somewhere between home and a pose, the nearer to the pose
+        the smaller `grasp_start_exponent`, and the cube where that pose has it.
+    """
+    draws = torch.rand(3, len(qpos), generator=generator, device=generator.device)
+    chosen = (draws[0] < cfg.grasp_start_share)[:, None]
+    poses = (draws[1] * len(starts.arm)).long()
+    gone = draws[2, :, None] ** cfg.grasp_start_exponent
+    arm = torch.lerp(default_joint_pos(cfg, qpos.device)[:7], starts.arm[poses], gone)
+    qpos[:, :7] = torch.where(chosen, arm.to(qpos.dtype), qpos[:, :7])
+    qpos[:, 9:12] = torch.where(chosen, starts.object_pos[poses].to(qpos.dtype), qpos[:, 9:12])
+    return qpos

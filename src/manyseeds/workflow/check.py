@@ -1,0 +1,29 @@
+"""Check an experiment file and print what it resolves to."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from manyseeds.config.loading import load
+from manyseeds.core.errors import UserError
+from manyseeds.workflow.content import check_content
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, or 2 with one sentence for each error."""
+    parser = argparse.ArgumentParser(prog="manyseeds config", description=__doc__)
+    parser.add_argument(
+        "config",
+        nargs="*",
+        default=["config.yaml"],
+        help="the experiment file (config.yaml); of several, later ones win",
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        experiment = load(arguments.config)
+        check_content(experiment, arguments.config[-1])
+    except UserError as error:
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 2
+    print(experiment.to_json(), end="")
+    return 0

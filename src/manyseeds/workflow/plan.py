@@ -1,0 +1,334 @@
+"""What the Snakefile needs to know before it can lay out its jobs."""
+
+import fcntl
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from manyseeds import gpus
+from manyseeds.config import Experiment, Variant, load
+from manyseeds.config.external import Definition
+from manyseeds.config.loading import parse_scalar
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import write_atomic
+from manyseeds.launch.external import find_program
+from manyseeds.workflow import images as containers
+from manyseeds.workflow.content import check_content_apart
+from manyseeds.workflow.resources import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment as one invocation of Snakemake sees it.
+
+    Attributes:
+        experiment: the resolved experiment.
+        cores: CPU cores that Snakemake may use, or None where a cluster decides.
+        drawn_from: the folder that the target `figures` draws.
+        source: the config file's name, for error messages.
+    """
+
+    experiment: Experiment
+    cores: int | None
+    drawn_from: str
+    source: str
+
+    @property
+    def results(self) -> str:
+        """The folder that the runs write to."""
+        return f"results/{self.experiment.experiment}"
+
+    @property
+    def config_json(self) -> str:
+        """The file that holds the resolved experiment."""
+        return f"{self.results}/config.json"
+
+    def begin(self) -> None:
+        """Lock the results folder until this process ends, and write the resolved experiment for the jobs.
+
+        Nothing is done when another folder's figures are drawn.
+
+        Raises:
+            UserError: when another process works on this experiment or its folder cannot be written.
+        """
+        if self.drawn_from != self.results:
+            return
+        try:
+            Path(self.results).mkdir(parents=True, exist_ok=True)
+            # A bare descriptor, because a file object would be closed, and the lock lost, when nobody refers to it.
+            lock = os.open(Path(self.results) / ".lock", os.O_RDWR | os.O_CREAT)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self.is_written():
+                with write_atomic(self.config_json) as partial:
+                    partial.write_text(self.experiment.to_json(), encoding="utf-8")
+        except BlockingIOError as error:
+            raise UserError(
+                f"{self.results}: another Snakemake works on this experiment; wait for it to end"
+            ) from error
+        except OSError as error:
+            raise UserError(f"{self.results} cannot be written: {error.strerror}") from error
+
+    def image(self, environment: str) -> str:
+        """Return the container image of an environment: a simulator's, or "analysis"."""
+        return containers.image(self.experiment.container[environment])
+
+    def python(self, deployed: bool) -> str:
+        """Return the interpreter of the simulator's jobs, quoted for a shell.
+
+        Args:
+            deployed: whether a container or conda gives the environment, with its own `python`.
+
+        Raises:
+            UserError: when the config's interpreter is none.
+        """
+        environment = self.experiment.environment
+        named = self.experiment.python.get(environment)
+        if deployed or named is None or self.drawn_from != self.results:
+            return "python"
+        found = shutil.which(Path(named).expanduser())
+        if found is None:
+            raise UserError(
+                f"{self.source}: python.{environment} is {named}, which is no program; it must be the path of a Python"
+                " interpreter"
+            )
+        return shlex.quote(str(Path(found).absolute()))
+
+    def check_simulator(self) -> None:
+        """Check, before runs are trained beside Snakemake, that its environment has the simulator.
+
+        Raises:
+            UserError: when it has not, and the config names no other interpreter.
+        """
+        simulator, environment = self.experiment.simulator, self.experiment.environment
+        if (
+            not self.experiment.foreign
+            and environment not in self.experiment.python
+            and importlib.util.find_spec(simulator) is None
+        ):
+            raise UserError(
+                f"{self.source}: simulator is {simulator}, which is not installed beside Snakemake;"
+                f" python.{environment} must be the interpreter of an environment that has it (docs/{simulator}.md)"
+            )
+
+    def container_settings(self) -> dict[str, str]:
+        """Return the environment variables with which `--use-singularity` runs jobs.
+
+        Raises:
+            UserError: when an image is missing, or a folder cannot be mounted.
+        """
+        needed = ["analysis"] if self.drawn_from != self.results else [self.experiment.environment, "analysis"]
+        containers.check_images({name: self.experiment.container[name] for name in needed}, self.source)
+        if self.experiment.foreign and self.drawn_from == self.results:
+            self._check_trainer_image(self.experiment.foreign)
+        # Jobs hash the file of their own image, for run.json.
+        files = [path for name in needed if Path(path := self.image(name)).is_file()]
+        return containers.settings([self.results, "logs", self.drawn_from, *files])
+
+    def _check_trainer_image(self, trainer: Definition) -> None:
+        if not trainer.container:
+            raise UserError(f"{self.source}: trainer.container is missing; with --use-singularity it must be an image")
+        if "://" not in trainer.container and not Path(containers.image(trainer.container)).exists():
+            raise UserError(
+                f"{self.source}: trainer.container is {trainer.container}, which does not exist; with --use-singularity"
+                " it must be a .sif file, a sandbox folder or a registry address (docker://...)"
+            )
+
+    @property
+    def trainer_image(self) -> str:
+        """The image that another trainer is started in with `--use-singularity`; "" for ours."""
+        foreign = self.experiment.foreign
+        return containers.image(foreign.container) if foreign and foreign.container else ""
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether checkpoints are evaluated and filmed: another trainer's environment is not ours."""
+        return self.experiment.foreign is None
+
+    @property
+    def evaluations(self) -> list[str]:
+        """The evaluations of all runs."""
+        return self.run_files("episodes.csv") if self.evaluates else []
+
+    @property
+    def first_iteration(self) -> int:
+        """The number that the event files give to the first iteration."""
+        return 1 if self.experiment.foreign is None else self.experiment.foreign.first_iteration
+
+    def is_written(self) -> bool:
+        """Whether an earlier invocation has checked and written the same experiment."""
+        path = Path(self.config_json)
+        return path.is_file() and path.read_text(encoding="utf-8") == self.experiment.to_json()
+
+    @cached_property
+    def threads(self) -> dict[tuple[str, str], int]:
+        """CPU threads of every run, by variant and seed."""
+        runs = [(variant, str(seed)) for variant in self.experiment.variants for seed in self.experiment.seeds]
+        if self.cores is None:
+            shared = [CLUSTER_THREADS] * len(runs)
+        elif self.gpu_slots:
+            beside = min(len(runs), max(1, self.gpu_slots // self.experiment.gpus_per_run))
+            shared = [max(1, self.cores // beside)] * len(runs)
+        else:
+            shared = threads_of_runs(len(runs), self.cores)
+        return {
+            (variant.name, seed): threads if variant.train.threads == "auto" else int(variant.train.threads)
+            for (variant, seed), threads in zip(runs, shared, strict=True)
+        }
+
+    def _fewest_threads(self, variant: str) -> int:
+        return min(self.threads[variant, str(seed)] for seed in self.experiment.seeds)
+
+    @cached_property
+    def gpu_slots(self) -> int | None:
+        """How many shares of this machine's GPUs runs can have at once; None where runs take none of them."""
+        if self.cores is None or not self.experiment.leases_gpus:
+            return None
+        return len(gpus.allowed(self.experiment.gpus)) * self.experiment.jobs_per_gpu
+
+    def check_gpus(self) -> None:
+        """Raise UserError when this machine has fewer GPUs than one run takes."""
+        wanted = self.experiment.gpus_per_run
+        if self.gpu_slots is not None and self.gpu_slots < wanted * self.experiment.jobs_per_gpu:
+            there = self.gpu_slots // self.experiment.jobs_per_gpu
+            raise UserError(
+                f"device is cuda and a run takes {wanted} GPU{'s' if wanted > 1 else ''}, but {there or 'none'} can be"
+                " used here (nvidia-smi and CUDA_VISIBLE_DEVICES say which); device: cpu trains without"
+            )
+
+    def check_trainer(self) -> None:
+        """Raise UserError when another trainer's program is not on this machine, on which its runs shall go."""
+        if self.experiment.foreign and self.cores is not None:
+            find_program(self.experiment.foreign)
+
+    def training_demand(self, variant: str) -> dict[str, int]:
+        """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs."""
+        chosen, leases = self.experiment.variant(variant), self.experiment.leases_gpus
+        # Not even 0 GPUs, which some clusters take for a wish.
+        wanted = dict.fromkeys(("gpu", "gpu_slots"), self.experiment.gpus_per_run) if leases else {}
+        if foreign := self.experiment.foreign:
+            return wanted | {"runtime": foreign.runtime, "mem_mb": foreign.mem_mb}
+        return wanted | {
+            "runtime": training_minutes(chosen, self._fewest_threads(variant), leases),
+            "mem_mb": memory_mb(chosen.train.num_envs),
+        }
+
+    def evaluation_demand(self, variant: str) -> dict[str, int]:
+        """Return the resources of the evaluation of one run: run time (min), memory (MB)."""
+        return {
+            "runtime": evaluation_minutes(
+                self.experiment.variant(variant), self.experiment.evaluate, self._fewest_threads(variant)
+            ),
+            "mem_mb": memory_mb(self.experiment.evaluate.episodes),
+        }
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The variants in the order of config.yaml."""
+        return self.experiment.variants
+
+    def settings(self, variant: str, seed: int | str) -> str:
+        """Return what determines the result of a run, as text that changes when any of it does."""
+        return json.dumps(self.experiment.settings(variant, int(seed)), sort_keys=True)
+
+    @property
+    def all_settings(self) -> list[str]:
+        """What determines the results of all runs, in the order of the config."""
+        return [self.settings(variant.name, seed) for variant in self.variants for seed in self.experiment.seeds]
+
+    def checkpoints(self, variant: str) -> list[str]:
+        """Return the names of the checkpoints of a run."""
+        return self.experiment.checkpoints(variant)
+
+    @property
+    def all_checkpoints(self) -> list[str]:
+        """The checkpoints of all runs."""
+        return [
+            f"{self.results}/{variant.name}/seed_{seed}/{checkpoint}"
+            for variant in self.variants
+            for seed in self.experiment.seeds
+            for checkpoint in self.checkpoints(variant.name)
+        ]
+
+    def run_files(self, name: str) -> list[str]:
+        """Return the path of a file of this name in every run's folder."""
+        return [
+            f"{self.results}/{variant.name}/seed_{seed}/{name}"
+            for variant in self.variants
+            for seed in self.experiment.seeds
+        ]
+
+
+def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cores: int | None) -> Plan:
+    """Read and check what Snakemake was called with.
+
+    Args:
+        configfiles: the files of `--configfile`; config.yaml when there are none.
+        changes: the values of `--config`; `results` is the folder that the target `figures` draws.
+        cores: the number of `--cores`.
+
+    Raises:
+        UserError: with one sentence for each thing that is wrong.
+    """
+    files = tuple(str(_relative(path)) for path in configfiles) or ("config.yaml",)
+    changes = {key: _typed(value) for key, value in changes.items()}
+    drawn_from = changes.pop("results", None)
+    experiment = load(files, changes)
+    plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"), files[-1])
+    for variant in experiment.variants:
+        threads = variant.train.threads
+        if cores is not None and threads != "auto" and int(threads) > cores:
+            raise UserError(
+                f"{files[-1]}: train.threads is {threads}, but Snakemake has {cores} cores;"
+                " it must be auto or at most the number of --cores"
+            )
+    if not plan.is_written():
+        check_content_apart(experiment, files[-1])
+    return plan
+
+
+def threads_of_runs(runs: int, cores: int) -> list[int]:
+    """Return the threads of every run with which all are done soonest.
+
+    Rounds of `floor(cores / threads)` runs side by side; what is left over goes likewise, with more threads each. A
+    run's speed follows Amdahl's law.
+
+    Args:
+        runs: how many runs there are.
+        cores: how many CPU cores they share.
+    """
+
+    @cache
+    def shortest(runs: int) -> tuple[float, tuple[int, ...]]:
+        if runs == 0:
+            return 0.0, ()
+        plans = []
+        for threads in range(1, max(cores, 1) + 1):
+            beside = min(max(cores // threads, 1), runs)
+            rounds, left = divmod(runs, beside)
+            time, rest = shortest(left)
+            plans.append((round(rounds / speedup(threads) + time, 9), (threads,) * (rounds * beside) + rest))
+        return min(plans)
+
+    return list(shortest(runs)[1])
+
+
+def _typed(value: Any) -> Any:
+    """Give values within lists and mappings their types back; Snakemake's command line leaves text."""
+    if isinstance(value, Mapping):
+        return {key: _typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    return parse_scalar(value) if isinstance(value, str) else value
+
+
+def _relative(path: str | Path) -> Path:
+    """Return a path relative to the working directory where it lies below it, to keep no machine's path."""
+    path = Path(path)
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,400 @@
+import copy
+import json
+import re
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manyseeds.config import checkpoint_iterations, load, read_resolved, resolve
+from manyseeds.config.experiment import ENVIRONMENTS, from_dict
+from manyseeds.config.schema import load_schema
+from manyseeds.core.errors import UserError
+from manyseeds.core.layout import REPOSITORY
+from manyseeds.gpus import devices
+from manyseeds.gpus.devices import Reading
+from manyseeds.simulators import SIMULATORS
+from manyseeds.tasks import TASKS
+from manyseeds.workflow.check import main
+
+GOOD = {
+    "experiment": "tiny",
+    "seeds": [1, 2],
+    "train": {"num_envs": 16, "max_iterations": 5, "save_interval": 2},
+    "agent": "generic_policy.json",
+}
+
+
+def changed(key: str, value: object) -> dict:
+    """GOOD with one dotted key set."""
+    fields = copy.deepcopy(GOOD)
+    *parents, last = key.split(".")
+    place = fields
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    return fields
+
+
+def test_values_left_out_have_their_defaults():
+    experiment = resolve(GOOD)
+    assert (experiment.task, experiment.simulator, experiment.device) == ("lift_object", "mujoco", "cpu")
+    assert experiment.evaluate.episodes == 1000
+    assert [variant.name for variant in experiment.variants] == ["default"]
+    assert experiment.variants[0].agent["algorithm"]["class_name"] == "PPO"
+
+
+@pytest.mark.parametrize(
+    ("iterations", "interval", "expected"),
+    [(5, 2, [2, 4, 5]), (4, 2, [2, 4]), (4, 500, [4]), (1, 1, [1])],
+)
+def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expected):
+    assert checkpoint_iterations(iterations, interval) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("sedes", [1], ["sedes", "did you mean seeds?"]),
+        ("train.num_env", 3, ["train.num_env ", "did you mean num_envs?"]),
+        ("curves.band", "both", ["curves.band is 'both'", "pointwise or simultaneous"]),
+        ("curves.allow_corrupt", "maybe", ["curves.allow_corrupt is 'maybe'", "true or false"]),
+        ("train.num_envs", 0, ["train.num_envs is 0", "at least 1"]),
+        ("container", "own.sif", ["container is 'own.sif'", "a mapping of environments"]),
+        ("container.mujocco", "own.sif", ["container.mujocco", "did you mean mujoco?"]),
+        ("container.mujoco", None, ["container.mujoco is empty", "a .sif file"]),
+        ("container.mujoco", "my image.sif", ["container.mujoco is 'my image.sif'", "a .sif file", "without spaces"]),
+        ("container.mujoco", "ftp://host/image", ["container.mujoco is 'ftp://host/image'", "docker://"]),
+        ("container.analysis", "$(rm x)", ["container.analysis is '$(rm x)'", "a registry address"]),
+        ("train.num_envs", "many", ["train.num_envs is 'many'", "a whole number"]),
+        ("train.num_envs", True, ["train.num_envs is true", "a whole number"]),
+        ("train.num_envs", 1.5, ["train.num_envs is 1.5", "a whole number"]),
+        ("train.max_iterations", -1, ["train.max_iterations is -1", "at least 1"]),
+        ("train.env_spacing", float("inf"), ["train.env_spacing is inf", "finite"]),
+        ("train.threads", 0, ["train.threads is 0", "auto or a whole number"]),
+        ("train.threads", "all", ["train.threads is 'all'", "auto or a whole number"]),
+        ("train", None, ["train is empty", "a mapping"]),
+        ("seeds", [], ["seeds is []", "at least one seed"]),
+        ("seeds", 3, ["seeds is 3", "a list"]),
+        ("seeds", [1, -2], ["seeds[1] is -2", "at least 0"]),
+        ("seeds", [1, 2**31], ["seeds[1]", "at most 2147483647"]),
+        ("seeds", [4, 5, 4], ["seeds has 4 more than once"]),
+        ("experiment", "published", ["'published'", "name of letters"]),
+        ("experiment", "a/b", ["'a/b'", "name of letters"]),
+        ("task", "lift", ["'lift'", "lift_object"]),
+        ("simulator", "mujocco", ["'mujocco'", "did you mean mujoco?"]),
+        ("trainer", "theirs", ["'theirs'", "manyseeds"]),
+        ("device", "gpu", ["'gpu'", "cpu, cuda or auto"]),
+        ("device", "cuda:1", ["'cuda:1'", "cpu, cuda or auto (gpus says which GPUs)"]),
+        ("gpus", "all", ["gpus is 'all'", "auto, none or a list"]),
+        ("gpus", 2, ["gpus is 2", "auto, none or a list"]),
+        ("gpus", [], ["gpus is []", "auto, none or a list"]),
+        ("gpus", [0, 0], ["gpus has 0 more than once"]),
+        ("gpus", [-1], ["gpus[0] is -1", "at least 0"]),
+        ("gpus", ["GPU-1"], ["gpus[0] is 'GPU-1'", "a whole number"]),
+        ("jobs_per_gpu", 0, ["jobs_per_gpu is 0", "at least 1"]),
+        ("gpus_per_run", 1.5, ["gpus_per_run is 1.5", "a whole number"]),
+        ("agent", "nowhere.json", ["agent file nowhere.json cannot be read"]),
+        ("agent", 3, ["agent is 3", "JSON file"]),
+        ("evaluate.episodes", 0, ["evaluate.episodes is 0", "at least 1"]),
+        ("evaluate.tolerance", 0, ["evaluate.tolerance is 0", "greater than 0"]),
+        ("variants", {"a/b": {}}, ["variants has the key 'a/b'", "name of letters"]),
+        ("variants", {"a": {"evaluate": {}}}, ["variants.a.evaluate is not a known key"]),
+        ("variants", {"a": {"train": {"num_envs": [1, 0]}}}, ["variants.a_num_envs=0", "train.num_envs is 0"]),
+        ("variants", {"a": {"train": {"num_envs": []}}}, ["variants.a: train.num_envs is []", "at least one value"]),
+        ("variants", {"a_num_envs=1": {}}, ["'a_num_envs=1'", "name of letters"]),
+    ],
+)
+def test_a_wrong_value_is_one_sentence_that_names_key_value_and_what_is_allowed(key, value, words):
+    with pytest.raises(UserError) as caught:
+        resolve(changed(key, value), source="my.yaml")
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(caught.value).startswith("my.yaml: ")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_run_cannot_want_more_gpus_than_are_listed():
+    with pytest.raises(UserError, match=r"gpus_per_run is 2; it must be at most 1"):
+        resolve(GOOD | {"gpus": [3], "gpus_per_run": 2})
+    with pytest.raises(
+        UserError, match=r"num_envs of variant default is \d+; it must be a multiple of gpus_per_run, 3"
+    ):
+        resolve(GOOD | {"device": "cuda", "gpus_per_run": 3})
+
+
+def test_which_gpus_there_are_is_kept_for_the_jobs_and_repeats_no_run():
+    plain, chosen = resolve(GOOD), resolve(GOOD | {"device": "cpu", "gpus": [0, 2], "jobs_per_gpu": 4})
+    assert from_dict(json.loads(chosen.to_json())) == chosen
+    assert chosen.settings("default", 1) == plain.settings("default", 1)
+
+
+def test_every_mistake_of_a_file_is_named_at_once():
+    with pytest.raises(UserError) as caught:
+        resolve(changed("train.num_envs", 0) | {"seeds": [1, 1], "nonsense": 1})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("key", ["experiment", "seeds", "train", "agent"])
+def test_a_missing_key_is_named(key):
+    fields = {name: value for name, value in GOOD.items() if name != key}
+    with pytest.raises(UserError, match=f"{key} is missing"):
+        resolve(fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a: [", "not valid YAML"),
+        (b"seeds: [1]\nseeds: [2]\n", "the key 'seeds' stands twice (line 2, column 1)"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"", "must hold keys and values"),
+        (b"- 1\n", "must hold keys and values"),
+        (b"a: " + b"[" * 5000, "nested too deeply"),
+        (b"a: 2026-99-99\n", "not valid YAML"),
+    ],
+)
+def test_an_unreadable_file_is_one_sentence(tmp_path, capsys, content, words):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    assert main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert words in error and len(error.splitlines()) == 1
+
+
+def test_a_missing_file_and_a_folder_are_one_sentence(tmp_path, capsys):
+    assert main([str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml cannot be read: No such file" in capsys.readouterr().err
+    assert main([str(tmp_path)]) == 2
+    assert "cannot be read: Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is not valid JSON"),
+        ("[]", "must hold a JSON object"),
+        ('{"algorithm": {"gama": 0.9}, "policy": {}}', "did you mean 'gamma'?"),
+    ],
+)
+def test_a_malformed_agent_file_is_one_sentence_before_anything_runs(tmp_path, capsys, content, words):
+    (tmp_path / "agent.json").write_text(content)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(GOOD | {"agent": str(tmp_path / "agent.json")}))
+    assert main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert words in error and len(error.splitlines()) == 1
+
+
+def test_unknown_agent_and_task_values_of_a_variant_are_named(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    variants = {
+        "a": {"agent": {"overrides": {"algorithm.gamma": 2}}},
+        "b": {"task": {"overrides": {"nonsense": 1}}},
+    }
+    path.write_text(yaml.safe_dump(GOOD | {"variants": variants}))
+    assert main([str(path)]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "variant a" in first and "algorithm.gamma is 2" in first
+    assert "variant b" in second and "nonsense" in second
+
+
+def test_a_number_in_scientific_notation_without_a_point_is_a_number(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(GOOD).replace("num_envs: 16", "num_envs: 16\n  env_spacing: 1e-1"))
+    assert load([path]).variants[0].train.env_spacing == 0.1
+
+
+def test_a_list_makes_a_grid_named_by_its_values():
+    experiment = resolve(
+        GOOD
+        | {
+            "variants": {
+                "base": None,
+                "g": {
+                    "agent": {"overrides": {"algorithm": {"gamma": [0.9, 0.99]}}},
+                    "train": {"num_envs": [8, 16]},
+                },
+                "wide": {"agent": {"overrides": {"policy.actor_hidden_dims": [[64, 64]]}}},
+            }
+        }
+    )
+    assert [variant.name for variant in experiment.variants] == [
+        "base",
+        "g_num_envs=8_gamma=0.9",
+        "g_num_envs=8_gamma=0.99",
+        "g_num_envs=16_gamma=0.9",
+        "g_num_envs=16_gamma=0.99",
+        "wide",
+    ]
+    assert experiment.variant("g_num_envs=8_gamma=0.9").agent["algorithm"]["gamma"] == 0.9
+    assert experiment.variant("g_num_envs=8_gamma=0.9").train.num_envs == 8
+    assert experiment.variant("wide").agent["policy"]["actor_hidden_dims"] == [64, 64]
+    assert experiment.variant("base").agent["policy"]["actor_hidden_dims"] == [256, 256, 256]
+
+
+def test_a_list_that_was_meant_as_a_value_is_explained():
+    variants = {"wide": {"agent": {"overrides": {"policy.actor_hidden_dims": [64, 32]}}}}
+    with pytest.raises(UserError, match=re.escape("it must be a list")):
+        resolve(GOOD | {"variants": variants})
+
+
+def test_a_variants_own_agent_file_comes_without_the_overrides_meant_for_another(tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text('{"algorithm": {"gamma": 0.5}, "policy": {}}')
+    agent = {"file": GOOD["agent"], "overrides": {"algorithm.gamma": 0.7}}
+    experiment = resolve(GOOD | {"agent": agent, "variants": {"a": {}, "b": {"agent": str(other)}}})
+    assert experiment.variant("a").agent["algorithm"]["gamma"] == 0.7
+    assert experiment.variant("b").agent == {"algorithm": {"gamma": 0.5}, "policy": {}}
+
+
+def test_the_resolved_experiment_is_read_back_as_it_was_written(tmp_path):
+    experiment = resolve(GOOD | {"variants": {"a": {}, "b": {"train": {"num_envs": 8}}}})
+    path = tmp_path / "config.json"
+    path.write_text(experiment.to_json())
+    assert read_resolved(path) == experiment
+
+
+def test_a_resolved_experiment_without_the_curves_section_of_later_releases_is_read(tmp_path):
+    experiment = resolve(GOOD)
+    fields = experiment.to_dict()
+    del fields["curves"]
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    assert read_resolved(tmp_path / "config.json") == experiment
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}'])
+def test_a_damaged_resolved_experiment_is_one_sentence(tmp_path, content):
+    path = tmp_path / "config.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"config\.json"):
+        read_resolved(path)
+
+
+def test_what_changes_no_policy_is_not_among_a_runs_settings():
+    """Otherwise a smaller state_interval or fewer threads would train everything again."""
+    base = resolve(GOOD).settings("default", 1)
+    for key, value in (
+        ("train.threads", 2),
+        ("train.state_interval", 99),
+        ("evaluate.episodes", 7),
+        ("curves.band", "simultaneous"),
+    ):
+        assert resolve(changed(key, value)).settings("default", 1) == base
+    assert resolve(changed("train.num_envs", 17)).settings("default", 1) != base
+
+
+def test_the_command_prints_the_resolved_experiment_as_json(capsys):
+    assert main([str(REPOSITORY / "config.yaml")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["seeds"] == [1, 2, 3] and printed["variants"]["default"]["train"]["num_envs"] == 512
+
+
+def test_config_yaml_explains_every_key_that_the_schema_knows():
+    text = (REPOSITORY / "config.yaml").read_text()
+    schema = load_schema()
+    keys = [
+        *schema["properties"],
+        *schema["$defs"]["train"]["properties"],
+        *schema["properties"]["evaluate"]["properties"],
+        *schema["properties"]["curves"]["properties"],
+    ]
+    for key in keys:
+        assert re.search(rf"^ *{key}:", text, re.MULTILINE), f"{key} is not in config.yaml"
+
+
+def test_the_schema_knows_the_tasks_and_simulators_that_exist():
+    schema = load_schema()
+    assert schema["then"]["properties"]["task"]["properties"]["name"]["enum"] == list(TASKS)
+    assert schema["properties"]["simulator"]["enum"] == ["auto", *SIMULATORS]
+    assert list(ENVIRONMENTS) == list(SIMULATORS)
+
+
+def gpu_machine(monkeypatch, number):
+    """Let this machine have so many GPUs."""
+    readings = [Reading(str(i), f"GPU-{i}", 0.0) for i in range(number)]
+    monkeypatch.setattr(devices, "read", lambda: readings)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("device", "simulator", "with_gpu", "without"),
+    [
+        ("auto", "auto", ("cuda", "mujoco_warp"), ("cpu", "mujoco")),
+        ("auto", "mujoco_warp", ("cuda", "mujoco_warp"), ("cpu", "mujoco_warp")),
+        ("auto", "mujoco", ("cpu", "mujoco"), ("cpu", "mujoco")),
+        ("cpu", "auto", ("cpu", "mujoco"), ("cpu", "mujoco")),
+        ("cuda", "auto", ("cuda", "mujoco_warp"), ("cuda", "mujoco_warp")),
+    ],
+)
+def test_auto_is_the_gpus_simulator_where_there_is_a_gpu(tmp_path, monkeypatch, device, simulator, with_gpu, without):
+    monkeypatch.chdir(tmp_path)
+    for number, expected in ((1, with_gpu), (0, without)):
+        gpu_machine(monkeypatch, number)
+        experiment = resolve(changed("device", device) | {"simulator": simulator})
+        assert (experiment.device, experiment.simulator) == expected
+
+
+def test_an_experiment_that_has_begun_stays_on_its_device_whatever_machine_reads_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fields = changed("device", "auto") | {"simulator": "auto"}
+    gpu_machine(monkeypatch, 1)
+    begun = resolve(fields)
+    recorded = tmp_path / "results" / begun.experiment / "config.json"
+    recorded.parent.mkdir(parents=True)
+    recorded.write_text(begun.to_json())
+    gpu_machine(monkeypatch, 0)
+    assert resolve(fields) == begun
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+paths = st.sampled_from(
+    [
+        *GOOD,
+        "task",
+        "device",
+        "variants",
+        "evaluate",
+        "curves",
+        "curves.band",
+        "train.num_envs",
+        "train.threads",
+        "agent.overrides",
+        "variants.a",
+        "variants.a.agent",
+        "variants.a.agent.overrides",
+        "variants.a.task.overrides",
+        "variants.a.train.num_envs",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(paths, anything)
+def test_no_value_at_any_key_gives_a_traceback(path, value):
+    fields = copy.deepcopy(GOOD) | {"agent": {"file": GOOD["agent"]}}
+    *parents, last = path.split(".")
+    place = fields
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    try:
+        resolve(fields)
+    except UserError as error:
+        assert str(error)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(alphabet="abc:-[]{}&*!|>'\"%@#\n\t 0123.e", max_size=40))
+def test_no_text_in_the_file_gives_a_traceback(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(text)
+    try:
+        load([path])
+    except UserError as error:
+        assert str(error)

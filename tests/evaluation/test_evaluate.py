@@ -1,0 +1,127 @@
+"""Evaluation: fixed episodes, played to their end, the same whatever else differs."""
+
+import csv
+import shutil
+
+import pytest
+
+from helpers.training_runs import train
+from manyseeds.evaluation import film as video
+from manyseeds.evaluation.evaluate import COLUMNS, evaluate_run, main
+from manyseeds.simulators import sample_episodes
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation") / "run"
+    assert train(folder, max_iterations=11, save_interval=2, num_envs=4) == 0
+    for name in ("model_4.pt", "model_6.pt", "model_8.pt"):
+        (folder / name).unlink()
+    return folder
+
+
+def evaluate(run, output, *arguments):
+    assert main(["--run_dir", str(run), "--output", str(output), "--seed", "7", *arguments]) == 0
+    return output.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def table(run, tmp_path_factory):
+    output = tmp_path_factory.mktemp("table") / "episodes.csv"
+    evaluate(run, output, "--episodes", "12", "--threads", "1")
+    return output
+
+
+def rows(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_checkpoint_has_its_rows_in_the_order_of_iterations(table):
+    content = rows(table)
+    assert tuple(content[0]) == COLUMNS
+    wanted = [(iteration, episode) for iteration in (2, 10, 11) for episode in range(12)]
+    assert [(int(row["iteration"]), int(row["episode"])) for row in content] == wanted
+
+
+def test_episodes_are_those_of_the_seed_for_every_checkpoint(table):
+    object_xy, target = sample_episodes({}, 12, 7)
+    starts = [[f"{x:.6f}" for x in (*place, *goal)] for place, goal in zip(object_xy.tolist(), target.tolist())]  # noqa: B905
+    keys = ("object_x", "object_y", "target_x", "target_y", "target_z")
+    assert [[row[key] for key in keys] for row in rows(table)] == starts * 3
+
+
+def test_threads_change_no_byte(run, table, tmp_path):
+    assert evaluate(run, tmp_path / "e.csv", "--episodes", "12", "--threads", "3") == table.read_bytes()
+
+
+def test_a_checkpoints_rows_do_not_depend_on_the_others(run, table, tmp_path):
+    alone = tmp_path / "alone"
+    shutil.copytree(run / "params", alone / "params")
+    shutil.copy(run / "model_11.pt", alone)
+    evaluate(alone, tmp_path / "e.csv", "--episodes", "12")
+    assert rows(tmp_path / "e.csv") == rows(table)[-12:]
+
+
+def test_what_reached_and_held_mean(run):
+    """With a tolerance larger than the workspace everything is reached at once and held, with none nothing is."""
+    *_, everything = evaluate_run(run, episodes=3, seed=7, tolerance=10.0)
+    assert everything.reached.all() and everything.held.all()
+    assert everything.first_reached_s.tolist() == [0.02] * 3
+    *_, nothing = evaluate_run(run, episodes=3, seed=7, tolerance=1e-6)
+    assert not nothing.reached.any() and not nothing.held.any() and nothing.first_reached_s.isnan().all()
+    distance = everything.final_distance[0].item()
+    *_, exact = evaluate_run(run, episodes=3, seed=7, tolerance=distance * 1.001)
+    assert exact.reached[0] and exact.held[0]
+
+
+def test_an_untrained_policy_leaves_first_reached_empty(table):
+    assert {row["first_reached_s"] for row in rows(table) if row["reached"] == "0"} == {""}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--episodes", "0"], "--episodes is 0; it must be at least 1"),
+        (["--seed", "-1"], "--seed is -1"),
+        (["--tolerance", "0"], "--tolerance is 0.0"),
+        (["--run_dir", "nowhere"], "nowhere holds no checkpoint"),
+        (["--simulator", "gazebo"], "unknown simulator 'gazebo'; allowed are mujoco, mujoco_warp"),
+        (["--device", "cuda"], "device is 'cuda'; the simulator 'mujoco' runs on 'cpu'"),
+    ],
+)
+def test_bad_input_is_one_sentence(run, tmp_path, capsys, arguments, words):
+    assert main(["--run_dir", str(run), "--output", str(tmp_path / "e.csv"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and words in error and error.count("\n") == 1
+    assert not (tmp_path / "e.csv").exists()
+
+
+def test_missing_params_and_other_networks_are_named(run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(run / "model_2.pt", folder)
+    command = ["--run_dir", str(folder), "--output", str(tmp_path / "e.csv"), "--episodes", "2"]
+    assert main(command) == 2
+    assert "params/agent.yaml cannot be read" in capsys.readouterr().err
+    shutil.copytree(run / "params", folder / "params")
+    agent = folder / "params" / "agent.yaml"
+    agent.write_text(agent.read_text().replace("- 32", "- 48"))
+    assert main(command) == 2
+    assert "model_2.pt does not fit the network in params/agent.yaml" in capsys.readouterr().err
+
+
+def test_a_film_shows_the_first_episodes_as_mp4_and_gif(run, tmp_path):
+    outputs = [tmp_path / "a.mp4", tmp_path / "a.gif"]
+    arguments = ["--episodes", "2", "--seconds", "0.16", "--width", "64", "--height", "48"]
+    assert video.main([str(run / "model_11.pt"), "--output", *map(str, outputs), *arguments]) == 0
+    from PIL import Image
+
+    with Image.open(outputs[1]) as film:
+        assert film.size == (128, 48) and film.n_frames > 1
+    assert outputs[0].read_bytes()[4:8] == b"ftyp"
+
+
+def test_a_film_of_another_kind_is_refused(run, tmp_path, capsys):
+    assert video.main([str(run / "model_11.pt"), "--output", str(tmp_path / "a.avi")]) == 2
+    assert "must end in .mp4 or .gif" in capsys.readouterr().err

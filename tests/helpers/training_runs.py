@@ -1,0 +1,59 @@
+"""Tiny training runs on the real simulator, for tests."""
+
+import copy
+import json
+import multiprocessing
+import os
+
+from manyseeds.runs.command import main
+
+AGENT = {
+    "num_steps_per_env": 24,
+    "algorithm": {"num_learning_epochs": 2, "num_mini_batches": 2, "learning_rate": 0.001},
+    "policy": {
+        "actor_hidden_dims": [32, 32],
+        "critic_hidden_dims": [32, 32],
+        "actor_obs_normalization": True,
+        "critic_obs_normalization": True,
+    },
+}
+OPTIONS = {"num_envs": 8, "max_iterations": 6, "save_interval": 2, "state_interval": 2, "threads": 1, "seed": 3}
+
+
+def agent(**algorithm):
+    """The tiny agent with other algorithm values."""
+    changed = copy.deepcopy(AGENT)
+    changed["algorithm"] |= algorithm
+    return changed
+
+
+def train(folder, agent=AGENT, flags=(), task_cfg=None, **options):
+    """Run the training command in this process; return its exit code."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f"{folder.name}_agent.json")
+    path.write_text(json.dumps(agent))
+    options = OPTIONS | {"log_dir": folder, "agent_cfg_path": path} | options
+    if task_cfg:
+        options["task_cfg_path"] = folder.with_name(f"{folder.name}_task.json")
+        options["task_cfg_path"].write_text(json.dumps(task_cfg))
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return main([*arguments, *flags, "--headless", "lift_object"])
+
+
+def start_elsewhere(folder, agent=AGENT, user=None, **options):
+    """Start the training command in a process of its own, as another user if one is given."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["manyseeds.runs.train", "manyseeds.simulators.mujoco"])
+    process = context.Process(target=_exit_with, args=(folder, agent, user, options))
+    process.start()
+    return process
+
+
+def _exit_with(folder, agent, user, options):
+    if user is not None:
+        # The files that the command reads are written before.
+        path = folder.with_name(f"{folder.name}_agent.json")
+        path.touch()
+        path.chmod(0o666)
+        os.setuid(user)
+    raise SystemExit(train(folder, agent, **options))

@@ -1,0 +1,391 @@
+"""Other trainers than ours: their command line, what they must leave, and the whole workflow with one.
+
+The trainer is a real one, this package's own training command called as a stranger's.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from helpers.workflows import planned, snakemake
+from manyseeds.config import load, resolve
+from manyseeds.core.errors import UserError
+from manyseeds.core.layout import REPOSITORY
+from manyseeds.launch import run as trainer
+from manyseeds.launch.external import Attempt
+from manyseeds.launch.status import Watcher
+
+SMALL = {
+    "num_steps_per_env": 4,
+    "algorithm": {"num_learning_epochs": 1, "num_mini_batches": 1},
+    "policy": {"actor_hidden_dims": [8], "critic_hidden_dims": [8]},
+}
+STRANGER = {
+    "name": "stranger",
+    "command": f"{shlex.quote(sys.executable)} -m manyseeds train --num_envs {{num_envs}} --seed {{seed}} "
+    "--max_iterations {max_iterations} --save_interval {save_interval} --device {device} --threads 1 "
+    "--log_dir logs/rsl_rl/mine/now {agent_file} {task}",
+    "words": {"agent_file": "--agent_cfg_path {agent_file}"},
+    "logs": "logs/rsl_rl/*/*",
+    "first_iteration": 1,
+    "steps_per_env": 4,
+    "scalars": {"success": "Metrics/success_rate"},
+}
+FIELDS = {
+    "experiment": "tiny",
+    "seeds": [1, 2],
+    "task": "lift_object",
+    "trainer": STRANGER,
+    "train": {"num_envs": 4, "max_iterations": 3, "save_interval": 2},
+}
+DOCUMENTED = r"""
+python isaaclab_arena/scripts/reinforcement_learning/train.py \
+--env_spacing 5.0 \
+--num_envs 512 \
+--max_iterations 12000 \
+--save_interval 500 \
+--headless \
+lift_object
+"""
+ARENA = {
+    "experiment": "arena",
+    "seeds": [42],
+    "task": "lift_object",
+    "trainer": "trainers/isaaclab_arena.yaml",
+    "device": "cuda",
+    "train": {"num_envs": 512, "max_iterations": 12000},
+}
+
+
+def with_trainer(**changes: object) -> dict:
+    return FIELDS | {"trainer": STRANGER | changes}
+
+
+@pytest.fixture
+def agent_file(tmp_path: Path) -> str:
+    path = tmp_path / "agent.json"
+    path.write_text(json.dumps(SMALL))
+    return str(path)
+
+
+def command(fields: dict, work: Path = Path("work"), seed: int = 1) -> list[str]:
+    experiment = resolve(fields)
+    assert experiment.foreign
+    return Attempt(experiment.foreign, experiment, experiment.variants[0].name, seed, 2, work, "").command()
+
+
+def start(folder: Path, fields: dict, seed: int = 1) -> int:
+    """Train one run as the workflow does; returns the exit code."""
+    (folder / "config.json").write_text(resolve(fields).to_json())
+    return trainer.main(["--config", str(folder / "config.json"), "--seed", str(seed), "--threads", "1"])
+
+
+def test_arenas_command_is_the_documented_one_with_the_seed_and_device_that_are_its_defaults() -> None:
+    documented = shlex.split(DOCUMENTED.replace("\\\n", " "))
+    rendered = command(ARENA, seed=42)
+    ours = ["--seed", "42", "--device", "cuda"]
+    place = rendered.index("--seed")
+    assert rendered[place : place + 4] == ours
+    assert rendered[:place] + rendered[place + 4 :] == documented
+    assert rendered[-1] == "lift_object"
+
+
+def test_arenas_command_on_several_gpus_and_with_hyperparameters_has_the_documented_flags(agent_file: str) -> None:
+    rendered = command(ARENA | {"gpus_per_run": 2, "agent": agent_file}, Path("/x"))
+    at = rendered.index("--distributed")
+    assert rendered[at:] == ["--distributed", "--agent_cfg_path", "/x/run/agent.json", "lift_object"]
+    assert rendered.index("--headless") < at
+
+
+def test_isaac_labs_command_takes_hyperparameters_and_numbers_of_the_task_as_hydra_knows_them() -> None:
+    fields = FIELDS | {
+        "trainer": "trainers/isaaclab.yaml",
+        "task": {"name": "Isaac-Cartpole", "overrides": {"episode_length_s": 2}},
+        "agent": {"overrides": {"algorithm.gamma": 0.9, "actor": {"hidden_dims": [16, 16]}, "empty": None}},
+    }
+    rendered = command(fields)
+    assert rendered[:6] == ["isaaclab", "train", "--rl_library", "rsl_rl", "--task", "Isaac-Cartpole"]
+    assert rendered[-4:] == [
+        "agent.algorithm.gamma=0.9", "agent.actor.hidden_dims=[16,16]", "agent.empty=null", "env.episode_length_s=2",
+    ]  # fmt: skip
+    assert experiment_checkpoints(fields) == ["model_2.pt"]
+
+
+def experiment_checkpoints(fields: dict) -> list[str]:
+    return resolve(fields).checkpoints("default")
+
+
+@pytest.mark.parametrize("task", ["$(touch broken)", "a b; touch broken", "'", "{seed}", "--x=*"])
+def test_a_value_stays_one_word_whatever_it_holds(task: str) -> None:
+    rendered = command(FIELDS | {"task": task})
+    assert rendered[-1] == task
+    assert len(rendered) == len(command(FIELDS))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"command": "train {sed} {num_envs} {max_iterations}"}, "the placeholder {sed}, and known are {seed}, "),
+        ({"command": "train {num_envs} {max_iterations}"}, "trainer.command lacks {seed}"),
+        ({"command": "train '{seed}"}, "it is not a template: no closing quotation"),
+        ({"command": "train {seed"}, "it is not a template"),
+        ({"command": "train {seed:04d} {num_envs} {max_iterations}"}, "the placeholder {seed:04d}"),
+        ({"command": "{task} {seed} {num_envs} {max_iterations}"}, "its first word must be a program"),
+        ({"command": STRANGER["command"] + " x{distributed}"}, "{distributed} must be a word of its own"),
+        ({"command": STRANGER["command"] + " {distributed}"}, "trainer.words.distributed is missing"),
+        ({"words": {"agent_file": "{seed}"}}, "known are {agent_file}"),
+        ({"words": {"agnt": "x"}}, "trainer.words.agnt is not a known key"),
+        ({"checkpoint": "model.pt"}, "must hold {iteration} once"),
+        ({"checkpoint": "a/{iteration}.pt"}, "trainer.checkpoint is 'a/{iteration}.pt'"),
+        ({"logs": "/var/logs"}, "must lie in the folder in which the trainer runs"),
+        ({"first_iteration": 2}, "trainer.first_iteration is 2"),
+        ({"scalars": {"sucess": "x"}}, "trainer.scalars.sucess is not a known key"),
+        ({"container": "a b.sif"}, "trainer.container is 'a b.sif'"),
+        ({"comand": "x"}, "trainer.comand is not a known key"),
+    ],
+)
+def test_a_wrong_definition_is_one_sentence(change: dict, sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        resolve(with_trainer(**change), "mine.yaml")
+    lines = [line for line in str(error.value).splitlines() if sentence in line]
+    assert len(lines) == 1 and lines[0].startswith("mine.yaml: trainer")
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"trainer": "nowhere.yaml"}, "trainer is 'nowhere.yaml'; it must be manyseeds, the path"),
+        ({"trainer": {"command": "x"}}, "trainer.name is missing"),
+        ({"trainer": {"file": "trainers/isaaclab.yaml", "name": ""}}, "trainer.name is ''"),
+        (
+            {"agent": {"overrides": {"a": 1}}},
+            "agent.overrides are given without agent.file, but the command of",
+        ),
+        (
+            {"task": {"name": "x", "overrides": {"a": 1}}},
+            "task.overrides are given, but the command of trainer",
+        ),
+        ({"device": "cuda", "gpus_per_run": 2}, "gpus_per_run is more than 1, but the command of trainer stranger has"),
+        ({"trainer": "manyseeds", "task": "theirs"}, "task.name is 'theirs'"),
+        ({"trainer": "manyseeds"}, "agent is missing"),
+    ],
+)
+def test_what_the_trainer_cannot_do_is_refused(fields: dict, sentence: str) -> None:
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        resolve(FIELDS | fields)
+
+
+def test_keys_in_the_config_win_over_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(STRANGER))
+    config = FIELDS | {"trainer": {"file": str(tmp_path / "mine.yaml"), "scalars": {"success": ""}, "path": "/opt/bin"}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    foreign = load([tmp_path / "config.yaml"]).foreign
+    assert foreign and (foreign.name, foreign.path, foreign.scalars.success) == ("stranger", "/opt/bin", "")
+    assert foreign.scalars.reward == "Train/mean_reward"
+
+
+def test_where_a_trainer_is_and_what_its_scalars_mean_trains_nothing_anew() -> None:
+    moved = {"path": "/x", "container": "y.sif", "scalars": {}, "links": {"a": "/b"}, "versions": "", "mem_mb": 1}
+    assert resolve(with_trainer(**moved)).settings("default", 1) == resolve(FIELDS).settings("default", 1)
+    other = with_trainer(environment={"A": "1"})
+    assert resolve(other).settings("default", 1) != resolve(FIELDS).settings("default", 1)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the whole workflow has run with the stranger."""
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "agent.json").write_text(json.dumps(SMALL))
+    (folder / "config.yaml").write_text(yaml.safe_dump(FIELDS | {"agent": "agent.json"}))
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout
+    return folder
+
+
+def test_the_workflow_goes_from_another_trainer_to_curves_and_tables(finished: Path) -> None:
+    results = finished / "results" / "tiny"
+    for seed in (1, 2):
+        run = results / "default" / f"seed_{seed}"
+        scalars = pd.read_csv(run / "scalars.csv")
+        assert list(scalars["iteration"]) == [1, 2, 3]
+        record = json.loads((run / "run.json").read_text())
+        assert set(record["outputs"]) >= {"model_2.pt", "model_3.pt", trainer.EVENTS, "params/agent.yaml"}
+        assert record["command"][-1] == "lift_object" and str(seed) in record["command"]
+        assert record["config"]["trainer"]["name"] == "stranger" and record["container"] is None
+    curves = pd.read_csv(results / "learning_curves.csv")
+    reward = curves[curves["tag"] == "Loss/value"]
+    assert list(reward["samples"]) == [16, 32, 48] and set(reward["n"]) == {2}
+    text = (results / "success_rates.md").read_text()
+    assert "Training, not an evaluation" in text and "stranger" in text
+    assert "as stranger logs them" in (results / "figures" / "learning_curves.rst").read_text()
+    assert "not evaluated here" in (results / "figures" / "final_success.rst").read_text()
+    assert not list(results.rglob("episodes.csv")) and not list(results.rglob("policy.gif"))
+    # One run, once, to TensorBoard.
+    assert len(list(results.rglob("*tfevents*"))) == 2
+
+
+def test_finished_runs_of_another_trainer_are_not_repeated(finished: Path) -> None:
+    assert planned(finished) == set()
+    assert "train_default" in planned(finished, "--config", "train={max_iterations: 4}")
+    results = finished / "results" / "tiny"
+    run = results / "default" / "seed_1"
+    checkpoint = run / "model_3.pt"
+    before, log = checkpoint.read_bytes(), (finished / "logs/tiny/default/seed_1/train.log").read_text()
+    for name in ("model_3.pt", "run.json", trainer.EVENTS):
+        (run / name).unlink()
+    arguments = ["--config", str(results / "config.json"), "--seed", "1", "--log", str(run / "again.log")]
+    assert trainer.main(arguments) == 0
+    assert checkpoint.read_bytes() == before and "Learning iteration" in log
+    assert not (run / "again.log").exists()
+
+
+def test_the_folder_that_another_trainer_filled_goes_when_its_run_is_exported(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy", symlinks=True)
+    table = "results/tiny/default/seed_1/scalars.csv"
+    result = snakemake(tmp_path / "copy", "--forcerun", "export", "--config", "keep_state=false", "--", table)
+    assert result.returncode == 0, result.stdout
+    one, two = (tmp_path / "copy" / "results/tiny/default" / f"seed_{seed}" for seed in (1, 2))
+    assert not (one / "work").exists() and (one / "model_3.pt").is_file() and (two / "work").is_dir()
+
+
+def test_watch_shows_runs_of_another_trainer(finished: Path) -> None:
+    rows = Watcher(finished / "results" / "tiny").progress(time.time())
+    assert [(row.run, row.state, row.iteration) for row in rows] == [
+        ("default/seed_1", "finished", 3), ("default/seed_2", "finished", 3),
+    ]  # fmt: skip
+
+
+def test_a_killed_run_of_another_trainer_starts_over_in_a_fresh_folder_and_says_so(
+    tmp_path: Path, agent_file: str, capsys: pytest.CaptureFixture
+) -> None:
+    fields = FIELDS | {"agent": agent_file, "train": FIELDS["train"] | {"max_iterations": 2000}}
+    (tmp_path / "config.json").write_text(resolve(fields).to_json())
+    arguments = ["--config", str(tmp_path / "config.json"), "--seed", "1", "--threads", "1"]
+    run = tmp_path / "default" / "seed_1"
+    process = subprocess.Popen([sys.executable, "-m", "manyseeds", "launch", *arguments], start_new_session=True)
+    while process.poll() is None and not list(run.glob("work/run/logs/**/model_2.pt")):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert start(tmp_path, FIELDS | {"agent": agent_file}) == 0
+    assert "[INFO] Starting over: stranger cannot continue a run that was interrupted" in capsys.readouterr().err
+    record = json.loads((run / "run.json").read_text())
+    assert record["resumed"] == 0 and "Starting over" in record["notes"][0]
+    assert list(run.glob("work/superseded_1/logs/rsl_rl/mine/now/model_2.pt"))
+    assert len(list(run.rglob("*tfevents*"))) == 1
+
+
+SAYS_DONE = f"{shlex.quote(sys.executable)} -c 'import sys; sys.exit(0)' {{seed}} {{num_envs}} {{max_iterations}}"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentences"),
+    [
+        ({"command": SAYS_DONE, "words": {}}, ["ended with success but left no log folder logs/rsl_rl/*/*"]),
+        (
+            {"first_iteration": 0, "checkpoint": "policy_{iteration}.pt"},
+            ["left no policy_2.pt", "the checkpoint of iteration 3", "found: no checkpoint"],
+        ),
+        (
+            {"command": STRANGER["command"].replace("{max_iterations}", "2 --state_interval {max_iterations}")},
+            ["left no model_3.pt", "found: model_2.pt"],
+        ),
+        ({"logs": "logs/*"}, ["left no event file", "rsl_rl/ holds mine/"]),
+    ],
+)
+def test_success_without_the_last_checkpoint_says_what_was_looked_for_and_found(
+    tmp_path: Path, agent_file: str, capsys: pytest.CaptureFixture, change: dict, sentences: list[str]
+) -> None:
+    fields = with_trainer(**change)
+    if "{agent_file}" in fields["trainer"]["command"]:
+        fields |= {"agent": agent_file}
+    assert start(tmp_path, fields) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    for sentence in sentences:
+        assert sentence in error
+    assert not (tmp_path / "default/seed_1/run.json").exists()
+
+
+def test_a_definition_that_looked_in_the_wrong_place_is_mended_without_training_again(
+    tmp_path: Path, agent_file: str
+) -> None:
+    assert start(tmp_path, with_trainer(first_iteration=0, checkpoint="x_{iteration}.pt") | {"agent": agent_file}) == 2
+    log = tmp_path / "default/seed_1/train.log"
+    size = log.stat().st_size
+    assert start(tmp_path, FIELDS | {"agent": agent_file}) == 0
+    assert log.stat().st_size == size
+
+
+def test_a_trainer_that_fails_tells_its_last_lines_and_its_log(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    code = 'print("first"); print("no such task"); raise SystemExit(7)'
+    fails = f"{shlex.quote(sys.executable)} -c '{code}' {{seed}} {{num_envs}} {{max_iterations}}"
+    assert start(tmp_path, with_trainer(command=fails, words={})) == 7
+    error = capsys.readouterr().err
+    assert "default/seed_1: training ended with exit code 7" in error and "train.log" in error
+    assert "  first\n  no such task" in error
+
+
+def test_a_program_that_is_not_there_is_one_sentence_before_any_job(tmp_path: Path) -> None:
+    missing = with_trainer(command="no-such-trainer {seed} {num_envs} {max_iterations}", words={})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(missing))
+    result = snakemake(tmp_path)
+    assert result.returncode != 0
+    errors = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "its program no-such-trainer is not found on PATH" in errors[0]
+    assert "Traceback" not in result.stdout and not (tmp_path / "results/tiny/default").exists()
+
+
+def test_without_a_success_scalar_tables_and_figures_come_with_the_return(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    subprocess.run(["cp", "-r", finished / "results" / "tiny", folder], check=True)
+    content = json.loads((folder / "config.json").read_text())
+    content["trainer"]["scalars"] = {"reward": "Loss/value", "reward_terms": "Episode_Reward/", "success": ""}
+    (folder / "config.json").write_text(json.dumps(content))
+    for module in ("tables", "figures", "report_page"):
+        subprocess.run([sys.executable, "-m", f"manyseeds.{module}", str(folder)], check=True, capture_output=True)
+    text = (folder / "success_rates.md").read_text()
+    assert "| Variant | Seed | Iteration | Return in training |" in text
+    assert "Success is left out: no scalar of stranger is named as one" in text
+    assert "**mean, 2 seeds**" in text and "Return: Loss/value." in text
+    rates = pd.read_csv(folder / "success_rates.csv")
+    value = pd.read_csv(folder / "default/seed_1/scalars.csv")["Loss/value"].iloc[-1]
+    assert rates["return"].iloc[0] == pytest.approx(value) and rates["success"].isna().all()
+    assert (folder / "figures" / "learning_curves.rst").read_text().startswith("Return per episode during training")
+
+
+def test_a_success_scalar_that_is_no_share_is_refused_by_name(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    subprocess.run(["cp", "-r", finished / "results" / "tiny", folder], check=True)
+    content = json.loads((folder / "config.json").read_text())
+    content["trainer"]["scalars"]["success"] = "Perf/total_fps"
+    (folder / "config.json").write_text(json.dumps(content))
+    command = [sys.executable, "-m", "manyseeds", "tables", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "Perf/total_fps, which trainer.scalars.success names, is" in done.stderr
+
+
+def test_a_container_is_put_around_the_command_and_no_shell() -> None:
+    experiment = resolve(FIELDS)
+    assert experiment.foreign
+    attempt = Attempt(experiment.foreign, experiment, "default", 1, 1, Path("work"), "images/theirs.sif")
+    words = attempt._contained(["python", "a b"])
+    assert words[1:3] == ["exec", "--home"] and words[-3:] == ["images/theirs.sif", "python", "a b"]
+    assert words[words.index("--pwd") + 1] == str(Path("work/run").resolve())
+
+
+def test_shipped_definitions_are_complete() -> None:
+    for path in sorted((REPOSITORY / "trainers").glob("*.yaml")):
+        foreign = resolve(FIELDS | {"trainer": f"trainers/{path.name}"}).foreign
+        assert foreign and foreign.name == path.stem and foreign.container

@@ -1,0 +1,256 @@
+import contextlib
+import fcntl
+import io
+import itertools
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers.disks import FullDisk, ReadOnly
+from helpers.kills import fingerprint
+from manyseeds.audit.verify import verify
+from manyseeds.config import resolve
+from manyseeds.core.errors import UserError
+from manyseeds.launch import run as trainer
+from manyseeds.runs.command import main as train
+
+FIELDS = {
+    "experiment": "tiny",
+    "seeds": [1],
+    "train": {"num_envs": 8, "max_iterations": 3, "save_interval": 2, "state_interval": 1},
+    "agent": {
+        "file": "generic_policy.json",
+        "overrides": {"policy.actor_hidden_dims": [16], "policy.critic_hidden_dims": [16]},
+    },
+}
+OUTPUTS = ["model_2.pt", "model_3.pt", trainer.EVENTS, *trainer.PARAMS]
+
+
+def write_config(folder, **train):
+    fields = FIELDS | {"train": FIELDS["train"] | train}
+    (folder / "config.json").write_text(resolve(fields).to_json())
+    return ["--config", str(folder / "config.json"), "--seed", "1", "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """An experiment's folder with one finished run."""
+    folder = tmp_path_factory.mktemp("tiny")
+    assert trainer.main(write_config(folder)) == 0
+    return folder
+
+
+def test_a_run_leaves_its_declared_files_and_a_record_of_them(experiment):
+    run = experiment / "default" / "seed_1"
+    record = json.loads((run / "run.json").read_text())
+    assert list(record["outputs"]) == OUTPUTS
+    assert verify(experiment).problems == ()
+    assert record["resumed"] == 0 and record["threads"] == 1
+    assert record["config"]["agent"]["policy"]["actor_hidden_dims"] == [16]
+    assert "Saved checkpoint" in (run / "train.log").read_text()
+
+
+def test_a_finished_run_is_one_run_to_tensorboard(experiment):
+    """Readers look for 'tfevents' in file names; the working folder must not count as another run."""
+    assert len(list(experiment.rglob("*tfevents*"))) == 1
+
+
+def test_outputs_that_snakemake_deleted_come_back_without_training_again(experiment):
+    run = experiment / "default" / "seed_1"
+    before = {name: (run / name).read_bytes() for name in OUTPUTS}
+    for name in [*OUTPUTS, "run.json"]:
+        (run / name).unlink()
+    (run / "model_9.pt").write_bytes(b"a checkpoint of other settings")
+    assert trainer.main(write_config(experiment)) == 0
+    assert {name: (run / name).read_bytes() for name in OUTPUTS} == before
+    assert not (run / "model_9.pt").exists()
+    assert "is finished" in (run / "train.log").read_text()
+
+
+def test_more_iterations_continue_a_finished_run(experiment, tmp_path):
+    run = experiment / "default" / "seed_1"
+    assert trainer.main(write_config(experiment, max_iterations=4)) == 0
+    assert "after iteration 3 of 4" in (run / "train.log").read_text()
+    assert json.loads((run / "run.json").read_text())["resumed"] >= 1
+    assert trainer.main(write_config(tmp_path, max_iterations=4)) == 0
+    assert (run / "model_4.pt").read_bytes() == (tmp_path / "default/seed_1/model_4.pt").read_bytes()
+    # model_3.pt was the last one of the shorter run only.
+    assert not (run / "model_3.pt").exists() and (run / "model_2.pt").exists()
+
+
+def test_after_a_kill_the_next_start_waits_for_the_old_process_and_goes_on(tmp_path):
+    arguments = write_config(tmp_path, max_iterations=60)
+    run = tmp_path / "default" / "seed_1"
+    process = subprocess.Popen([sys.executable, "-m", "manyseeds", "launch", *arguments])
+    while process.poll() is None and not (run / "work" / "state.pt").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (run / "run.json").exists()
+    assert trainer.main(arguments) == 0
+    assert "[INFO] Continuing" in (run / "train.log").read_text()
+    assert json.loads((run / "run.json").read_text())["resumed"] == 1
+    assert (run / "model_60.pt").is_file() and verify(tmp_path).problems == ()
+
+
+def test_a_failed_training_passes_its_exit_code_and_last_words_on(tmp_path, capsys):
+    arguments = write_config(tmp_path)
+    content = json.loads((tmp_path / "config.json").read_text())
+    content["variants"]["default"]["agent"]["algorithm"]["gamma"] = 7
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert trainer.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "gamma is 7" in error and "train.log" in error and len(error.splitlines()) == 1
+
+
+def test_a_run_that_another_process_trains_is_waited_for(tmp_path):
+    arguments = write_config(tmp_path, max_iterations=1)
+    work = tmp_path / "default" / "seed_1" / "work"
+    work.mkdir(parents=True)
+    with (work / "lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        command = [sys.executable, "-m", "manyseeds", "launch", *arguments]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert "waiting for another process that trains this run" in process.stderr.readline()
+        assert process.poll() is None and not (work / "state.pt").exists()
+    assert process.wait() == 0
+    assert (work.parent / "run.json").is_file()
+
+
+def test_without_hard_links_outputs_are_copies(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "a").write_bytes(b"policy")
+    trainer._link(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"policy"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_training_that_ends_without_a_checkpoint_is_an_error(tmp_path):
+    (tmp_path / "work").mkdir()
+    with pytest.raises(UserError, match=r"training ended without leaving model_2\.pt"):
+        trainer.collect(resolve(FIELDS), tmp_path, "default")
+
+
+def test_a_kill_before_any_change_of_a_file_loses_nothing(tmp_path):
+    """Every rename, link, removal and sync of a start is a place to die; each start gets a little further."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["manyseeds.launch.run", "manyseeds.runs.train", "manyseeds.simulators.mujoco"])
+
+    def start(folder, deadly):
+        process = context.Process(target=_train_and_die, args=(folder, deadly))
+        process.start()
+        process.join()
+        return process.exitcode
+
+    def outcome(folder):
+        run = folder / "default" / "seed_1"
+        assert verify(folder).problems == ()
+        assert len(list(folder.rglob("*tfevents*"))) == 1
+        return fingerprint(run), sorted(path.relative_to(run) for path in run.rglob("*") if path.name[0] == ".")
+
+    assert start(tmp_path / "whole", None) == 0
+    wanted = outcome(tmp_path / "whole")
+    for first in (1, 2, 3):
+        folder = tmp_path / f"killed_{first}"
+        for deadly in itertools.count(first, 3):
+            if start(folder, deadly) == 0:
+                break
+        assert deadly > 20
+        assert outcome(folder) == wanted
+
+
+def _train_and_die(folder, deadly):
+    """Train in this process alone; exit without any tidying up before the change of a file number `deadly`."""
+    changes = itertools.count(1)
+
+    def deadly_version(function):
+        def wrapped(*arguments, **options):
+            if next(changes) == deadly:
+                os._exit(9)
+            return function(*arguments, **options)
+
+        return wrapped
+
+    def run_here(arguments, log, lock, lease):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            code = train(arguments[3:])
+        assert code == 0
+        yield from output.getvalue().splitlines()
+
+    folder.mkdir(exist_ok=True)
+    arguments = write_config(folder, max_iterations=2, save_interval=1, state_interval=1)
+    for module, name in [(os, "replace"), (os, "link"), (Path, "unlink"), (os, "fsync")]:
+        setattr(module, name, deadly_version(getattr(module, name)))
+    trainer._run = run_here
+    raise SystemExit(trainer.main(arguments))
+
+
+def test_a_run_on_a_full_disk_is_one_sentence_and_goes_on_when_there_is_room(tmp_path, experiment, capsys):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with FullDisk(folder, kilobytes=120) as disk:
+        arguments = write_config(folder, max_iterations=4)
+        assert trainer.main(arguments) != 0
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert (error.startswith("error: ") and "No space left" in error) or "File too large" in error, error
+        assert not (folder / "default/seed_1/run.json").exists()
+        disk.enlarge()
+        assert trainer.main(arguments) == 0
+        assert verify(folder).problems == ()
+        whole = tmp_path / "whole"
+        whole.mkdir()
+        assert trainer.main(write_config(whole, max_iterations=4)) == 0
+        assert fingerprint(folder / "default/seed_1") == fingerprint(whole / "default/seed_1")
+
+
+def test_a_read_only_folder_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "default").mkdir()
+    arguments = write_config(tmp_path)
+    with ReadOnly(tmp_path / "default"):
+        assert trainer.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "cannot be written: " in error and error.count("\n") == 1
+
+
+def test_what_training_warns_of_is_told_and_recorded(tmp_path, capsys):
+    assert trainer.main(write_config(tmp_path, max_iterations=2)) == 0
+    run = tmp_path / "default" / "seed_1"
+    state = run / "work" / "state.pt"
+    state.write_bytes(state.read_bytes()[:-1])
+    assert trainer.main(write_config(tmp_path)) == 0
+    error = capsys.readouterr().err
+    assert "default/seed_1: [WARNING] " in error and "state.pt is damaged" in error
+    assert "default/seed_1: [INFO] Starting over: no whole state is left" in error
+    [note] = json.loads((run / "run.json").read_text())["notes"]
+    assert note.startswith("[INFO] Starting over: no whole state is left")
+    assert json.loads((run / "run.json").read_text())["resumed"] == 0
+
+
+def test_only_finished_runs_lose_their_state_and_superseded_ones_stay(tmp_path):
+    for name, files in {
+        "finished": ["run.json", "model_2.pt", "work/state.pt", "work/params/env.yaml"],
+        "going": ["work/state.pt"],
+        "again": ["run.json", "work/state.pt", "work/superseded_1/model_2.pt"],
+    }.items():
+        for file in files:
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).write_bytes(b"x")
+        trainer.remove_state(tmp_path / name)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [
+        "again/run.json",
+        "again/work/superseded_1/model_2.pt",
+        "finished/model_2.pt",
+        "finished/run.json",
+        "going/work/state.pt",
+    ]

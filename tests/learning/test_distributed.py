@@ -1,0 +1,171 @@
+"""Several processes train one policy: the same bits every time, with one voice, and no rank is waited for in vain."""
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from helpers.kills import fingerprint
+from helpers.training_runs import OPTIONS, agent, train
+from manyseeds.config import resolve
+from manyseeds.launch import run as trainer
+from manyseeds.learning.agent import load_agent
+from manyseeds.learning.checkpoint import load_checkpoint
+from manyseeds.learning.distributed import ALONE, Ranks, joined
+
+OURS = agent(class_name="manyseeds.learning.ppo:PPO")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
+
+
+def command(folder: Path, *start: str, **options: object) -> list[str]:
+    """A distributed run's command line; `start` is what comes before the module's name."""
+    path = folder.with_name("agent.json")
+    path.write_text(json.dumps(OURS))
+    values = OPTIONS | {"log_dir": folder, "agent_cfg_path": path} | options
+    flags = [part for name, value in values.items() for part in (f"--{name}", str(value))]
+    return [*(start or (sys.executable, "-m")), "manyseeds.training", *flags, "--distributed", "lift_object"]
+
+
+def run(arguments: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two ranks that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("distributed") / "run"
+    done = run(command(folder, nproc_per_node=2))
+    assert done.returncode == 0, done.stderr
+    # Only the first rank speaks.
+    assert len(re.findall("Learning iteration", done.stdout)) == OPTIONS["max_iterations"]
+    return folder
+
+
+def test_torchrun_and_the_flag_alone_give_the_same_bits(tmp_path: Path, finished: Path) -> None:
+    done = run(command(tmp_path / "run", *TORCHRUN))
+    assert done.returncode == 0, done.stderr
+    assert fingerprint(tmp_path / "run") == fingerprint(finished)
+
+
+def test_a_killed_rank_ends_the_run_by_name_and_the_same_command_continues_exactly(
+    tmp_path: Path, finished: Path
+) -> None:
+    folder = tmp_path / "run"
+    arguments = command(folder, nproc_per_node=2)
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while not (folder / "model_2.pt").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(_pid_of_rank(1, folder), signal.SIGKILL)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode != 0
+    assert "rank 1 of 2 was killed by SIGKILL" in errors
+    done = run(arguments)
+    assert done.returncode == 0, done.stderr
+    assert "Continuing" in done.stdout
+    assert fingerprint(folder) == fingerprint(finished)
+
+
+def test_a_checkpoint_of_two_ranks_is_one_of_one_rank(tmp_path: Path, finished: Path) -> None:
+    assert train(tmp_path / "alone", OURS) == 0
+    ours, theirs = (load_checkpoint(folder / "model_6.pt") for folder in (tmp_path / "alone", finished))
+    assert ours.keys() == theirs.keys()
+    shapes = [{k: v.shape for k, v in content["actor_state_dict"].items()} for content in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+    counts = [content["actor_state_dict"]["obs_normalizer.count"] for content in (ours, theirs)]
+    assert counts[0] == counts[1] == 6 * 24 * OPTIONS["num_envs"]
+
+
+def test_another_number_of_ranks_starts_over(tmp_path: Path, finished: Path, capsys: pytest.CaptureFixture) -> None:
+    subprocess.run(["cp", "-r", finished, tmp_path / "run"], check=True)
+    assert train(tmp_path / "run", OURS, max_iterations=1) == 0
+    assert "Starting over: ranks was 2 and is not set" in capsys.readouterr().out
+
+
+def test_all_ranks_hold_the_same_parameters_from_different_samples(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "agent.json").write_text(json.dumps(OURS))
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    processes = [context.Process(target=_two_iterations, args=(r, port, tmp_path, results)) for r in (0, 1)]
+    for process in processes:
+        process.start()
+    (one, reward_one), (two, reward_two) = (results.get(timeout=200) for _ in processes)
+    for process in processes:
+        process.join(60)
+    assert one == two
+    assert reward_one != reward_two
+
+
+def _two_iterations(rank: int, port: int, folder: Path, results: multiprocessing.Queue) -> None:
+    from manyseeds.learning.runner import Runner
+    from manyseeds.simulators import make_env
+
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank), "MASTER_ADDR": "localhost"}
+    os.environ["MASTER_PORT"] = str(port)
+    with joined("cpu") as ranks:
+        env = make_env("mujoco", "lift_object", num_envs=4, seed=3 + rank, threads=1)
+        runner = Runner(env, load_agent(folder / "agent.json"), seed=3, device="cpu", threads=1, ranks=ranks)
+        runner.iterate()
+        own = runner.alg.storage.rewards.sum().item()
+        runner.iterate()
+        models = (runner.alg.actor, runner.alg.critic)
+        parameters = torch.cat([value.flatten().double() for m in models for value in m.state_dict().values()])
+        results.put((parameters.tolist(), own))
+        ranks.gather(None)
+
+
+def _pid_of_rank(rank: int, folder: Path) -> int:
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            environment, arguments = (place / "environ").read_bytes(), (place / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"\0RANK={rank}\0".encode() in b"\0" + environment and str(folder).encode() in arguments:
+            return int(place.name)
+    raise AssertionError(f"there is no process of rank {rank}")
+
+
+def test_means_over_ranks_leave_out_who_has_no_value() -> None:
+    assert ALONE.mean({"a": 1.0}) == {"a": 1.0}
+    assert Ranks(0, 1) == ALONE and ALONE.first and not Ranks(1, 2).first
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--distributed"], "--distributed finds no GPU here"),
+        (["--nproc_per_node", "2"], "it needs --distributed"),
+        (["--distributed", "--nproc_per_node", "0"], "must be at least 1"),
+        (["--distributed", "--nproc_per_node", "3"], "--num_envs is 8; 3 processes need a multiple of 3"),
+    ],
+)
+def test_bad_wishes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture, flags: list[str], sentence: str) -> None:
+    assert train(tmp_path / "run", flags=flags) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_several_gpus_trains_in_as_many_processes() -> None:
+    train = {"num_envs": 16, "max_iterations": 1}
+    fields = {"experiment": "tiny", "seeds": [1], "train": train, "agent": "generic_policy.json"}
+    one = resolve(fields | {"device": "cuda"})
+    two = resolve(fields | {"device": "cuda", "gpus_per_run": 2})
+    assert "--distributed" not in trainer.command(one, "default", 1, 4, Path("work"))
+    assert trainer.command(two, "default", 1, 4, Path("work"))[-5:] == [
+        "--distributed", "--nproc_per_node", "2", "--headless", "lift_object",
+    ]  # fmt: skip
+    # Two processes draw other samples than one: another result, so another run.
+    assert "ranks" not in one.settings("default", 1) and two.settings("default", 1)["ranks"] == 2

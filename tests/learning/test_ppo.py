@@ -1,0 +1,218 @@
+"""Our PPO against rsl_rl's: the same update, faster; and what its schedules do."""
+
+import copy
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import Any
+
+import pytest
+import torch
+from rsl_rl import algorithms
+
+from manyseeds.learning.parallel import thread_map
+from manyseeds.learning.ppo import PPO, _divergence
+from manyseeds.simulators import make_env
+
+STEPS, ENVS = 24, 32
+
+
+def build(cls: type, **options: Any) -> tuple[Any, Any, Any]:
+    """Return environment, first observations and the algorithm, all from the same seed."""
+    torch.manual_seed(0)
+    env = make_env("mujoco", "lift_object", num_envs=ENVS, seed=0, threads=1)
+    env.episode_length_buf = torch.randint_like(env.episode_length_buf, high=250)
+    model = {"class_name": "MLPModel", "hidden_dims": [64, 32], "activation": "elu", "obs_normalization": True}
+    noise = {"class_name": "GaussianDistribution", "init_std": 1.0, "std_type": "scalar"}
+    cfg = {
+        "num_steps_per_env": STEPS,
+        "obs_groups": {"actor": ["policy"], "critic": ["policy"]},
+        "multi_gpu": None,
+        "actor": model | {"distribution_cfg": noise},
+        "critic": dict(model),
+        "algorithm": {"class_name": cls, "entropy_coef": 0.004, "gamma": 0.98, **options},
+    }
+    obs = env.get_observations()
+    with redirect_stdout(StringIO()):
+        algorithm = cls.construct_algorithm(obs, env, cfg, "cpu")
+    algorithm.train_mode()
+    return env, obs, algorithm
+
+
+def parameters(algorithm: Any) -> torch.Tensor:
+    groups = algorithm.optimizer.param_groups
+    return torch.cat([p.detach().flatten() for group in groups for p in group["params"]])
+
+
+def collect(env: Any, obs: Any, leader: Any, follower: Any | None = None) -> Any:
+    """Roll out with `leader`'s actions; a follower records the same."""
+    with torch.inference_mode():
+        for _ in range(STEPS):
+            actions = leader.act(obs)
+            if follower is not None:
+                follower.act(obs)
+                follower.storage.actions[follower.storage.step] = actions
+            obs, rewards, dones, extras = env.step(actions)
+            leader.process_env_step(obs, rewards, dones, extras)
+            if follower is not None:
+                follower.process_env_step(obs, rewards, dones, extras)
+        leader.compute_returns(obs)
+        if follower is not None:
+            follower.compute_returns(obs)
+    return obs
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"schedule": "fixed", "learning_rate": 1e-3},
+        {"use_clipped_value_loss": False, "schedule": "fixed", "learning_rate": 3e-4},
+        {"clip_param": 0.05, "learning_rate": 5e-4, "schedule": "fixed", "max_grad_norm": 0.1},
+    ],
+)
+def test_an_update_is_rsl_rls_to_float_precision(options: dict) -> None:
+    env, obs, stock = build(algorithms.PPO, **options)
+    _, _, ours = build(PPO, **options)
+    for iteration in range(3):
+        obs = collect(env, obs, stock, ours)
+        torch.testing.assert_close(ours.storage.advantages, stock.storage.advantages, atol=1e-4, rtol=1e-4)
+        losses = []
+        for algorithm in (stock, ours):
+            torch.manual_seed(iteration)
+            losses.append(algorithm.update())
+        assert losses[1] == pytest.approx(losses[0], rel=1e-3, abs=1e-5)
+        torch.testing.assert_close(parameters(ours), parameters(stock), atol=2e-5, rtol=0)
+
+
+def test_the_learning_rate_follows_the_divergence_from_the_old_policy() -> None:
+    """rsl_rl's rule: it falls above twice the wanted divergence and rises below half of it, unless there is none."""
+    _, _, ours = build(PPO, desired_kl=0.01, learning_rate=1e-3)
+    for kl, expected in ((0.03, 1e-3 / 1.5), (0.012, 1e-3 / 1.5), (0.004, 1e-3), (0.0, 1e-3)):
+        ours._adapt_learning_rate(torch.tensor(kl))
+        assert ours.learning_rate == pytest.approx(expected)
+        assert ours.optimizer.param_groups[0]["lr"] == ours.learning_rate
+
+
+def test_the_divergence_is_torchs() -> None:
+    old_mean, mean = torch.randn(2, 5, 8)
+    old_std, std = torch.rand(2, 8) + 0.1
+    old, new = (torch.distributions.Normal(*of) for of in ((old_mean, old_std), (mean, std)))
+    expected = torch.distributions.kl_divergence(old, new).sum(1).mean()
+    torch.testing.assert_close(_divergence((old_mean - mean).square().mean(0), old_std, std), expected)
+
+
+def test_bfloat16_stays_close_to_float32() -> None:
+    """bfloat16 has 8 bits of mantissa; one update moves parameters by about 1e-3, and differs in direction slightly."""
+    results = []
+    for mixed in (False, True):
+        env, obs, ours = build(PPO, use_mixed_precision=mixed, schedule="fixed")
+        before = parameters(ours).clone()
+        collect(env, obs, ours)
+        ours.update()
+        results.append(parameters(ours) - before)
+    assert torch.cosine_similarity(results[0], results[1], dim=0) > 0.9
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manyseeds.learning.ppo.CHUNK", 50)  # of the 192 rows of a mini-batch
+    results = []
+    for threads in (1, 2, 3):
+        env, obs, ours = build(PPO)
+        ours.map = thread_map(threads)
+        for _ in range(2):
+            obs = collect(env, obs, ours)
+            ours.update()
+        results.append(parameters(ours))
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+def test_schedules_run_linearly_between_their_iterations() -> None:
+    env, obs, ours = build(PPO, entropy_coef_final=0.0, max_std=1.0, max_std_final=0.2, anneal_start=10, anneal_end=20)
+    seen = []
+    for iteration in (0, 10, 15, 20, 99):
+        ours.iteration = iteration
+        obs = collect(env, obs, ours)
+        ours.update()
+        assert ours.actor.distribution.std_param.max() <= ours._max_std
+        seen += [ours.entropy_coef, ours._max_std]
+    assert seen == pytest.approx([0.004, 1.0, 0.004, 1.0, 0.002, 0.6, 0.0, 0.2, 0.0, 0.2])
+
+
+def test_the_critic_can_keep_a_learning_rate_of_its_own() -> None:
+    env, obs, ours = build(PPO, critic_learning_rate=1e-3, desired_kl=1e-9)
+    together = build(PPO)[2]
+    assert [len(group["params"]) for group in ours.optimizer.param_groups] == [7, 6]
+    assert torch.equal(parameters(ours), parameters(together))
+    for _ in range(2):
+        obs = collect(env, obs, ours)
+        ours.update()
+    assert [group["lr"] for group in ours.optimizer.param_groups] == [pytest.approx(1e-5), 1e-3]
+    # Resuming takes both over.
+    resumed = build(PPO, critic_learning_rate=1e-3)[2]
+    resumed.load(ours.save(), None, True)
+    assert [group["lr"] for group in resumed.optimizer.param_groups] == [pytest.approx(1e-5), 1e-3]
+    assert torch.equal(parameters(resumed), parameters(ours))
+
+
+def test_the_gripper_can_start_with_less_noise() -> None:
+    _, _, ours = build(PPO, gripper_init_std=0.3)
+    assert ours.actor.distribution.std_param.tolist() == pytest.approx([1.0] * 7 + [0.3])
+
+
+def test_checkpoints_hold_the_average_of_the_actor_that_learns() -> None:
+    env, obs, ours = build(PPO, ema_decay=0.75)
+    _, _, plain = build(PPO)
+    average = None
+    for iteration in range(3):
+        obs = collect(env, obs, ours, plain)
+        for algorithm in (ours, plain):
+            torch.manual_seed(iteration)
+            algorithm.update()
+        assert torch.equal(parameters(ours), parameters(plain)), "the average changes nothing in training"
+        now = plain.save()["actor_state_dict"]["mlp.0.weight"].clone()
+        average = now if average is None else 0.75 * average + 0.25 * now
+    saved = ours.save()
+    torch.testing.assert_close(saved["actor_state_dict"]["mlp.0.weight"], average)
+    assert torch.equal(saved["learning_actor_state_dict"]["mlp.0.weight"], now)
+    assert saved["actor_state_dict"].keys() == saved["learning_actor_state_dict"].keys()
+
+
+def test_a_loaded_average_goes_on_as_if_nothing_had_happened() -> None:
+    env, obs, ours = build(PPO, ema_decay=0.75)
+    obs = collect(env, obs, ours)
+    ours.update()
+    resumed = build(PPO, ema_decay=0.75)[2]
+    resumed.load(copy.deepcopy(ours.save()), None, True)
+    resumed.learning_rate = ours.learning_rate
+    collect(env, obs, ours, resumed)
+    for algorithm in (ours, resumed):
+        torch.manual_seed(1)
+        algorithm.update()
+    assert torch.equal(parameters(ours), parameters(resumed))
+    saved, again = ours.save(), resumed.save()
+    for part in ("actor_state_dict", "learning_actor_state_dict"):
+        assert all(torch.equal(tensor, again[part][name]) for name, tensor in saved[part].items())
+    without = build(PPO)[2]
+    without.load(copy.deepcopy(saved), None, True)
+    assert torch.equal(parameters(without), parameters(ours))
+    assert "learning_actor_state_dict" not in without.save()
+
+
+def test_checkpoints_are_rsl_rls() -> None:
+    _, _, stock = build(algorithms.PPO)
+    env, obs, ours = build(PPO)
+    collect(env, obs, ours)
+    ours.update()
+    stock.load(ours.save(), None, True)
+    assert torch.equal(parameters(stock), parameters(ours))
+    env, obs, ours = build(PPO, ema_decay=0.5)
+    collect(env, obs, ours)
+    ours.update()
+    stock.load(ours.save(), None, True)
+    assert torch.equal(stock.actor.state_dict()["mlp.0.weight"], ours.save()["actor_state_dict"]["mlp.0.weight"])
+
+
+def test_what_it_cannot_compute_is_refused() -> None:
+    with pytest.raises(ValueError, match="normalization per mini-batch"):
+        build(PPO, normalize_advantage_per_mini_batch=True)
+    with pytest.raises(ValueError, match="adam"):
+        build(PPO, optimizer="sgd")

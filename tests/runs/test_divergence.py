@@ -1,0 +1,45 @@
+"""NaN and infinity stop a run, are named, and can be seen again."""
+
+import re
+
+import pytest
+
+from helpers.training_runs import agent, train
+from manyseeds.audit import replay
+from manyseeds.audit.verify import verify
+
+TOO_FAST = {"schedule": "fixed", "learning_rate": 100}
+CASES = {
+    "parameters": ({**TOO_FAST, "learning_rate": 1e30}, "(parameter|Loss)", 1),
+    "a step that float32 cannot hold": ({**TOO_FAST, "learning_rate": 1e38}, "step of the optimizer", 1),
+    "environment": (TOO_FAST, r".* is not finite in environment \d", 2),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_not_finite_stops_the_run_with_its_name_and_replays(tmp_path, capsys, case):
+    algorithm, named, iteration = CASES[case]
+    assert train(tmp_path / "run", agent(**algorithm)) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    found = re.fullmatch(rf"error: ({named}.* in iteration {iteration}); .* (\S*diverged_{iteration}.pt)", error)
+    assert found and "is not finite" in found[1], error
+    assert replay.main([found[found.lastindex], "--threads", "2"]) == 0
+    assert f"{found[1]}." in capsys.readouterr().out
+
+
+def test_checkpoints_from_before_a_divergence_are_kept(tmp_path, capsys):
+    """A policy that learns far too fast acts without bounds from the second iteration on."""
+    folder = tmp_path / "run"
+    assert train(folder, agent(**TOO_FAST), save_interval=1) == 1
+    assert "is not finite in environment 0 in iteration 2" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.glob("model_*.pt")) == ["model_1.pt"]
+    assert "this run has not ended" in verify(folder).problems[0]
+
+
+def test_a_file_that_is_no_dump_is_refused(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert train(folder, max_iterations=1) == 0
+    assert replay.main([str(folder / "state.pt")]) == 2
+    assert "not the dump of a divergence" in capsys.readouterr().err
+    assert replay.main([str(folder / "model_1.pt")]) == 2
+    assert "is damaged, or the state of another version" in capsys.readouterr().err

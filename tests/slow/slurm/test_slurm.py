@@ -1,0 +1,255 @@
+"""The shipped profile on a real Slurm of one node with two stand-ins for GPUs: `make test-slurm` starts it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.kills import fingerprint
+from helpers.training_runs import agent
+from manyseeds.core.layout import REPOSITORY
+
+pytestmark = pytest.mark.slurm
+
+SLOTS = 2
+SEEDS = [1, 2, 3, 4]
+ITERATIONS = 120
+# An ended job leaves the queue at some time.
+ENDED = ("", "COMPLETED", "FAILED", "CANCELLED")
+TINY = {
+    "experiment": "tiny",
+    "seeds": SEEDS,
+    "train": {
+        "num_envs": 8,
+        "max_iterations": ITERATIONS,
+        "save_interval": ITERATIONS,
+        "state_interval": 2,
+        "threads": 1,
+    },
+    "agent": {
+        "file": "generic_policy.json",
+        "overrides": {"policy.actor_hidden_dims": [8], "policy.critic_hidden_dims": [8]},
+    },
+}
+# A folder of images, as `make test-containers` leaves it: every job then runs in one.
+IMAGES = os.environ.get("MANYSEEDS_IMAGES")
+# Without accounting only squeue answers, and this machine is asked more often than a cluster should be.
+HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"]
+# The tiny experiment trains on the CPU; the GPUs are asked for all the same.
+ONE_GPU = ["--set-resources", "train_default:gpu=1"]
+
+
+def snakemake(*arguments: str) -> list[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
+    return ["timeout", "-k", "10", "1200", *command]
+
+
+def on_slurm(*arguments: str) -> list[str]:
+    contained = ["--software-deployment-method", "apptainer"] if IMAGES else []
+    return snakemake("--workflow-profile", "slurm", *contained, *HERE, *arguments)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    log = log_of(folder).open("a")
+    return subprocess.Popen(
+        on_slurm(*arguments), cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
+
+
+def log_of(folder: Path) -> Path:
+    return folder / "snakemake.out"
+
+
+def write_config(folder: Path, **fields: object) -> Path:
+    images = {name: f"{IMAGES}/{name}.sif" for name in ("mujoco", "analysis")} if IMAGES else {}
+    (folder / "config.yaml").write_text(yaml.safe_dump(TINY | ({"container": images} if images else {}) | fields))
+    return folder
+
+
+def queue(*states: str) -> dict[str, str]:
+    """Return the ids of the jobs in these states by the seed they train."""
+    command = ["squeue", "--noheader", f"--states={','.join(states)}", "--format=%i %k"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    jobs = (re.fullmatch(r"(\d+) rule_train_default_wildcards_(\d+)", line.strip()) for line in lines)
+    return {match[2]: match[1] for match in jobs if match}
+
+
+def work(folder: Path, seed: str | int) -> Path:
+    return folder / "results" / "tiny" / "default" / f"seed_{seed}" / "work"
+
+
+def has_state(folder: Path, seed: str | int) -> bool:
+    return (work(folder, seed) / "state.previous.pt").exists()
+
+
+def record(folder: Path, seed: int) -> dict:
+    return json.loads((work(folder, seed).parent / "run.json").read_text())
+
+
+def wait_for(condition: Callable[[], object], what: str, log: Path, seconds: float = 600) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not happen\n{log.read_text() if log.exists() else ''}"
+        time.sleep(0.1)
+
+
+def policies(folder: Path) -> dict[int, bytes]:
+    return {seed: (work(folder, seed).parent / f"model_{ITERATIONS}.pt").read_bytes() for seed in SEEDS}
+
+
+@pytest.fixture(scope="module")
+def without_slurm(tmp_path_factory) -> dict[int, bytes]:
+    """The policies that the experiment leaves when Snakemake trains on this machine."""
+    folder = write_config(tmp_path_factory.mktemp("here"))
+    subprocess.run(snakemake("--cores", "2", "train"), cwd=folder, check=True, capture_output=True)
+    return policies(folder)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Iterator[Path]:
+    yield write_config(tmp_path)
+    subprocess.run(["scancel", "--user", str(os.getuid())], check=False)
+
+
+def test_more_seeds_than_gpus_one_requeued_and_one_worker_killed(folder, without_slurm):
+    """Never more jobs than GPUs, each GPU used, and the bytes of a run that nothing disturbed."""
+    begin = time.monotonic()
+    process = start(folder, "train", *ONE_GPU)
+    most = 0
+
+    def running(number: int) -> bool:
+        nonlocal most
+        jobs = queue("RUNNING")
+        most = max(most, len(jobs))
+        return len(jobs) == number
+
+    wait_for(lambda: running(2), "two jobs running", log_of(folder))
+    wait_for(lambda: len(queue("PENDING", "RUNNING")) >= 3, "a job waiting for a GPU", log_of(folder))
+    requeued, killed = sorted(queue("RUNNING"))
+    job = queue("RUNNING")[requeued]
+    wait_for(lambda: has_state(folder, requeued) and has_state(folder, killed), "training", log_of(folder))
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    workers = subprocess.run(
+        ["pgrep", "--full", f"manyseeds.train(er|ing).* --seed {killed} "], capture_output=True, text=True, check=True
+    ).stdout.split()
+    for worker in workers:
+        os.kill(int(worker), signal.SIGKILL)
+    # Slurm holds a requeued job back for two minutes; here it need not wait.
+    wait_for(lambda: requeued in queue("PENDING"), "requeuing", log_of(folder))
+    while process.poll() is None:
+        if requeued in queue("PENDING"):
+            subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=False, capture_output=True)
+        running(0)
+        time.sleep(0.3)
+    assert process.returncode == 0, log_of(folder).read_text()
+    assert most == SLOTS
+    records = {seed: record(folder, seed) for seed in SEEDS}
+    assert {tuple(entry["gpus"]) for entry in records.values()} == {("0",), ("1",)}
+    assert records[int(requeued)]["slurm_job"] == job
+    assert records[int(requeued)]["resumed"] >= 1 and records[int(killed)]["resumed"] >= 1
+    for seed in (requeued, killed):
+        log = (folder / "logs" / "tiny" / "default" / f"seed_{seed}" / "train.log").read_text()
+        assert "[INFO] Continuing" in log
+    assert policies(folder) == without_slurm
+    print(f"{len(SEEDS)} runs on {SLOTS} GPUs, two of them disturbed: {time.monotonic() - begin:.0f} s")
+
+
+def test_a_killed_snakemake_finds_its_jobs_again_and_repeats_nothing(folder, without_slurm):
+    first = start(folder, "train", *ONE_GPU)
+    wait_for(lambda: len(queue("RUNNING")) == 2, "two jobs running", log_of(folder))
+    left = queue("RUNNING", "PENDING")
+    wait_for(lambda: all(has_state(folder, seed) for seed in queue("RUNNING")), "training", log_of(folder))
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert queue("RUNNING", "PENDING").keys() & left.keys(), "Slurm's jobs ended with Snakemake"
+    second = start(folder, "train", *ONE_GPU)
+    assert second.wait() == 0, log_of(folder).read_text()
+    assert policies(folder) == without_slurm
+    # The jobs that were left behind trained to the end; those submitted again found nothing to do.
+    for seed in left:
+        log = (folder / "logs" / "tiny" / "default" / f"seed_{seed}" / "train.log").read_text()
+        assert "is finished: all" in log and "Learning iteration" not in log, "iterations were trained twice"
+    third = subprocess.run(on_slurm("train", *ONE_GPU), cwd=folder, capture_output=True, text=True)
+    assert third.returncode == 0 and "Nothing to be done" in third.stdout + third.stderr
+
+
+def test_a_job_that_no_node_can_ever_run_is_an_error_not_a_wait(folder):
+    result = subprocess.run(
+        on_slurm("--set-resources", "train_default:gpu=3", "--config", "seeds=[1]", "--", "train"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    text = result.stdout + result.stderr
+    assert result.returncode not in (0, 124, 137), text
+    assert "Requested node configuration is not available" in text
+    assert queue("PENDING", "RUNNING") == {}
+
+
+def test_two_nodes_train_one_run_and_after_a_kill_and_a_requeue_it_has_the_same_bytes(folder):
+    """Two tasks on this machine are the two nodes; without Slurm two processes do the same."""
+    (folder / "agent.json").write_text(json.dumps(agent(class_name="manyseeds.learning.ppo:PPO")))
+    options = {"num_envs": 8, "max_iterations": 60, "save_interval": 20, "state_interval": 2, "threads": 1, "seed": 3}
+    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    flags += ["--agent_cfg_path", str(folder / "agent.json"), "--log_dir"]
+    alone = [sys.executable, "-m", "manyseeds", "train", "--distributed", "--nproc_per_node", "2"]
+    subprocess.run([*alone, *flags, str(folder / "alone"), "lift_object"], check=True, capture_output=True)
+
+    log, nodes = folder / "job.log", folder / "nodes"
+    script = [str(REPOSITORY / "profiles" / "slurm" / "torchrun.sh"), *flags, str(nodes), "lift_object"]
+    job = submit(folder, log, *script)
+    wait_for((nodes / "state.previous.pt").exists, "training", log)
+    ranks = ["pgrep", "--full", "--", f"-u -m manyseeds train --distributed .*{nodes} "]
+    first, second = subprocess.run(ranks, capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(second), signal.SIGKILL)
+    wait_for(lambda: state(job) in ENDED, "the end of the other node", log)
+    assert not (nodes / "model_60.pt").exists() and not Path(f"/proc/{first}").exists()
+
+    job = submit(folder, log, *script)
+    wait_for(lambda: "Continuing" in log.read_text(), "continuing", log)
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    wait_for(lambda: state(job) == "PENDING", "requeuing", log)
+    assert not (nodes / "model_60.pt").exists(), "the run had ended before it was disturbed"
+
+    def ended() -> bool:
+        # Slurm holds a requeued job back for two minutes; here it need not wait.
+        if state(job) == "PENDING":
+            subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=False, capture_output=True)
+        return state(job) in ENDED
+
+    wait_for(ended, "the end of the job", log)
+    assert log.read_text().count("Continuing") >= 2, log.read_text()
+    assert fingerprint(nodes) == fingerprint(folder / "alone")
+
+
+def submit(folder: Path, log: Path, *script: str) -> str:
+    """Submit a script as a job of two tasks; return its id."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    options = ["--nodes=1", "--ntasks-per-node=2", f"--output={log}", "--chdir", str(folder)]
+    return subprocess.run(
+        ["sbatch", "--parsable", *options, *script],
+        env=os.environ | {"PROCESSES_PER_NODE": "1", "PATH": path},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+
+def state(job: str) -> str:
+    command = ["squeue", "--noheader", "--format=%T", f"--jobs={job}"]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+
+def test_slurm_is_really_there():
+    assert shutil.which("sbatch") and SLOTS == 2
+    nodes = subprocess.run(["sinfo", "--noheader", "--format=%G"], check=True, capture_output=True, text=True).stdout
+    assert nodes.strip() == "gpu:2"
