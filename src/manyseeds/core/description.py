@@ -30,7 +30,7 @@ class Outcome:
     Attributes:
         name: the column.
         title: what tables and axes call it.
-        kind: "share" for yes (1) or no (0), of which rates are shown; "measure" for a number, empty where there is none.
+        kind: "share" for yes (1) or no (0), of which rates are shown; "measure" for a number, empty where none is.
         meaning: the sentence that explains it in notes and captions.
         unit: of a measure, "" for none.
         better: which direction is better; "" where neither is.
