@@ -13,6 +13,7 @@ class Simulator:
         module: what must be importable where it runs.
         environment: the environment of envs/ (and container image) that holds it.
         env: "module:class" of its environment, which `simulators.make_env` imports.
+        install: how to install it, for an error message.
     """
 
     devices: tuple[str, ...]
@@ -20,6 +21,7 @@ class Simulator:
     module: str
     environment: str
     env: str
+    install: str
 
 
 SIMULATORS = {
@@ -29,6 +31,7 @@ SIMULATORS = {
         module="mujoco",
         environment="mujoco",
         env="manyseeds.simulators.mujoco:MujocoEnv",
+        install="envs/setup.sh installs it",
     ),
     "mujoco_warp": Simulator(
         devices=("cpu", "cuda"),
@@ -36,6 +39,7 @@ SIMULATORS = {
         module="mujoco_warp",
         environment="mujoco",
         env="manyseeds.simulators.mujoco_warp:MujocoWarpEnv",
+        install="envs/setup.sh full installs it",
     ),
     "isaaclab": Simulator(
         devices=("cpu", "cuda"),
@@ -43,5 +47,6 @@ SIMULATORS = {
         module="isaaclab",
         environment="isaaclab",
         env="manyseeds.simulators.isaaclab.env:IsaacLabEnv",
+        install="docs/isaaclab.md says how",
     ),
 }

@@ -10,7 +10,7 @@ from manyseeds.simulators import make_env
 
 if TYPE_CHECKING:
     from manyseeds.runs.train import Settings
-    from manyseeds.simulators.base import LiftObjectEnv
+    from manyseeds.simulators.base import TaskEnv
 
 
 class TrainingVideos:
@@ -27,7 +27,7 @@ class TrainingVideos:
         UserError: when this machine cannot draw.
     """
 
-    def __init__(self, settings: "Settings", alg: PPO, env: "LiftObjectEnv") -> None:
+    def __init__(self, settings: "Settings", alg: PPO, env: "TaskEnv") -> None:
         self._env = env
         if settings.simulator != "isaaclab":
             self._env = make_env(
