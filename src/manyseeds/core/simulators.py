@@ -14,6 +14,7 @@ class Simulator:
         environment: the environment of envs/ (and container image) that holds it.
         env: "module:class" of its environment, which `simulators.make_env` imports.
         install: how to install it, for an error message.
+        one_a_process: whether a process can hold one simulation only.
     """
 
     devices: tuple[str, ...]
@@ -22,6 +23,7 @@ class Simulator:
     environment: str
     env: str
     install: str
+    one_a_process: bool = False
 
 
 SIMULATORS = {
@@ -48,5 +50,6 @@ SIMULATORS = {
         environment="isaaclab",
         env="manyseeds.simulators.isaaclab.env:IsaacLabEnv",
         install="docs/isaaclab.md says how",
+        one_a_process=True,
     ),
 }
