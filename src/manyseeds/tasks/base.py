@@ -56,7 +56,7 @@ class State:
         qpos: (n, nq) float32 coordinates of the task's MJCF, rad and m.
         qvel: (n, nv) float32 velocities of the task's MJCF, rad/s and m/s.
         sites: (n, 3) positions of the sites that the task names, m.
-        rotations: (n, 4) orientations of these sites, w x y z.
+        rotations: (n, 4) orientations of these sites, w x y z, w not negative.
         command: (n, c) what the episode asks for.
         action: (n, a) as the policy gave it.
         previous_action: (n, a) the one before; zeros after a reset.
