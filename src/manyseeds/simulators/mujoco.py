@@ -58,8 +58,8 @@ class MujocoEnv(SteppedEnv):
         qpos = self._qpos[rows]
         positions, rotations = self._site_poses.at(qpos, self._mocap[rows])
         return State(
-            qpos=torch.from_numpy(qpos.astype(np.float32)),
-            qvel=torch.from_numpy(self._qvel[rows].astype(np.float32)),
+            qpos=torch.from_numpy(qpos).float(),
+            qvel=torch.from_numpy(self._qvel[rows]).float(),
             sites={name: torch.from_numpy(positions[i]) for i, name in enumerate(self.task.sites)},
             rotations={name: torch.from_numpy(rotations[i]) for i, name in enumerate(self.task.sites)},
             command=self._command[rows],
