@@ -218,7 +218,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, default=1000, help="episodes per checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of the episodes")
     parser.add_argument(
-        "--overrides", default="{}", help="numbers of the task that the evaluation changes, as JSON: '{\"NAME\": VALUE}'"
+        "--overrides",
+        default="{}",
+        help="numbers of the task that the evaluation changes, as JSON: '{\"NAME\": VALUE}'",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
     parser.add_argument("--simulator", help="evaluate in this simulator (the one that the run was trained in)")

@@ -143,9 +143,7 @@ def _train(settings: Settings, env: TaskEnv, ranks: Ranks) -> None:
 class _Record:
     """What a run leaves in its folder: params, scalars, checkpoints, videos, the state to continue from, run.json."""
 
-    def __init__(
-        self, settings: Settings, config: dict[str, Any], env: TaskEnv, runner: Runner, ranks: Ranks
-    ) -> None:
+    def __init__(self, settings: Settings, config: dict[str, Any], env: TaskEnv, runner: Runner, ranks: Ranks) -> None:
         self._settings, self._config, self._runner, self._env = settings, config, runner, env
         self._story = _Story(settings, ranks)
         self._versions = _versions(settings.simulator)
