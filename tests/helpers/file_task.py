@@ -28,7 +28,9 @@ MJCF = """
       <geom type="sphere" size="0.05" mass="0.1"/>
       <site name="puck"/>
     </body>
-    <body name="goal" mocap="true"><geom type="sphere" size="0.02" group="2" contype="0" conaffinity="0" mass="0"/></body>
+    <body name="goal" mocap="true">
+      <geom type="sphere" size="0.02" group="2" contype="0" conaffinity="0" mass="0"/>
+    </body>
   </worldbody>
   <actuator><motor name="rail" joint="rail" gear="5"/></actuator>
 </mujoco>

@@ -67,11 +67,11 @@ def test_a_mistake_in_a_file_is_one_sentence_with_its_line(tmp_path: Path, conte
 
 
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="task is 'lift'; it must be one of .*lift_object.*, or the path of a Python"):
+    with pytest.raises(UserError, match=r"task is 'lift'; it must be one of .*lift_object.*, or the path of a Python"):
         registry.load("lift")
-    with pytest.raises(UserError, match="task file nowhere.py cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"task file nowhere\.py cannot be read: No such file"):
         registry.load("nowhere.py")
-    with pytest.raises(UserError, match="task file nowhere.py cannot be read"):
+    with pytest.raises(UserError, match=r"task file nowhere\.py cannot be read"):
         registry.file_digest("nowhere.py")
 
 
@@ -102,11 +102,11 @@ def test_an_installed_package_offers_tasks_by_entry_points(
 def test_bad_entry_points_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "bad_tasks", "lift_object = bad_tasks:TASK\ngone = not_there:TASK\nnone = bad_tasks:NONE")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UserError, match="task 'lift_object' is offered twice, by .* and bad_tasks:TASK"):
+    with pytest.raises(UserError, match=r"task 'lift_object' is offered twice, by .* and bad_tasks:TASK"):
         registry.load("lift_object")
-    with pytest.raises(UserError, match="task 'gone' cannot be loaded from not_there:TASK: No module named"):
+    with pytest.raises(UserError, match=r"task 'gone' cannot be loaded from not_there:TASK: No module named"):
         registry.load("gone")
-    with pytest.raises(UserError, match="task 'gone' cannot be loaded: its module not_there is not installed"):
+    with pytest.raises(UserError, match=r"task 'gone' cannot be loaded: its module not_there is not installed"):
         registry.agent_file("gone")
-    with pytest.raises(UserError, match="task 'none' cannot be loaded from bad_tasks:NONE: module"):
+    with pytest.raises(UserError, match=r"task 'none' cannot be loaded from bad_tasks:NONE: module"):
         registry.load("none")

@@ -13,6 +13,7 @@ import torch
 
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
+from manyseeds.core.simulators import SIMULATORS
 from manyseeds.learning.checkpoint import checkpoint_path, checkpoints, save_checkpoint
 from manyseeds.learning.distributed import ALONE, Ranks
 from manyseeds.learning.runner import DivergedError, Iteration, Runner
@@ -21,7 +22,6 @@ from manyseeds.runs.events import EVENT_FILE, EventWriter
 from manyseeds.runs.folder import PARAMS, RUN_RECORD, find_state, plain, sole_writer, write_params
 from manyseeds.runs.state import read_states, write_sealed, write_state
 from manyseeds.runs.videos import TrainingVideos
-from manyseeds.core.simulators import SIMULATORS
 from manyseeds.simulators import make_env
 from manyseeds.simulators.base import TaskEnv
 
