@@ -61,8 +61,11 @@ def make_evaluation_env(env_params: dict[str, Any], *, num_envs: int, threads: i
         num_envs: episodes at once.
         threads: of the physics.
     """
+    import torch
+
     from manyseeds.simulators import make_env
 
+    torch.set_num_threads(1)  # results must not depend on the number of torch's threads
     return make_env(
         env_params["simulator"],
         env_params["task"],

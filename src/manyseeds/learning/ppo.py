@@ -16,7 +16,7 @@ from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 from torch import Tensor, distributed, nn
 
-from manyseeds.learning.parallel import CHUNK, Map, elu, thread_map
+from manyseeds.learning.parallel import CHUNK, Map, elu, one_by_one
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -63,7 +63,7 @@ class PPO(algorithms.PPO):
         "anneal_end": (1, None),
     }
 
-    map: Map = staticmethod(thread_map(1))
+    map: Map = staticmethod(one_by_one)
     """How chunks of rows are computed: on one thread, or on several."""
 
     optimizer: torch.optim.Optimizer

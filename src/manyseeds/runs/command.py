@@ -11,7 +11,7 @@ from typing import Any
 
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
-from manyseeds.evaluation.film import draw_without_window
+from manyseeds.simulators.film import draw_without_window
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
 

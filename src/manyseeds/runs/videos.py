@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from rsl_rl.algorithms import PPO
 
-from manyseeds.evaluation.film import film, write_video
+from manyseeds.simulators.film import film, write_video
 from manyseeds.simulators import make_env
 
 if TYPE_CHECKING:
