@@ -7,8 +7,8 @@ import sys
 
 CODE = """
 import importlib, json, logging, os, pkgutil, signal, sys, warnings
-import google_crc32c, matplotlib, mujoco, numba, numpy, onnx, onnxscript, pandas, pyarrow, rsl_rl.runners, scipy, tensorboard
-import tensordict, torch
+import google_crc32c, matplotlib, mujoco, numba, numpy, onnx, onnxscript, pandas, pyarrow, rsl_rl.runners, scipy.stats
+import tensorboard, tensordict, torch
 import manyseeds
 
 torch.set_num_threads(3)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 
@@ -182,11 +183,7 @@ def write_csv(path: Path, results: Sequence[Episodes]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate a run; return 0, 1 when the simulator fails, 2 on bad input."""
-    parser = argparse.ArgumentParser(
-        prog="manyseeds evaluate",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = verb_parser("evaluate", __doc__, "--run_dir results/lift_object/default/seed_1 --output episodes.csv")
     parser.add_argument("--run_dir", type=Path, required=True, help="folder with model_*.pt and params/")
     parser.add_argument(
         "--output", type=Path, required=True, help="CSV file to write, a row per checkpoint and episode"

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import torch
 from rsl_rl.algorithms import PPO
 
-from manyseeds.simulators.film import film, write_video
 from manyseeds.simulators import make_env
+from manyseeds.simulators.film import film, write_video
 
 if TYPE_CHECKING:
     from manyseeds.runs.train import Settings

@@ -1,14 +1,14 @@
 """List the tasks."""
 
-import argparse
 from collections.abc import Sequence
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.tasks import TASKS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0."""
-    argparse.ArgumentParser(prog="manyseeds tasks", description=__doc__).parse_args(argv)
+    verb_parser("tasks", __doc__, "").parse_args(argv)
     for name in TASKS:
         print(name)
     return 0
