@@ -95,7 +95,7 @@ def test_a_missing_section_is_said(missing):
     [
         ("{", "is not valid JSON"),
         ("[]", "must hold a JSON object"),
-        ('{"algorithm": {"gamma": 1, "gamma": 0.5}, "policy": {}}', "the key 'gamma' stands twice"),
+        ('{"algorithm": {"gamma": 1, "gamma": 0.5}, "policy": {}}', "the key 'gamma' appears twice"),
         ("[" * 100_000, "is not valid JSON"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Show which GPU which job has, and who waits."""
+"""Show which job has which GPU, and which jobs wait."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from manyseeds.gpus.leases import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 when the folder of claims is not safe."""
+    """Run the command line; return 0, or 2 if other users can write to the folder of claims."""
     parser = argparse.ArgumentParser(prog="manyseeds gpus", description=__doc__)
     parser.parse_args(argv)
     try:
