@@ -64,7 +64,7 @@ def verify(results: Path) -> Account:
 
 def _of_other_data(experiment: Path) -> list[str]:
     """Say which tables, figures and pages of an experiment were not made from the CSV files that are there."""
-    from manyseeds.analysis.results import find_experiments, inputs_digest
+    from manyseeds.analysis.results import find_results, inputs_digest
 
     made = {
         path: said[1].decode()
@@ -74,7 +74,7 @@ def _of_other_data(experiment: Path) -> list[str]:
     }
     if not made:
         return []
-    [now] = [inputs_digest(found) for found in find_experiments(experiment) if found.folder == experiment] or [""]
+    [now] = [inputs_digest(found) for found in find_results(experiment) if found.folder == experiment] or [""]
     return [f"{path} was made from other CSV files than those here" for path, was in made.items() if was != now]
 
 

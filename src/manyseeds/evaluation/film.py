@@ -8,12 +8,12 @@ import numpy as np
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.simulators.film import draw_without_window, film, write_video
+from manyseeds.simulators.film import film, frame_rate, write_video
 
 
 def film_checkpoint(
-    checkpoint: Path, *, run_dir: Path, episodes: int, seed: int, seconds: float, width: int, height: int
-) -> list[np.ndarray]:
+    checkpoint: Path, *, run_dir: Path, episodes: int, seed: int, seconds: float | None, width: int, height: int
+) -> tuple[list[np.ndarray], float]:
     """Film a checkpoint's deterministic policy on the first evaluation episodes.
 
     Args:
@@ -21,21 +21,24 @@ def film_checkpoint(
         run_dir: folder of the run, for its params.
         episodes: how many, side by side.
         seed: the evaluation's seed.
-        seconds: how long; an episode has 5.
+        seconds: how long; None for a whole episode.
         width: pixels of one episode.
         height: pixels of one episode.
+
+    Returns:
+        The pictures, and how many of them a second has.
     """
-    from manyseeds.evaluation.evaluate import make_evaluation_env
+    from manyseeds.evaluation.evaluate import evaluation_starts, make_evaluation_env
     from manyseeds.learning.policy import Policy, read_params
-    from manyseeds.simulators import sample_episodes
 
     params = read_params(run_dir)
-    env = make_evaluation_env(params.env, num_envs=episodes, threads=1)
+    env = make_evaluation_env(params.env, num_envs=episodes, threads=1, source=str(run_dir / "params" / "env.yaml"))
     try:
         policy = Policy(params.agent, env.get_observations(), env.num_actions, device=env.device)
         policy.load(checkpoint)
-        env.reset_to(*sample_episodes(params.env["task_cfg"], episodes, seed))
-        return film(env, policy.model, steps=round(seconds / env.step_dt), width=width, height=height)
+        env.reset_to(evaluation_starts(env, episodes, seed))
+        steps = env.max_episode_length if seconds is None else round(seconds / env.step_dt)
+        return film(env, policy.model, steps=steps, width=width, height=height), frame_rate(env.step_dt)
     finally:
         env.close()
 
@@ -50,19 +53,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
     parser.add_argument("--episodes", type=int, default=4, help="episodes side by side")
     parser.add_argument("--seed", type=int, default=0, help="seed of the evaluation")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length")
+    parser.add_argument("--seconds", type=float, help="length (a whole episode)")
     parser.add_argument("--width", type=int, default=320, help="pixels of one episode, even")
     parser.add_argument("--height", type=int, default=240, help="pixels of one episode, even")
     args = parser.parse_args(argv)
     try:
         for name, low in (("episodes", 1), ("seed", 0), ("seconds", 0), ("width", 16), ("height", 16)):
-            if not getattr(args, name) >= low:
-                raise UserError(f"--{name} is {getattr(args, name)}; it must be at least {low}.")
+            value = getattr(args, name)
+            if value is not None and not value >= low:
+                raise UserError(f"--{name} is {value}; it must be at least {low}.")
         for path in args.output:
             if path.suffix not in (".mp4", ".gif"):
                 raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
-        draw_without_window()
-        frames = film_checkpoint(
+        frames, fps = film_checkpoint(
             args.checkpoint,
             run_dir=args.run_dir or args.checkpoint.parent,
             episodes=args.episodes,
@@ -72,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             height=args.height // 2 * 2,
         )
         for path in args.output:
-            write_video(path, frames)
+            write_video(path, frames, fps)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
