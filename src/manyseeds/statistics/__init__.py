@@ -4,6 +4,9 @@ Everywhere the first axis is the seed, which is the unit: episodes are never poo
 missing value and is left out, so that seeds of unequal length can stand in one array. Where an interval
 cannot be told (fewer than two seeds) it is NaN. Nothing here knows of files or figures; whatever is random
 takes a seed.
+
+What SciPy has, SciPy computes: Welch's test, Wilson's interval, Kaplan and Meier's curve. Each module says what it
+computes itself, and why.
 """
 
 from manyseeds.statistics.bands import pointwise_band, simultaneous_band

@@ -1,4 +1,8 @@
-"""The interquartile mean over seeds, and percentile intervals from resampled seeds."""
+"""The interquartile mean over seeds, and percentile intervals from resampled seeds.
+
+Computed here, because `scipy.stats.bootstrap` and rliable resample each point of a curve by itself: for a curve of
+thousands of points they take minutes where the code below takes less than a second. `scipy.stats.trim_mean` has no NaN.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
