@@ -1,6 +1,7 @@
 """Tables, figures and pages follow the outcomes in config.json, whatever task or trainer they belong to."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,24 +10,27 @@ import pytest
 from scipy import stats
 
 from helpers.synthetic_results import DOCKING, make_docking, make_external, make_results, write_config
+from manyseeds.analysis.results import find_results
 from manyseeds.core.description import Outcome
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
-from manyseeds.report.figures.draw import main as draw
+from manyseeds.report.figures.draw import draw
 from manyseeds.report.pages.write import main as write_pages
-from manyseeds.report.tables.write import main as write_tables
+from manyseeds.report.tables.write import main, write_tables
 from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 
-def report(folder: Path) -> Path:
-    """Write tables, figures and pages of an experiment."""
-    for write in (write_tables, draw, write_pages):
-        assert write([str(folder)]) == 0
+def report(folder: Path, names: Sequence[str] = NAMES) -> Path:
+    """Write tables, figures (of these names) and pages of an experiment."""
+    (found,) = find_results(folder)
+    write_tables(found)
+    draw(found, names)
+    assert write_pages([str(folder)]) == 0
     return folder
 
 
 def captions(folder: Path) -> dict[str, str]:
-    return {name: (folder / "figures" / f"{name}.rst").read_text() for name in NAMES}
+    return {path.stem: path.read_text() for path in folder.glob("figures/*.rst")}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,7 @@ def test_a_column_more_in_the_description_is_a_column_more_in_the_table(tmp_path
         table = pd.read_csv(path)
         table.assign(scratched=1 - table["docked"]).to_csv(path, index=False)
     write_config(folder, ("calm", "windy"), (1, 2), replace(DOCKING, outcomes=(*DOCKING.outcomes, scratched)))
-    assert write_tables([str(folder)]) == 0
+    assert main([str(folder)]) == 0
     assert "scratched" in pd.read_csv(folder / "success_rates_over_seeds.csv")
     assert "Scratched (%)" in (folder / "success_rates.md").read_text()
 
@@ -78,7 +82,7 @@ def test_a_column_more_in_the_description_is_a_column_more_in_the_table(tmp_path
 def test_a_task_without_a_share_is_compared_by_its_measures(tmp_path: Path) -> None:
     folder = make_docking(tmp_path / "docking")
     write_config(folder, ("calm", "windy"), (1, 2, 3), replace(DOCKING, outcomes=DOCKING.outcomes[1:]))
-    report(folder)
+    report(folder, ("final_success", "performance_profile", "time_to_threshold", "failure_map"))
     table = pd.read_csv(folder / "success_rates_compared.csv")
     assert list(table["outcome"]) == ["docking_time", "fuel", "return"]
     rates = pd.read_csv(folder / "success_rates.csv")
@@ -91,7 +95,7 @@ def test_a_task_without_a_share_is_compared_by_its_measures(tmp_path: Path) -> N
 def test_without_a_description_the_columns_are_told_apart_by_their_values(docking: Path, tmp_path: Path) -> None:
     folder = make_docking(tmp_path / "docking")
     (folder / "config.json").unlink()
-    report(folder)
+    assert main([str(folder)]) == 0
     for name in ("success_rates.csv", "success_rates_over_seeds.csv", "success_rates_compared.csv"):
         assert (folder / name).read_bytes() == (docking / name).read_bytes()
 
@@ -127,7 +131,7 @@ def test_tables_and_captions_say_that_training_is_no_evaluation(external: Path) 
 
 
 def test_a_trainer_that_logs_no_success_has_tables_of_its_return(tmp_path: Path) -> None:
-    folder = report(make_external(tmp_path / "stranger", success=""))
+    folder = report(make_external(tmp_path / "stranger", success=""), ("final_success", "learning_curves"))
     markdown = (folder / "success_rates.md").read_text()
     assert "Success is left out" in markdown and "| Return in training |" in markdown
     assert list(pd.read_csv(folder / "success_rates_compared.csv")["outcome"]) == ["return"]
@@ -138,13 +142,13 @@ def test_a_scalar_that_some_or_all_runs_lack_is_said(tmp_path: Path) -> None:
     folder = make_external(tmp_path / "stranger")
     path = folder / "base" / "seed_1" / "scalars.csv"
     pd.read_csv(path).drop(columns="Metrics/success_rate").to_csv(path, index=False)
-    report(folder)
+    report(folder, ("final_success",))
     text = (folder / "success_rates.md").read_text()
     assert "Metrics/success_rate was not logged at the end of base seed 1." in text
     assert set(pd.read_csv(folder / "success_rates_compared.csv")["outcome"]) == {"return"}
     for path in folder.rglob("scalars.csv"):
         pd.read_csv(path).drop(columns="Metrics/success_rate", errors="ignore").to_csv(path, index=False)
-    report(folder)
+    report(folder, ("final_success", "performance_profile"))
     assert (
         "Success is left out: no run logged Metrics/success_rate at its end."
         in (folder / "success_rates.md").read_text()
@@ -153,7 +157,7 @@ def test_a_scalar_that_some_or_all_runs_lack_is_said(tmp_path: Path) -> None:
 
 def test_a_success_rate_above_1_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_external(tmp_path / "stranger", success="Train/mean_reward")
-    assert write_tables([str(folder)]) == 2
+    assert main([str(folder)]) == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1 and "trainer.scalars.success" in message and "from 0 to 1" in message
 
@@ -161,9 +165,9 @@ def test_a_success_rate_above_1_is_one_sentence(tmp_path: Path, capsys: pytest.C
 def test_everything_is_the_same_to_the_byte_when_repeated(tmp_path: Path) -> None:
     for make in (make_docking, make_external):
         folder = make(tmp_path / make.__name__, seeds=(1, 2))
-        report(folder)
+        report(folder, ("final_success",))
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        report(folder)
+        report(folder, ("final_success",))
         assert {path: path.read_bytes() for path in before} == before
         said = re.search(rb"inputs sha256 [0-9a-f]{64}", before[folder / "curves.html"])
         assert said and said[0] in before[folder / "success_rates.tex"]
@@ -181,7 +185,7 @@ def test_nothing_outside_a_task_names_its_columns() -> None:
 
 def test_the_tables_of_this_packages_task_keep_their_columns(tmp_path: Path) -> None:
     folder = make_results(tmp_path / "lift", seeds=(1, 2))
-    assert write_tables([str(folder)]) == 0
+    assert main([str(folder)]) == 0
     assert list(pd.read_csv(folder / "success_rates.csv").columns) == [
         *("variant", "seed", "iteration", "samples", "episodes", "reached", "reached_low", "reached_high"),
         *("held", "held_low", "held_high", "dropped", "first_reached_s_mean", "final_distance_mean", "return_mean"),
