@@ -41,7 +41,7 @@ rule tables:
         ANALYSIS_IMAGE
     params:
         results=subpath(output[0], parent=True),
-    # Instead of the names of all files.
+    # Replaces the list of all files.
     message:
         f"Writing the tables of {RESULTS}"
     shell:
@@ -56,7 +56,7 @@ rule draw:
         plan.evaluations,
         plan.run_files("run.json"),
     output:
-        # The figures write their captions, since these say how many seeds there are.
+        # `manyseeds figures` writes the captions, because they give the number of seeds.
         [
             report(
                 f"{RESULTS}/figures/{name}.svg",
@@ -100,7 +100,7 @@ rule draw:
         " 2>&1 | tee {log:q}"
 
 
-# A machine without OpenGL gets a picture that says so: no policy is worse for it.
+# A machine without OpenGL gets a placeholder picture that says so.
 rule animate:
     input:
         checkpoint=lambda wildcards: (
