@@ -1,7 +1,7 @@
 """States of a task with what the simulator `mujoco` makes of them, and the same from Isaac Lab, as .npz files.
 
-`python tests/helpers/isaaclab_states.py mujoco TASK FILE` runs where MuJoCo 4 is; `... isaaclab TASK FILE ANSWERS` where
-Isaac Lab is.
+`python tests/helpers/isaaclab_states.py mujoco TASK FILE` runs where MuJoCo 4 is, and then
+`python tests/helpers/isaaclab_states.py isaaclab TASK FILE ANSWERS` where Isaac Lab is.
 """
 
 import sys
@@ -48,6 +48,10 @@ def mujoco_states(name: str, file: Path) -> None:
     # A step of physics starts from the played states, and from the start with everything moving.
     from_qpos, from_qvel = qpos.copy(), qvel.copy()
     from_qpos[:RANDOM], from_qvel[:RANDOM] = start, draw(RANDOM, model.nv)
+    for joint in np.flatnonzero(model.jnt_limited):  # at a limit, the last bit decides whether it acts
+        low, high = model.jnt_range[joint]
+        column = from_qpos[:RANDOM, model.jnt_qposadr[joint]]
+        column[:] = column.clip(low + 1e-3, high - 1e-3)
     # What terms say needs no possible state: joints beyond their limits, bodies that fell through the floor.
     qpos[:RANDOM], qvel[:RANDOM] = start + draw(RANDOM, model.nq), draw(RANDOM, model.nv) * 5
     action[:RANDOM], previous[:RANDOM], command[:RANDOM] = (draw(RANDOM, width) * 3 for width in widths)
@@ -113,7 +117,7 @@ def step(env, action: torch.Tensor) -> np.ndarray:
 
 
 def start_answers(simulator: str, name: str) -> dict[str, np.ndarray]:
-    """Return the first starts, those that follow an end, all environments ending at once, and how DRIVE moves joints."""
+    """Return the first starts, those after all episodes ended at once, and how DRIVE moves joints."""
     env = make_env(simulator, name, num_envs=RESETS, seed=SEED, task_cfg=EASIER.get(name))
     answers = {}
     with torch.inference_mode():
@@ -221,12 +225,13 @@ def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
         both(field, getattr(ours, field), numbers(field)[order])
 
     our_geoms, their_geoms = (collision_geoms(model, body_names) for model in (ours, theirs))
-    rows = list(our_geoms.values()), [their_geoms[key] for key in our_geoms]
-    for field in ("geom_type", "geom_size", "geom_condim", "geom_priority", "geom_friction", "geom_solref",
-                  "geom_solimp", "geom_margin", "geom_gap", "geom_solmix"):  # fmt: skip
-        columns = 2 if field == "geom_size" else None  # the rest of a capsule's size means nothing
-        both(field, getattr(ours, field)[rows[0]].T[:columns], numbers(field)[rows[1]].T[:columns])
     both("collisions", collisions(ours, our_geoms), collisions(theirs, their_geoms))
+    if len(answers["our.collisions"]):  # Newton leaves out shapes that meet none
+        rows = list(our_geoms.values()), [their_geoms[key] for key in our_geoms]
+        for field in ("geom_type", "geom_size", "geom_condim", "geom_priority", "geom_friction", "geom_solref",
+                      "geom_solimp", "geom_margin", "geom_gap", "geom_solmix"):  # fmt: skip
+            columns = 2 if field == "geom_size" else None  # the rest of a capsule's size means nothing
+            both(field, getattr(ours, field)[rows[0]].T[:columns], numbers(field)[rows[1]].T[:columns])
     for field in ("pair_dim", "pair_solref", "pair_solimp", "pair_friction", "pair_margin", "pair_gap"):
         both(field, getattr(ours, field), numbers(field))
     for field in ("iterations", "ls_iterations", "integrator", "solver", "cone", "timestep", "gravity", "ls_tolerance",

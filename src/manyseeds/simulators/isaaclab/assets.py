@@ -1,8 +1,8 @@
 """A task's MJCF as USD: `manyseeds usd TASK FOLDER` converts it, without Isaac Lab.
 
 Every part (`parts`) becomes a file, because Isaac Lab spawns them one by one. MuJoCo's converter writes what USD has no
-word for as `mjc:` attributes, which Newton reads. It leaves out the masks of collision, and calls gravity compensation by
-another name than Newton, so both are added here.
+word for as `mjc:` attributes, which Newton reads. It leaves out the masks of collision, and its name for gravity
+compensation is not Newton's, so both are added here.
 """
 
 import argparse

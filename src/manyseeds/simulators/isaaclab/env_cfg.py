@@ -1,7 +1,7 @@
 """A task's environment as Isaac Lab's configuration, with the numbers of the task and of its MJCF.
 
-`env.commands.command.task_cfg.FIELD=VALUE` on Isaac Lab's command line changes what terms compute; time and weights stand
-in Isaac Lab's own fields.
+`env.commands.command.task_cfg.FIELD=VALUE` on Isaac Lab's command line changes what terms compute; time and weights are
+Isaac Lab's own fields.
 """
 
 from dataclasses import asdict

@@ -1,7 +1,7 @@
 """The one place where Isaac Lab's coordinates become the task's and back.
 
-Isaac Lab: positions in the world frame, every environment at its own origin, not turned; quaternions x y z w; velocities
-in the world frame. A task: its MJCF's coordinates, with the environment's origin as the world; quaternions w x y z; the
+Isaac Lab: positions and velocities in the world frame, in which every environment has its own origin and is not turned;
+quaternions x y z w. A task: its MJCF's coordinates, with the environment's origin as the world; quaternions w x y z; the
 angular velocity of a free body in the body's frame. Joints have the same names and signs.
 """
 

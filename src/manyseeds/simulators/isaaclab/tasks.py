@@ -35,9 +35,7 @@ def _agent_cfg(name: str) -> Callable[[], Any]:
             max_iterations=1500,
             save_interval=50,
             experiment_name=name,
-            actor=RslRlMLPModelCfg(
-                distribution_cfg=RslRlMLPModelCfg.GaussianDistributionCfg(init_std=1.0), **network
-            ),
+            actor=RslRlMLPModelCfg(distribution_cfg=RslRlMLPModelCfg.GaussianDistributionCfg(init_std=1.0), **network),
             critic=RslRlMLPModelCfg(**network),
             algorithm=RslRlPpoAlgorithmCfg(
                 num_learning_epochs=5,
