@@ -69,6 +69,7 @@ def convert(task: Task, cfg: Any, folder: Path) -> None:
 def usd_files(task: Task, cfg: Any) -> dict[str, Path]:
     """Return the files of `convert`, by part, in the user's cache; convert what is not there yet."""
     model = load_model(task, cfg, visual=True)
+    names = [part.name for part in parts(model)]
     compiled = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, compiled)
     converters = Path(__file__).read_bytes() + version("mujoco-usd-converter").encode()
@@ -82,7 +83,7 @@ def usd_files(task: Task, cfg: Any) -> dict[str, Path]:
             fresh.rename(folder)
         except OSError:  # another process was faster
             shutil.rmtree(fresh)
-    return {part.name: folder / f"{part.name}.usdc" for part in parts(model)}
+    return {name: folder / f"{name}.usdc" for name in names}
 
 
 def _complete(stage: Any, spec: mujoco.MjSpec, fixed: bool) -> None:

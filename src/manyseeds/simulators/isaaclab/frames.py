@@ -1,8 +1,8 @@
 """The one place where Isaac Lab's coordinates become the task's and back.
 
 Isaac Lab: positions and velocities in the world frame, in which every environment has its own origin and is not turned;
-quaternions x y z w. A task: its MJCF's coordinates, with the environment's origin as the world; quaternions w x y z; the
-angular velocity of a free body in the body's frame. Joints have the same names and signs.
+quaternions x y z w. A task: its MJCF's coordinates, with the environment's origin as the world; quaternions w x y z;
+the angular velocity of a free body in the body's frame. Joints have the same names and signs.
 """
 
 from collections.abc import Callable

@@ -82,7 +82,7 @@ def _check(model: mujoco.MjModel) -> None:
     for kind, count in (("body", model.nbody), ("joint", model.njnt)):
         for i in range(count):
             name = getattr(model, kind)(i).name
-            if not name.isidentifier():
+            if not name.isidentifier() and not (kind == "joint" and model.jnt_type[i] == _FREE):
                 raise _unfit(f"the {kind} '{name}'", "names of bodies and joints are letters, digits and underscores")
     for i in range(model.njnt):
         root = model.body_rootid[model.jnt_bodyid[i]]
