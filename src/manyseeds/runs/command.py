@@ -11,7 +11,6 @@ from typing import Any
 
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
-from manyseeds.evaluation.film import draw_without_window
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
 
@@ -67,8 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         _check_numbers(args)
-        if args.video:
-            draw_without_window()
         from manyseeds.learning.distributed import launched
 
         settings = _settings(args)
