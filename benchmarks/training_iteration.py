@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from _timing import Table, Time, cores, machine, median, task_overrides, thread_counts
 
 from manyseeds.learning.agent import load_agent, resolve_agent
