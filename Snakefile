@@ -74,7 +74,7 @@ left_in_queue = (
 )
 
 
-report: f"workflow/report/{'workflow' if plan.evaluates else 'training_only'}.rst"
+report: "workflow/report/workflow.rst"
 
 
 # The jobs read results/<experiment>/config.json. It is no output of a rule: one key changed must not repeat every run.
