@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """An estimate and its confidence limits; numbers or arrays of equal shape, NaN where there is none."""
+    """An estimate and its confidence limits; numbers or arrays of equal shape, NaN where they do not exist."""
 
     estimate: Any
     low: Any
@@ -25,15 +25,15 @@ class Interval(NamedTuple):
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean over the first axis with Student's t interval: mean -+ t(n-1) s / sqrt(n).
 
-    Exact for normally distributed seeds; at 5 seeds or more it also holds for success rates not too close to
-    0 or 1. With equal values the interval has no width, which says nothing about further seeds.
+    It is exact for normally distributed seeds. With 5 seeds or more it also holds for success rates not too close to
+    0 or 1. With equal values the interval has zero width, which says nothing about further seeds.
 
     Args:
         values: (seeds, ...); NaN is a missing seed.
         confidence: in (0, 1).
 
     Returns:
-        Arrays of shape (...). Without any seed all are NaN, with one seed the limits are.
+        Arrays of shape (...). All are NaN without a seed; the limits are NaN with one seed.
     """
     mean, error, count = mean_and_error(values)
     quantile = stdtrit(np.maximum(count - 1, 1), 0.5 + check_confidence(confidence) / 2)
@@ -42,10 +42,10 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Wilson's score interval of a proportion: of one checkpoint, over the episodes that it might have met.
+    """Wilson's score interval of a proportion, for one checkpoint over all episodes that it could have met.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927). It
-    says nothing about other seeds: never give it counts that are pooled over seeds.
+    says nothing about other seeds: never pass counts that are pooled over seeds.
 
     Args:
         successes: whole numbers, any shape.
@@ -87,7 +87,7 @@ def mean_and_error(values: ArrayLike) -> tuple[Floats, Floats, NDArray[np.int64]
 
 
 def seeds_first(values: ArrayLike) -> Floats:
-    """The values as float64 with at least one axis, the seeds'."""
+    """The values as float64, with at least one axis, that of the seeds."""
     array = np.asarray(values, np.float64)
     if array.ndim == 0:
         raise ValueError("values need an axis of seeds")
@@ -95,7 +95,7 @@ def seeds_first(values: ArrayLike) -> Floats:
 
 
 def check_confidence(confidence: float) -> float:
-    """Return the confidence level if it is one."""
+    """Return the confidence level, or raise ValueError if it is not in (0, 1)."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} must lie between 0 and 1")
     return confidence
