@@ -1,4 +1,4 @@
-"""The simulators by name, for those who choose one without importing it."""
+"""The table of simulators, so that one can be chosen without importing it."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,13 @@ class Simulator:
     """A row of the table of simulators.
 
     Attributes:
-        devices: kinds of device that it runs on.
-        packages: packages whose versions its results may depend on.
-        module: what must be importable where it runs.
+        devices: the kinds of device it runs on.
+        packages: packages whose versions may change its results.
+        module: the module that must be importable to run it.
         environment: the environment of envs/ (and container image) that holds it.
         env: "module:class" of its environment, which `simulators.make_env` imports.
+        install: how to install it, for an error message.
+        one_a_process: whether a process can hold one simulation only.
     """
 
     devices: tuple[str, ...]
@@ -20,6 +22,8 @@ class Simulator:
     module: str
     environment: str
     env: str
+    install: str
+    one_a_process: bool = False
 
 
 SIMULATORS = {
@@ -29,6 +33,7 @@ SIMULATORS = {
         module="mujoco",
         environment="mujoco",
         env="manyseeds.simulators.mujoco:MujocoEnv",
+        install="envs/setup.sh installs it",
     ),
     "mujoco_warp": Simulator(
         devices=("cpu", "cuda"),
@@ -36,6 +41,7 @@ SIMULATORS = {
         module="mujoco_warp",
         environment="mujoco",
         env="manyseeds.simulators.mujoco_warp:MujocoWarpEnv",
+        install="envs/setup.sh full installs it",
     ),
     "isaaclab": Simulator(
         devices=("cpu", "cuda"),
@@ -43,5 +49,7 @@ SIMULATORS = {
         module="isaaclab",
         environment="isaaclab",
         env="manyseeds.simulators.isaaclab.env:IsaacLabEnv",
+        install="docs/isaaclab.md says how",
+        one_a_process=True,
     ),
 }

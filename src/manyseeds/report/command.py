@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from manyseeds.analysis.results import ResultsFolder, find_results
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 
 
 def results_parser(verb: str, description: str | None) -> argparse.ArgumentParser:
     """Make the parser of `manyseeds VERB RESULTS_DIR`."""
-    parser = argparse.ArgumentParser(prog=f"manyseeds {verb}", description=description)
+    parser = verb_parser(verb, description, "results/lift_object")
     parser.add_argument("results_dir", type=Path, help="an experiment's results folder, or a folder of such folders")
     return parser
 

@@ -1,18 +1,18 @@
 """Put an animation into a page of its own, because Snakemake's report shows pages but no GIF."""
 
-import argparse
 import base64
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.files import write_atomic
 from manyseeds.report.templates import render_html
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the page of one GIF."""
-    parser = argparse.ArgumentParser(prog="manyseeds film-page", description=__doc__)
+    parser = verb_parser("film-page", __doc__, "policy.gif --output policy.html")
     parser.add_argument("animation", type=Path, help="a .gif")
     parser.add_argument("--output", type=Path, required=True, help="the .html to write")
     arguments = parser.parse_args(argv)
