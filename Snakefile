@@ -75,7 +75,7 @@ left_in_queue = (
 )
 
 
-report: f"workflow/report/{'workflow' if plan.evaluates else 'training_only'}.rst"
+report: "workflow/report/workflow.rst"
 
 
 # Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.

@@ -29,12 +29,13 @@ class Outcome:
 
     Attributes:
         name: the column.
-        title: what tables and axes call it.
+        title: what tables and axes call it, without its unit.
         kind: "share" for yes (1) or no (0), of which rates are shown; "measure" for a number, empty where none is.
         meaning: the sentence that explains it in notes and captions.
         unit: of a measure, "" for none.
         better: which direction is better; "" where neither is.
         tag: the scalar it is read from, for an external trainer without an evaluation.
+        format: how its numbers are written to episodes.csv.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Outcome:
     unit: str = ""
     better: Literal["higher", "lower", ""] = "higher"
     tag: str = ""
+    format: str = ".6f"
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,13 @@ class Description:
         starts: columns that say where episodes start; two runs met the same episodes if they agree in them.
         outcomes: columns that say how episodes went. The first share is the success that figures show.
         maps: pictures of the workspace in which failures are shown.
+        summary: the task in one line.
     """
 
     starts: tuple[Start, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     maps: tuple[Map, ...] = ()
+    summary: str = ""
 
     @property
     def shares(self) -> tuple[Outcome, ...]:
@@ -95,10 +99,12 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, as config.json holds them."""
-        return {name: [asdict(item) for item in getattr(self, name)] for name in ("starts", "outcomes", "maps")}
+        lists = {name: [asdict(item) for item in getattr(self, name)] for name in ("starts", "outcomes", "maps")}
+        return {"summary": self.summary} | lists
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Description":
         """Return what `to_dict` was made of."""
         kinds = {"starts": Start, "outcomes": Outcome, "maps": Map}
-        return cls(**{name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()})
+        lists = {name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()}
+        return cls(**lists, summary=fields.get("summary", ""))

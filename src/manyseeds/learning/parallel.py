@@ -21,11 +21,16 @@ Smaller chunks would feed more threads, but the GIL keeps them from running at o
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 
 
+def one_by_one(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """The `map` of one thread."""
+    return [function(item) for item in items]
+
+
 def thread_map(threads: int) -> Map:
     """Return a `map` that runs on `threads` threads and keeps the order; torch itself is set to one."""
     torch.set_num_threads(1)
     if threads == 1:
-        return lambda function, items: [function(item) for item in items]
+        return one_by_one
     pool = ThreadPoolExecutor(threads - 1, "manyseeds", initializer=torch.set_num_threads, initargs=(1,))
 
     def run(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from rsl_rl.utils import resolve_class
 from tensordict import TensorDict
 
 from manyseeds.core.errors import UserError
-from manyseeds.learning.agent import resolve_agent
+from manyseeds.learning.agent import resolve_actor
 from manyseeds.learning.checkpoint import load_checkpoint
 from manyseeds.learning.parallel import parallelize, thread_map
 
@@ -42,7 +42,7 @@ def read_params(run_dir: Path) -> RunParams:
     for key in ("simulator", "task", "task_cfg"):
         if not isinstance(contents["env"], dict) or key not in contents["env"]:
             raise UserError(f"{env_path}: '{key}' is missing.")
-    return RunParams(resolve_agent(contents["agent"], str(run_dir / "params" / "agent.yaml")), contents["env"])
+    return RunParams(resolve_actor(contents["agent"], str(run_dir / "params" / "agent.yaml")), contents["env"])
 
 
 class Policy:

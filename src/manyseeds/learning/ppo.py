@@ -16,7 +16,8 @@ from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 from torch import Tensor, distributed, nn
 
-from manyseeds.learning.parallel import CHUNK, Map, elu, thread_map
+from manyseeds.core.errors import UserError
+from manyseeds.learning.parallel import CHUNK, Map, elu, one_by_one
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -40,7 +41,8 @@ class PPO(algorithms.PPO):
         max_std: the bound at the start of the annealing.
         critic_learning_rate: fixed learning rate of the critic; None uses the actor's rate, which `desired_kl` keeps
             small to limit changes of the policy.
-        gripper_init_std: standard deviation that the last action, the gripper, starts with; None gives it `init_std`.
+        init_std: standard deviations that the actions start with: a number, or a list with one per action; None leaves
+            those of the actor's distribution.
         ema_decay: decay per iteration of the exponential moving average of the actor's parameters (Polyak and Juditsky,
             10.1137/0330046). Checkpoints store the average as the actor, so evaluations use it; training does not.
             None means no average.
@@ -49,6 +51,7 @@ class PPO(algorithms.PPO):
 
     Raises:
         ValueError: for a model or an option that this class does not support.
+        UserError: when the length of `init_std` is not the number of actions.
     """
 
     RANGES: ClassVar = {
@@ -57,13 +60,13 @@ class PPO(algorithms.PPO):
         "max_std": (1e-3, None),
         "max_std_final": (1e-3, None),
         "critic_learning_rate": (1e-6, None),
-        "gripper_init_std": (1e-3, None),
+        "init_std": (1e-3, None),
         "ema_decay": (0.0, 0.9999),
         "anneal_start": (0, None),
         "anneal_end": (1, None),
     }
 
-    map: Map = staticmethod(thread_map(1))
+    map: Map = staticmethod(one_by_one)
     """How chunks of rows are computed: on one thread, or on several."""
 
     optimizer: torch.optim.Optimizer
@@ -84,7 +87,7 @@ class PPO(algorithms.PPO):
         max_std: float = 1.0,
         max_std_final: float | None = None,
         critic_learning_rate: float | None = None,
-        gripper_init_std: float | None = None,
+        init_std: float | list[float] | None = None,
         ema_decay: float | None = None,
         anneal_start: int = 0,
         anneal_end: int = 1,
@@ -98,9 +101,8 @@ class PPO(algorithms.PPO):
         self._actor_layers, self._critic_layers = _linear_layers(actor), _linear_layers(critic)
         if not hasattr(actor.distribution, "std_param"):
             raise ValueError("manyseeds' PPO needs a GaussianDistribution with std_type 'scalar'")
-        if gripper_init_std is not None:
-            with torch.no_grad():
-                actor.distribution.std_param[-1] = gripper_init_std
+        if init_std is not None:
+            _set_std(actor.distribution.std_param, init_std)
         groups: list[dict[str, Any]] = [{"params": self.optimizer.param_groups[0]["params"]}]
         if critic_learning_rate is not None:
             groups = [
@@ -335,6 +337,17 @@ class PPO(algorithms.PPO):
     def _bound_std(self) -> None:
         if self._max_std < math.inf:
             self.actor.distribution.std_param.clamp_(max=self._max_std)
+
+
+@torch.no_grad()
+def _set_std(std: Tensor, values: float | list[float]) -> None:
+    """Set the standard deviations of the actions, (a,)."""
+    if isinstance(values, list) and len(values) != len(std):
+        raise UserError(
+            f"agent: algorithm.init_std is a list of {len(values)} numbers; it must be one number, "
+            f"or a list of {len(std)}, one for each action."
+        )
+    std.copy_(torch.tensor(values).expand(len(std)))
 
 
 def _linear_layers(model: MLPModel) -> list[nn.Linear]:

@@ -9,20 +9,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
-from manyseeds.evaluation.film import draw_without_window
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
-    parser = argparse.ArgumentParser(
-        prog="manyseeds train",
-        description="Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        allow_abbrev=False,
+    parser = verb_parser(
+        "train",
+        "Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
+        "--num_envs 512 --max_iterations 700 --seed 1 lift_object",
     )
     add = parser.add_argument
     add("task", help="task to train; must be the last argument")
@@ -67,8 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         _check_numbers(args)
-        if args.video:
-            draw_without_window()
         from manyseeds.learning.distributed import launched
 
         settings = _settings(args)

@@ -13,6 +13,7 @@ import torch
 
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
+from manyseeds.core.simulators import SIMULATORS
 from manyseeds.learning.checkpoint import checkpoint_path, checkpoints, save_checkpoint
 from manyseeds.learning.distributed import ALONE, Ranks
 from manyseeds.learning.runner import DivergedError, Iteration, Runner
@@ -21,8 +22,8 @@ from manyseeds.runs.events import EVENT_FILE, EventWriter
 from manyseeds.runs.folder import PARAMS, RUN_RECORD, find_state, plain, sole_writer, write_params
 from manyseeds.runs.state import read_states, write_sealed, write_state
 from manyseeds.runs.videos import TrainingVideos
-from manyseeds.simulators import PACKAGES, make_env
-from manyseeds.simulators.base import LiftObjectEnv
+from manyseeds.simulators import make_env
+from manyseeds.simulators.base import TaskEnv
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def train(settings: Settings, ranks: Ranks = ALONE) -> None:
             env.close()
 
 
-def make_training_env(settings: Settings, ranks: Ranks = ALONE) -> LiftObjectEnv:
+def make_training_env(settings: Settings, ranks: Ranks = ALONE) -> TaskEnv:
     """Make the environments that a run trains in, or this rank's share of them."""
     torch.set_num_threads(1)  # what the task computes beforehand must not depend on the environment variables either
     return make_env(
@@ -100,14 +101,14 @@ def make_training_env(settings: Settings, ranks: Ranks = ALONE) -> LiftObjectEnv
     )
 
 
-def configuration(settings: Settings, env: LiftObjectEnv, ranks: Ranks = ALONE) -> dict[str, Any]:
+def configuration(settings: Settings, env: TaskEnv, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Return everything that decides a run's results: runs that agree in it agree in every bit."""
     env_cfg = {key: value for key, value in env.cfg.items() if key != "threads"}
     own = {"num_envs": settings.num_envs, "seed": settings.seed, "device": settings.device, "agent": settings.agent}
     return plain({**env_cfg, **own, **({} if ranks == ALONE else {"ranks": ranks.size})})
 
 
-def _train(settings: Settings, env: LiftObjectEnv, ranks: Ranks) -> None:
+def _train(settings: Settings, env: TaskEnv, ranks: Ranks) -> None:
     runner = Runner(
         env, settings.agent, seed=settings.seed, device=settings.device, threads=settings.threads, ranks=ranks
     )
@@ -142,9 +143,7 @@ def _train(settings: Settings, env: LiftObjectEnv, ranks: Ranks) -> None:
 class _Record:
     """What a run leaves in its folder: params, scalars, checkpoints, videos, the state to continue from, run.json."""
 
-    def __init__(
-        self, settings: Settings, config: dict[str, Any], env: LiftObjectEnv, runner: Runner, ranks: Ranks
-    ) -> None:
+    def __init__(self, settings: Settings, config: dict[str, Any], env: TaskEnv, runner: Runner, ranks: Ranks) -> None:
         self._settings, self._config, self._runner, self._env = settings, config, runner, env
         self._story = _Story(settings, ranks)
         self._versions = _versions(settings.simulator)
@@ -316,6 +315,6 @@ def _versions(simulator: str) -> dict[str, str]:
     changed = " with changes" if code["dirty"] else ""
     return {
         "manyseeds": f"{code['commit'] or code['version']}{changed}",
-        **{package: version(package) for package in ("torch", "rsl-rl-lib", *PACKAGES[simulator])},
+        **{package: version(package) for package in ("torch", "rsl-rl-lib", *SIMULATORS[simulator].packages)},
         "the processor": provenance.cpu_model(),
     }

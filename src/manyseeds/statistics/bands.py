@@ -1,4 +1,7 @@
-"""Confidence bands for the mean of curves."""
+"""Confidence bands for the mean of curves.
+
+Computed here, because neither SciPy nor statsmodels has a simultaneous band for a mean curve.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,10 +1,15 @@
-"""Intervals with a formula: Student's t over seeds, and Wilson's over the episodes of one checkpoint."""
+"""Intervals with a formula: Student's t over seeds, and Wilson's over the episodes of one checkpoint.
 
+SciPy computes Wilson's. Student's is computed here, for all points of a curve at once, each with its own number of seeds.
+"""
+
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -56,15 +61,17 @@ def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) ->
     k, n = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
     if np.any((k < 0) | (k > n)):
         raise ValueError("successes must lie between 0 and the number of trials")
-    z = ndtri(0.5 + check_confidence(confidence) / 2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = k / n
-        center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    # At no success and at all successes a limit is 0 or 1 exactly, which rounding would miss.
-    low = np.where(k == 0, np.where(n > 0, 0.0, np.nan), np.maximum(center - half, 0.0))
-    high = np.where(k == n, np.where(n > 0, 1.0, np.nan), np.minimum(center + half, 1.0))
+    limits = np.array([_wilson(*pair, check_confidence(confidence)) for pair in zip(k.flat, n.flat, strict=True)])
+    low, high = limits.reshape(*k.shape, 2).transpose(-1, *range(k.ndim))
     return low, high
+
+
+@lru_cache(maxsize=4096)  # many checkpoints have the same count
+def _wilson(successes: float, trials: float, confidence: float) -> tuple[float, float]:
+    if not trials:
+        return np.nan, np.nan
+    limits = scipy.stats.binomtest(int(successes), int(trials)).proportion_ci(confidence, "wilson")
+    return float(limits.low), float(limits.high)
 
 
 def mean_and_error(values: ArrayLike) -> tuple[Floats, Floats, NDArray[np.int64]]:

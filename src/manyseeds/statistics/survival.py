@@ -1,10 +1,14 @@
-"""Time to a threshold over seeds, some of which never reach it."""
+"""Time to a threshold over seeds, some of which never reach it.
 
+SciPy computes the Kaplan-Meier curve. The interval of its quantiles is computed here, because SciPy has none.
+"""
+
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
 
@@ -72,14 +76,14 @@ def survival_curve(time: ArrayLike, reached: ArrayLike, confidence: float = 0.95
     when = seeds_first(time)
     known = ~np.isnan(when)
     when, event = when[known], np.asarray(reached, bool)[known]
-    steps, events = np.unique(when[event], return_counts=True)
-    at_risk = (when[None, :] >= steps[:, None]).sum(axis=1)
-    share = np.cumprod(1 - events / at_risk)
-    z = ndtri(0.5 + check_confidence(confidence) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.sqrt(np.cumsum(events / (at_risk * (at_risk - events))))
-        spread = z * greenwood / np.log(share)
-        low, high = share ** np.exp(-spread), share ** np.exp(spread)
+    steps = np.unique(when[event])
+    if not len(steps):
+        return Survival(steps, steps, steps, steps)
+    curve = scipy.stats.ecdf(scipy.stats.CensoredData(when[event], right=when[~event])).sf
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # there is no interval where no seed remains
+        limits = curve.confidence_interval(check_confidence(confidence), method="log-log")
+    share, low, high = (function.evaluate(steps) for function in (curve, limits.low, limits.high))
     return Survival(steps, share, low, high)
 
 

@@ -28,14 +28,15 @@ def check_content(experiment: Experiment, source: str) -> None:
         return
     # Imported here because it takes seconds, and what reads a config file should be quick.
     from manyseeds.learning.agent import resolve_agent
-    from manyseeds.tasks.lift_object.task import LiftObjectCfg
+    from manyseeds.tasks import registry
+    from manyseeds.tasks.base import configure
 
     problems = []
     for variant in experiment.variants:
         where = f"{source}: variant {variant.name}: "
         try:
             resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
-            LiftObjectCfg.from_dict(variant.task_cfg, f"{where}task overrides")
+            configure(registry.load(experiment.task), variant.task_cfg, f"{where}task overrides")
         except UserError as error:
             problems.append(str(error))
     if problems:
