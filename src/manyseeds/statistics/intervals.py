@@ -1,6 +1,6 @@
 """Intervals with a formula: Student's t over seeds, and Wilson's over the episodes of one checkpoint.
 
-SciPy computes Wilson's. Student's is computed here, for all points of a curve at once, each with its own number of seeds.
+SciPy computes Wilson's. Student's is computed here: for all points of a curve at once, each with its number of seeds.
 """
 
 from functools import lru_cache
