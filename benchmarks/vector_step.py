@@ -2,13 +2,13 @@
 
     python benchmarks/vector_step.py [--num_envs 64,512,4096] [--run RUN_DIR]
 
-"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log. "rollout" is one call of MuJoCo's
-Batch.rollout over the same steps, which records nothing and never returns to Python: an upper limit for every
+"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log. "rollout" is one call of
+MuJoCo's Batch.rollout over the same steps, which records nothing and never returns to Python: an upper limit for every
 environment. "loop" is Batch.step once per environment step, with controls set before: the limit for an environment that
 returns to a policy after each step. The actions are recorded beforehand, so policies cost nothing here.
 
-Phases: "reaching" (noise moves the arm, the cube lies on the table) and "holding" (the cube is in the lifted gripper and
-the arm trembles; with --run, the recorded actions of a trained policy). Episodes end evenly over time, as in training.
+Phases: "reaching" (noise moves the arm, the cube lies on the table) and "holding" (the cube is in the lifted gripper
+and the arm trembles; with --run, the recorded actions of a trained policy). Episodes end evenly over time, as in training.
 Every measurement starts from the same saved state. An environment in which no episode ended must end in the same state,
 bit for bit, in "step" and in "rollout"; otherwise the script fails.
 
@@ -58,7 +58,7 @@ class Work:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--num_envs", type=integers, default=[64, 512, 4096], help="numbers of environments, such as 64,512")
+    parser.add_argument("--num_envs", type=integers, default=[64, 512, 4096], help="environments, such as 64,512")
     parser.add_argument("--phases", default="reaching,holding", help="what to measure")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
     parser.add_argument("--run", type=Path, help="folder of a run whose last policy holds the cube")
