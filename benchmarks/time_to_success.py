@@ -16,7 +16,7 @@ from pathlib import Path
 
 from _timing import Table
 
-from manyseeds.analysis.results import Run, find_experiments, read_episodes, read_scalars
+from manyseeds.analysis.results import Run, find_results, read_episodes, read_scalars
 from manyseeds.core.errors import UserError
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "results" / "published"
@@ -33,7 +33,7 @@ def main() -> int:
     try:
         if not 0 < args.threshold <= 1:
             raise UserError(f"--threshold is {args.threshold}; it must be greater than 0 and at most 1.")
-        for experiment in find_experiments(args.results):
+        for experiment in find_results(args.results):
             for variant in experiment.variants:
                 print(f"{experiment.name}, {variant}: {outcome} >= {args.threshold:g} from then on\n")
                 show(experiment.of(variant), experiment.samples_per_iteration.get(variant), outcome, args.threshold)

@@ -1,10 +1,14 @@
-"""Results folders of made-up but plausible learning: logistic success curves, CSV files only."""
+"""Results folders of made-up but plausible learning: logistic success curves, CSV files and config.json only."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from manyseeds.core.description import Description
+from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 REWARD_TERMS = {
     "reaching_object": 0.7,
@@ -101,7 +105,7 @@ def make_results(
     episodes: int = 50,
     finals: Sequence[float] = (0.97, 0.9, 0.75, 0.6),
 ) -> Path:
-    """Write `<variant>/seed_<seed>/scalars.csv` and `episodes.csv` and the aggregated learning_curves.csv.
+    """Write `<variant>/seed_<seed>/scalars.csv` and `episodes.csv`, the aggregated learning_curves.csv and config.json.
 
     Returns:
         The experiment's folder.
@@ -131,4 +135,19 @@ def make_results(
             )
         )
     pd.concat(aggregated).to_csv(folder / "learning_curves.csv", index=False)
+    write_config(folder, variants, seeds)
     return folder
+
+
+def write_config(
+    folder: Path,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    description: Description | None = DESCRIPTION,
+    **fields: object,
+) -> None:
+    """Write a config.json with what tables, figures and pages read of it; without a description if it is None."""
+    content = {"variants": {variant: {} for variant in variants}, "seeds": list(seeds), **fields}
+    if description is not None:
+        content["description"] = description.to_dict()
+    (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.eventfiles.export import describe, export
 from manyseeds.eventfiles.table import FORMATS
@@ -21,11 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    one = argparse.ArgumentParser(
-        prog="manyseeds scalars",
-        description="Write all scalars of one run as a table: a row per iteration, a column per tag. In CSV "
+    one = verb_parser(
+        "scalars",
+        "Write all scalars of one run as a table: a row per iteration, a column per tag. In CSV "
         "an empty field was never logged and 'nan' was logged as NaN. Old RSL-RL tag names become today's; "
         "Train/*/time, whose step is the clock, is left out.",
+        "logs/rsl_rl/generic_experiment/2026-01-31_10-00-00 --output scalars.csv",
     )
     one.add_argument(
         "log_dir",

@@ -1,6 +1,5 @@
 """A line per run while runs are going, read from their event files."""
 
-import argparse
 import math
 import sys
 import time
@@ -12,6 +11,7 @@ import numpy as np
 
 from manyseeds.config import Experiment, Variant, read_resolved
 from manyseeds.config.external import OUR_SCALARS, Definition
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.eventfiles.log import RunLog, read_log
 from manyseeds.launch.external import events_in_progress
@@ -176,7 +176,7 @@ def _experiments(folder: Path) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 when all runs are finished or after one look, 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="manyseeds status", description=__doc__)
+    parser = verb_parser("status", __doc__, "results/lift_object")
     parser.add_argument("results", nargs="?", type=Path, default=Path("results"), help="an experiment's folder (all)")
     parser.add_argument("--once", action="store_true", help="print the lines once and end")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks (5)")

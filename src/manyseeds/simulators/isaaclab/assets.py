@@ -5,7 +5,6 @@ has no word for as `mjc:` attributes, which Newton reads. It leaves out the mask
 compensation by another name than Newton, so both are added here.
 """
 
-import argparse
 import hashlib
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from xml.etree import ElementTree
 
 import mujoco
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.caches import user_cache
 from manyseeds.tasks.lift_object.task import MODEL_PATH
 
@@ -97,7 +97,7 @@ def _complete(stage: object, spec: mujoco.MjSpec, fixed: bool) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert into a folder; return 0."""
-    parser = argparse.ArgumentParser(prog="manyseeds usd", description=__doc__)
+    parser = verb_parser("usd", __doc__, "assets")
     parser.add_argument("folder", type=Path, help="where robot.usdc, table.usdc and object.usdc go")
     convert(parser.parse_args(argv).folder)
     return 0

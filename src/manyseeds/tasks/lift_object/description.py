@@ -17,7 +17,15 @@ DESCRIPTION = Description(
             "held", "Held to the end", "share", "the object was within the tolerance of its target at the last step"
         ),
         Outcome("dropped", "Dropped", "share", "the object fell off the table", better="lower"),
-        Outcome("first_reached_s", "First reached", "measure", "when the object first was at its target", "s", "lower", format=".6g"),
+        Outcome(
+            "first_reached_s",
+            "First reached",
+            "measure",
+            "when the object first was at its target",
+            "s",
+            "lower",
+            format=".6g",
+        ),
         Outcome(
             "final_distance",
             "Final distance",
