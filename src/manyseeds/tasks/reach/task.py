@@ -20,8 +20,6 @@ from manyseeds.tasks.reach.description import DESCRIPTION
 if TYPE_CHECKING:
     import mujoco
 
-_ROBOT = Path(__file__).parents[1] / "lift_object" / "panda.xml"
-
 
 @dataclass(frozen=True)
 class ReachCfg(TaskCfg):
@@ -64,8 +62,7 @@ def model(cfg: ReachCfg) -> "mujoco.MjSpec":
     """Return the robot of lift_object alone, with marks where the fingertips should be."""
     import mujoco
 
-    spec = mujoco.MjSpec.from_file(str(_ROBOT))
-    spec.modelname = "reach"
+    spec = mujoco.MjSpec.from_file(str(Path(__file__).parents[1] / "lift_object" / "panda.xml"))
     for part in (*spec.pairs, *(spec.body(name) for name in ("table", "object", "target"))):
         spec.delete(part)
     for i in range(1, 8):
@@ -82,23 +79,19 @@ def model(cfg: ReachCfg) -> "mujoco.MjSpec":
 def act(cfg: ReachCfg, action: Tensor) -> Tensor:
     """Return joint position targets, (n, 9) in rad and m, of actions (n, 7)."""
     default = constant(cfg.default_joints, action.device)
-    arm = torch.add(default[:7], action, alpha=cfg.action_scale)
-    return torch.cat((arm, default[7:].expand(len(action), 2)), dim=1)
+    return torch.cat((default[:7] + cfg.action_scale * action, default[7:].expand(len(action), 2)), dim=1)
 
 
 def start(cfg: ReachCfg, n: int, generator: torch.Generator) -> Starts:
     """Draw where the joints are and what is commanded."""
     targets = (cfg.target_x, cfg.target_y, cfg.target_z, cfg.target_yaw)
-    factors, target = uniform((*targets, *(cfg.start_scale,) * 9), n, generator).split((4, 9), dim=1)[::-1]
-    default, limits = (constant(values, generator.device) for values in (cfg.default_joints, _limits()))
+    target, factors = uniform((*targets, *(cfg.start_scale,) * 9), n, generator).split((4, 9), dim=1)
+    default, *limits = (constant(values, generator.device) for values in (cfg.default_joints, *_limits()))
     half, zero = target[:, 3] / 2, torch.zeros_like(target[:, 3])
     rotation = torch.stack((zero, -torch.sin(half), torch.cos(half), zero), dim=1)  # Euler angles (0, pi, yaw)
-    names = [column.name for column in DESCRIPTION.starts]
-    return Starts(
-        (default * factors).clamp(limits[:, 0], limits[:, 1]),
-        torch.cat((target[:, :3], rotation), dim=1),
-        dict(zip(names, target.unbind(1), strict=True)),
-    )
+    qpos, command = (default * factors).clamp(*limits), torch.cat((target[:, :3], rotation), dim=1)
+    columns = dict(zip((column.name for column in DESCRIPTION.starts), target.unbind(1), strict=True))
+    return Starts(qpos, command, columns)
 
 
 def position_error(cfg: ReachCfg, state: State | Trace) -> Tensor:
@@ -108,8 +101,7 @@ def position_error(cfg: ReachCfg, state: State | Trace) -> Tensor:
 
 def orientation_error(cfg: ReachCfg, state: State | Trace) -> Tensor:
     """Return the angle of the rotation from hand to target, (..., n) rad, at most pi."""
-    # The chord between unit quaternions is 2 sin(angle / 4); q and -q are the same rotation. An arc cosine of their
-    # product would lose small angles to rounding.
+    # From the chord between unit quaternions, which keeps small angles exact; q and -q are the same rotation.
     hand, target = state.rotations["hand"], state.command[:, 3:]
     chord = torch.minimum(*(torch.linalg.vector_norm(hand + sign * target, dim=-1) for sign in (-1, 1)))
     return 4 * torch.asin((chord / 2).clamp(max=1))
@@ -127,12 +119,8 @@ def judge(cfg: ReachCfg, trace: Trace) -> dict[str, Tensor]:
     """Return the outcomes of played episodes, (n,) each."""
     away, turned = position_error(cfg, trace), orientation_error(cfg, trace)
     there = (away < cfg.success_distance) & (turned < cfg.success_angle)
-    return {
-        "reached": there[-1],
-        "first_reached_s": trace.first_time(there),
-        "final_distance": away[-1],
-        "final_angle": turned[-1],
-    }
+    outcomes = (there[-1], trace.first_time(there), away[-1], turned[-1])
+    return dict(zip((outcome.name for outcome in DESCRIPTION.outcomes), outcomes, strict=True))
 
 
 def show(cfg: ReachCfg, command: Tensor) -> Tensor:
@@ -145,12 +133,8 @@ def show(cfg: ReachCfg, command: Tensor) -> Tensor:
 
 @lru_cache
 def _limits() -> tuple[tuple[float, ...], ...]:
-    """Return the range of each joint, rad or m."""
-    return tuple(map(tuple, model(ReachCfg()).compile().jnt_range.tolist()))
-
-
-def _near(cfg: ReachCfg, state: State) -> Tensor:
-    return 1 - torch.tanh(distance(cfg, state) / cfg.end_effector_position_tracking_fine_grained_std)
+    """Return the joints' lower and upper limits, (9,) each, rad or m."""
+    return tuple(map(tuple, model(ReachCfg()).compile().jnt_range.T.tolist()))
 
 
 TASK = Task(
@@ -164,13 +148,14 @@ TASK = Task(
     observations={
         "joint_pos": Term(lambda cfg, s: s.qpos - constant(cfg.default_joints, s.qpos.device), 9, "rad; fingers m"),
         "joint_vel": Term(lambda cfg, s: s.qvel, 9, "rad/s; fingers m/s"),
-        # Isaac Lab 3.0 writes quaternions as x y z w.
-        "pose_command": Term(lambda cfg, s: s.command[:, [0, 1, 2, 4, 5, 6, 3]], 7, "m, quaternion x y z w"),
+        "pose_command": Term(lambda cfg, s: s.command[:, [0, 1, 2, 4, 5, 6, 3]], 7, "m; quaternion x y z w"),
         "actions": Term(lambda cfg, s: s.action, 7, "the action before"),
     },
     rewards={
         "end_effector_position_tracking": Term(distance),
-        "end_effector_position_tracking_fine_grained": Term(_near),
+        "end_effector_position_tracking_fine_grained": Term(
+            lambda cfg, s: 1 - torch.tanh(distance(cfg, s) / cfg.end_effector_position_tracking_fine_grained_std)
+        ),
         "end_effector_orientation_tracking": Term(angle),
         "action_rate": Term(lambda cfg, s: (s.action - s.previous_action).square().sum(1)),
         "joint_vel": Term(lambda cfg, s: s.qvel.square().sum(1)),
@@ -181,7 +166,7 @@ TASK = Task(
     start=start,
     judge=judge,
     check_cfg=lambda cfg: positive(
-        cfg, "end_effector_position_tracking_fine_grained_std", "success_distance", "success_angle"
+        cfg, "stiffness", "end_effector_position_tracking_fine_grained_std", "success_distance", "success_angle"
     ),
     sites=("hand",),
     show=show,
