@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from manyseeds.core.description import Description
+from manyseeds.core.description import Description, Outcome, Start
 from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 REWARD_TERMS = {
@@ -151,3 +151,58 @@ def write_config(
     if description is not None:
         content["description"] = description.to_dict()
     (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+DOCKING = Description(
+    starts=(Start("current", "current", "m/s"), Start("bearing", "bearing", "deg")),
+    outcomes=(
+        Outcome("docked", "Docked", "share", "the boat touched the pier softly"),
+        Outcome("docking_time", "Docking time", "measure", "when the boat touched the pier", "s", "lower"),
+        Outcome("fuel", "Fuel", "measure", "what the engine burnt", "kg", "lower"),
+    ),
+)
+"""A task with other outcomes than those of this package, and no maps."""
+
+
+def make_docking(folder: Path, seeds: Sequence[int] = (1, 2, 3), variants: Sequence[str] = ("calm", "windy")) -> Path:
+    """Write the results of `DOCKING`; returns the experiment's folder."""
+    starts = np.random.default_rng(7).uniform(0.1, 1, (40, 2))
+    for place, variant in enumerate(variants):
+        for seed in seeds:
+            run = folder / variant / f"seed_{seed}"
+            run.mkdir(parents=True)
+            make_scalars(30, seed).to_csv(run / "scalars.csv", index=False)
+            random = np.random.default_rng([seed, place])
+            tables = []
+            for iteration in (10, 20, 30):
+                docked = random.random(40) < iteration / (35 + 10 * place)
+                columns = {
+                    "iteration": iteration,
+                    "episode": np.arange(40),
+                    "current": starts[:, 0],
+                    "bearing": 90 * starts[:, 1],
+                    "docked": docked.astype(int),
+                    "docking_time": np.where(docked, random.uniform(5, 9, 40), np.nan),
+                    "fuel": random.lognormal(0, 2, 40),
+                    "return": random.normal(size=40),
+                }
+                tables.append(pd.DataFrame(columns))
+            pd.concat(tables).to_csv(run / "episodes.csv", index=False)
+    write_config(folder, variants, seeds, DOCKING)
+    return folder
+
+
+def make_external(folder: Path, seeds: Sequence[int] = (1, 2, 3), *, success: str = "Metrics/success_rate") -> Path:
+    """Write the results of another trainer, which logs scalars and whose checkpoints are not evaluated."""
+    for seed in seeds:
+        for variant, final in (("base", 0.9), ("wide", 0.7)):
+            run = folder / variant / f"seed_{seed}"
+            run.mkdir(parents=True)
+            make_scalars(50, seed, final).to_csv(run / "scalars.csv", index=False)
+    reward = "Train/mean_reward"
+    outcomes = [Outcome("return", "Return", "measure", "the return that stranger logs", tag=reward)]
+    if success:
+        outcomes.insert(0, Outcome("success", "Success", "share", "the success that stranger logs", tag=success))
+    trainer = {"name": "stranger", "scalars": {"reward": reward, "success": success}}
+    write_config(folder, ("base", "wide"), seeds, Description(outcomes=tuple(outcomes)), trainer=trainer)
+    return folder

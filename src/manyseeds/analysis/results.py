@@ -205,7 +205,7 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         external = content.get("trainer", OURS)
         if isinstance(external, dict):
             fields |= {"trainer": str(external["name"]), "tags": Tags(**external.get("scalars", {}))}
-        if "description" in content:
+        if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error

@@ -13,7 +13,7 @@ from typing import Any
 import manyseeds
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.layout import PACKAGE, REPOSITORY
 
 PACKAGES = (
     "isaaclab",
@@ -51,7 +51,9 @@ def collect() -> dict[str, Any]:
 
 def code_version() -> dict[str, Any]:
     """Return the version, the git commit (None outside a checkout) and whether tracked files have changes."""
-    commit = _output("git", "-C", str(REPOSITORY), "rev-parse", "HEAD")
+    # An installed wheel may lie inside another project's repository.
+    checkout = PACKAGE == REPOSITORY / "src" / "manyseeds"
+    commit = _output("git", "-C", str(REPOSITORY), "rev-parse", "HEAD") if checkout else ""
     status = _output("git", "-C", str(REPOSITORY), "status", "--porcelain", "--untracked-files=no")
     return {
         "version": manyseeds.__version__,

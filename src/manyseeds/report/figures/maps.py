@@ -18,7 +18,7 @@ def failure_map(data: Data) -> tuple[Figure, str]:
     """Where episodes start that fail, by how many seeds fail them, in the pictures that the description names."""
     maps = data.folder.description.maps
     variants = [variant for variant in data.variants if any(run.variant == variant for run in data.episodes)]
-    rows = max(1, len(variants))
+    rows = max(1, len(variants)) if maps else 1
     columns = max(1, len(maps))
     figure, grid = style.new_figure(style.TWO_COLUMNS, 0.7 + 1.1 * rows, rows, columns, sharex="col", sharey="col")
     missing = captions.no_success(data) or ("" if variants else captions.no_episodes(data))
