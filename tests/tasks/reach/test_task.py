@@ -160,7 +160,7 @@ def test_marks_are_where_the_fingertips_of_a_hand_at_its_target_are() -> None:
 
 
 def test_a_held_action_is_a_held_pose() -> None:
-    """Gravity is compensated and nothing collides: the servos reach what the action says, if slowly with these gains."""
+    """Gravity is compensated and nothing collides: the servos reach what the action says, if slowly."""
     env = make_env("mujoco", "reach", num_envs=16, seed=1, threads=1, auto_reset=False)
     actions = 0.5 * torch.randn(16, 7, generator=torch.Generator().manual_seed(0))
     actions[:, 3].clamp_(min=0)  # the elbow is near its limit
