@@ -13,12 +13,12 @@ from manyseeds.report.figures import NAMES
 from manyseeds.workflow.slurm import after, queued
 from manyseeds.workflow.plan import make_plan
 
-# Thousands of jobs are laid out and kept; to look for garbage after every 700 of their objects takes a second in vain.
+# Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
 
 
 def or_exit(function, *arguments):
-    """Call a function; end with its sentences, and no traceback, when the user has something to mend."""
+    """Call a function; on an error that the user can correct, exit with its message and no traceback."""
     try:
         return function(*arguments)
     except UserError as error:
@@ -29,7 +29,7 @@ plan = or_exit(
     make_plan,
     workflow.config_settings.configfiles,
     workflow.config_settings.config,
-    # A job of a cluster must see what the one who submitted it saw, whatever cores its machine has.
+    # A cluster job must plan with the cores of the submitting process, not of its own machine.
     (
         workflow.resource_settings.cores
         if workflow.local_exec and workflow.is_main_process
@@ -37,34 +37,35 @@ plan = or_exit(
     ),
 )
 
-# {variant} and {seed} stand for one run everywhere below.
+# The wildcards {variant} and {seed} name one run in all rules.
 RESULTS = plan.results
 RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
 LOGS = f"logs/{plan.experiment.experiment}"
-# The last step that reads a run alone removes its state, where the config says so: Snakemake knows that it is trained.
+# With `keep_state: false`, the last step of a run deletes its training state. Its outputs remain, so Snakemake will not
+# train it again.
 TIDY = (
     "" if plan.experiment.keep_state else " && python -m manyseeds tidy {params.run:q}"
 )
 
-# Environments hold packages, the checkout holds code: jobs import it from here, with or without a container.
+# Environments hold packages and the checkout holds code: jobs import it from here, with or without a container.
 shell.prefix(
     f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(REPOSITORY / 'src'))}; "
 )
 CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 if CONTAINED:
     os.environ.update(or_exit(plan.container_settings))
-# What a job starts another trainer in. No parameter of its rule: other images repeat nothing.
+# The image of an external trainer. Not a parameter of the rule, so that another image does not repeat runs.
 os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
 SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
 ANALYSIS_IMAGE = plan.image("analysis")
 DEPLOYED = bool(workflow.deployment_settings.deployment_method)
-# What a job of the simulator runs with; in a rule's text no brace of a path may be a placeholder's.
+# The interpreter for simulator jobs. Braces in its path are escaped: Snakemake would take them for placeholders.
 SIMULATOR_PYTHON = or_exit(plan.python, DEPLOYED).replace("{", "{{").replace("}", "}}")
 SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
 ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
 
 
-# What a killed Snakemake left in Slurm's queue goes on; a job for the same run starts when it has ended.
+# Jobs that a killed Snakemake left in Slurm's queue continue; a new job for the same run starts after the old one.
 left_in_queue = (
     queued(Path.cwd())
     if workflow.is_main_process
@@ -74,10 +75,10 @@ left_in_queue = (
 )
 
 
-report: f"workflow/report/{'workflow' if plan.evaluates else 'training_only'}.rst"
+report: "workflow/report/workflow.rst"
 
 
-# The jobs read results/<experiment>/config.json. It is no output of a rule: one key changed must not repeat every run.
+# Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
     or_exit(plan.begin)
     if any(
@@ -90,12 +91,12 @@ onstart:
             or_exit(plan.check_simulator)
 
 
-# As many runs go side by side as there are GPUs for, without a flag.
+# Run as many trainings at once as there are GPUs, without a flag.
 if plan.gpu_slots:
     workflow.register_resource("gpu_slots", plan.gpu_slots)
 
 
-# On a cluster these run beside Snakemake, since each takes seconds.
+# On a cluster these rules run next to Snakemake: each takes seconds.
 localrules:
     export,
     aggregate,
@@ -123,7 +124,7 @@ rule all:
             rules.animate.output,
             variant=[variant.name for variant in plan.variants if plan.evaluates],
         ),
-        # Nothing else asks for the checkpoints of another trainer.
+        # No other rule requests the checkpoints of an external trainer.
         [] if plan.evaluates else plan.all_checkpoints,
     message:
         f"All of {plan.experiment.experiment} is in {RESULTS}: policies, tables, figures, curves.html"
@@ -140,7 +141,7 @@ rule evaluate:
         plan.evaluations,
 
 
-# Draws again what the CSV files of a results folder say, and asks for nothing else, so that it never trains.
+# Redraws a results folder from its CSV files. It has no inputs, so that it never trains.
 rule figures:
     localrule: True
     conda:

@@ -24,7 +24,7 @@ ITERATIONS, TAGS = 500, 25
 # Python runs this at its start; what is called as the trainer becomes the stand-in.
 STAND_IN = """
 import os, sys
-if "manyseeds.training" in sys.orig_argv:
+if "manyseeds" in sys.orig_argv and "train" in sys.argv[1:2]:
     import shutil
     from pathlib import Path
     options = dict(zip(sys.argv[1:], sys.argv[2:]))

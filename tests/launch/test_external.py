@@ -353,8 +353,8 @@ def test_without_a_success_scalar_tables_and_figures_come_with_the_return(finish
     content = json.loads((folder / "config.json").read_text())
     content["trainer"]["scalars"] = {"reward": "Loss/value", "reward_terms": "Episode_Reward/", "success": ""}
     (folder / "config.json").write_text(json.dumps(content))
-    for module in ("tables", "figures", "report_page"):
-        subprocess.run([sys.executable, "-m", f"manyseeds.{module}", str(folder)], check=True, capture_output=True)
+    for verb in ("tables", "figures", "pages"):
+        subprocess.run([sys.executable, "-m", "manyseeds", verb, str(folder)], check=True, capture_output=True)
     text = (folder / "success_rates.md").read_text()
     assert "| Variant | Seed | Iteration | Return in training |" in text
     assert "Success is left out: no scalar of stranger is named as one" in text

@@ -183,7 +183,7 @@ def _train_and_die(folder, deadly):
     def run_here(arguments, log, lock, lease):
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            code = train(arguments[3:])
+            code = train(arguments[4:])  # without python -m manyseeds train
         assert code == 0
         yield from output.getvalue().splitlines()
 

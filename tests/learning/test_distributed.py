@@ -32,7 +32,7 @@ def command(folder: Path, *start: str, **options: object) -> list[str]:
     path.write_text(json.dumps(OURS))
     values = OPTIONS | {"log_dir": folder, "agent_cfg_path": path} | options
     flags = [part for name, value in values.items() for part in (f"--{name}", str(value))]
-    return [*(start or (sys.executable, "-m")), "manyseeds.training", *flags, "--distributed", "lift_object"]
+    return [*(start or (sys.executable, "-m")), "manyseeds", "train", *flags, "--distributed", "lift_object"]
 
 
 def run(arguments: list[str]) -> subprocess.CompletedProcess:

@@ -27,7 +27,7 @@ TINY = {
 # Python runs this at its start. Training is asked for a GPU, which is noted, and gets the CPU.
 ON_THE_CPU = """
 import atexit, os, sys, time
-if "manyseeds.training" in sys.orig_argv:
+if "manyseeds" in sys.orig_argv and "train" in sys.argv[1:2]:
     sys.argv[sys.argv.index("cuda")] = "cpu"
     seed, begin = sys.argv[sys.argv.index("--seed") + 1], time.monotonic()
     def note():

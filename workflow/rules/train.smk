@@ -1,6 +1,6 @@
-# A rule per variant, because its iterations decide which checkpoints a run leaves. A run is repeated when its settings
-# change; it then goes on from its state if only max_iterations grew. Another trainer is started in its own container by the
-# job, which therefore has none.
+# One rule per variant, because the number of iterations decides which checkpoints a run leaves. A run is repeated
+# when its settings change; if only max_iterations grew, it continues from its state. The job starts an external
+# trainer in the trainer's container, so the job itself has none.
 for variant in plan.variants:
 
     rule:

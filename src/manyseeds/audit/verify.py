@@ -1,12 +1,12 @@
 """Verify results: are the files of every run still what the run left?"""
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.core.record import read_record, sha256
@@ -64,7 +64,7 @@ def verify(results: Path) -> Account:
 
 def _of_other_data(experiment: Path) -> list[str]:
     """Say which tables, figures and pages of an experiment were not made from the CSV files that are there."""
-    from manyseeds.analysis.results import find_experiments, inputs_digest
+    from manyseeds.analysis.results import find_results, inputs_digest
 
     made = {
         path: said[1].decode()
@@ -74,7 +74,7 @@ def _of_other_data(experiment: Path) -> list[str]:
     }
     if not made:
         return []
-    [now] = [inputs_digest(found) for found in find_experiments(experiment) if found.folder == experiment] or [""]
+    [now] = [inputs_digest(found) for found in find_results(experiment) if found.folder == experiment] or [""]
     return [f"{path} was made from other CSV files than those here" for path, was in made.items() if was != now]
 
 
@@ -129,7 +129,7 @@ def _declared(experiment: Path) -> set[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 when all is as recorded, 1 when something is not, 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="manyseeds verify", description=__doc__)
+    parser = verb_parser("verify", __doc__, "results/lift_object\nresults/lift_object/default/seed_1 --repeat 20")
     parser.add_argument("results", type=Path, help="a results folder, such as results/lift_object, or a run's folder")
     parser.add_argument("--repeat", type=int, metavar="N", help="train a run's first N iterations again and compare")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads for --repeat (0: all)")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
@@ -65,8 +66,11 @@ def make_evaluation_env(
     Raises:
         UserError: when the task's file has changed since, or a number is not allowed.
     """
+    import torch
+
     from manyseeds.simulators import make_env
 
+    torch.set_num_threads(1)  # results must not depend on the number of torch's threads
     registry.check_digest(env_params["task"], env_params.get("task_digest"), source)
     return make_env(
         env_params["simulator"],
@@ -206,11 +210,7 @@ def _written(column: "Tensor", spec: str) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate a run; return 0, 1 when the simulator fails, 2 on bad input."""
-    parser = argparse.ArgumentParser(
-        prog="manyseeds evaluate",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = verb_parser("evaluate", __doc__, "--run_dir results/lift_object/default/seed_1 --output episodes.csv")
     parser.add_argument("--run_dir", type=Path, required=True, help="folder with model_*.pt and params/")
     parser.add_argument(
         "--output", type=Path, required=True, help="CSV file to write, a row per checkpoint and episode"
@@ -218,7 +218,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, default=1000, help="episodes per checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of the episodes")
     parser.add_argument(
-        "--overrides", default="{}", help="numbers of the task that the evaluation changes, as JSON: '{\"NAME\": VALUE}'"
+        "--overrides",
+        default="{}",
+        help="numbers of the task that the evaluation changes, as JSON: '{\"NAME\": VALUE}'",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
     parser.add_argument("--simulator", help="evaluate in this simulator (the one that the run was trained in)")

@@ -6,7 +6,6 @@ into the run's folder and `run.json` says what made them. The state stays, to ma
 than ours is started by `manyseeds.launch.external`.
 """
 
-import argparse
 import fcntl
 import json
 import os
@@ -24,6 +23,7 @@ from typing import Any
 from manyseeds import gpus
 from manyseeds.config import Experiment, read_resolved
 from manyseeds.core import record as provenance
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.launch.external import LAST_LINES, Attempt
@@ -343,7 +343,9 @@ def _failure(code: int, last: str, log: Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return training's exit code, or 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="manyseeds launch", description=__doc__.split("\n", 1)[0])
+    parser = verb_parser(
+        "launch", __doc__.split("\n", 1)[0], "--config results/lift_object/config.json --variant default --seed 1"
+    )
     parser.add_argument("--config", type=Path, required=True, help="config.json of the experiment's folder")
     parser.add_argument("--variant", default="default", help="which variant (default)")
     parser.add_argument("--seed", type=int, required=True, help="which seed")

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
 
@@ -17,11 +18,10 @@ LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
 
 def parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
-    parser = argparse.ArgumentParser(
-        prog="manyseeds train",
-        description="Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        allow_abbrev=False,
+    parser = verb_parser(
+        "train",
+        "Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
+        "--num_envs 512 --max_iterations 700 --seed 1 lift_object",
     )
     add = parser.add_argument
     add("task", help="task to train; must be the last argument")

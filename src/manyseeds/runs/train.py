@@ -13,6 +13,7 @@ import torch
 
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
+from manyseeds.core.simulators import SIMULATORS
 from manyseeds.learning.checkpoint import checkpoint_path, checkpoints, save_checkpoint
 from manyseeds.learning.distributed import ALONE, Ranks
 from manyseeds.learning.runner import DivergedError, Iteration, Runner
@@ -21,7 +22,6 @@ from manyseeds.runs.events import EVENT_FILE, EventWriter
 from manyseeds.runs.folder import PARAMS, RUN_RECORD, find_state, plain, sole_writer, write_params
 from manyseeds.runs.state import read_states, write_sealed, write_state
 from manyseeds.runs.videos import TrainingVideos
-from manyseeds.core.simulators import SIMULATORS
 from manyseeds.simulators import make_env
 from manyseeds.simulators.base import TaskEnv
 
@@ -143,9 +143,7 @@ def _train(settings: Settings, env: TaskEnv, ranks: Ranks) -> None:
 class _Record:
     """What a run leaves in its folder: params, scalars, checkpoints, videos, the state to continue from, run.json."""
 
-    def __init__(
-        self, settings: Settings, config: dict[str, Any], env: TaskEnv, runner: Runner, ranks: Ranks
-    ) -> None:
+    def __init__(self, settings: Settings, config: dict[str, Any], env: TaskEnv, runner: Runner, ranks: Ranks) -> None:
         self._settings, self._config, self._runner, self._env = settings, config, runner, env
         self._story = _Story(settings, ranks)
         self._versions = _versions(settings.simulator)

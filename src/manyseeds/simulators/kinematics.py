@@ -45,7 +45,8 @@ class SitePoses:
                 body = int(model.body_parentid[body])
         order = sorted(needed)  # parents come first
         slot = {body: index for index, body in enumerate(order)}
-        bodies, joints = [], []
+        bodies: list[tuple] = []
+        joints: list[tuple] = []
         for body in order:
             start, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
             bodies.append(

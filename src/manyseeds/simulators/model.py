@@ -55,7 +55,9 @@ def _meeting_geoms(model: mujoco.MjModel) -> set[tuple[int, int]]:
     for a, b in combinations(range(model.ngeom), 2):
         body_a, body_b = sorted((int(model.geom_bodyid[a]), int(model.geom_bodyid[b])))
         root_a, root_b = int(weld[body_a]), int(weld[body_b])
-        masks = (model.geom_contype[a] & model.geom_conaffinity[b]) | (model.geom_contype[b] & model.geom_conaffinity[a])
+        masks = (model.geom_contype[a] & model.geom_conaffinity[b]) | (
+            model.geom_contype[b] & model.geom_conaffinity[a]
+        )
         # A body does not meet the one that it hangs on, unless that is the world.
         parent_a, parent_b = (int(weld[model.body_parentid[root]]) for root in (root_a, root_b))
         related = root_a == root_b or (root_a and root_b and (parent_a == root_b or parent_b == root_a))

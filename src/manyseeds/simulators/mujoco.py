@@ -152,7 +152,7 @@ class CompiledStep:
         self._answers: list[tuple[TensorDict, Tensor, Tensor, Tensor, Answer]] = []
         # Where the next episodes start: coordinates (k, nq) and commands (k, c).
         command = np.empty((0, env.task.command_width), np.float32)
-        self.starts: tuple[np.ndarray, ...] = np.empty((0, env._model.nq)), command
+        self.starts: tuple[np.ndarray, np.ndarray] = np.empty((0, env._model.nq)), command
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
         """Do what `SteppedEnv.step` does."""
@@ -179,7 +179,7 @@ class CompiledStep:
         extras: dict[str, Any] = {"time_outs": time_outs}
         if number:
             extras["log"] = dict(zip(env.task.episode_tags, self._log.tolist(), strict=True))
-            self.starts = tuple(part[number:] for part in self.starts)
+            self.starts = self.starts[0][number:], self.starts[1][number:]
         return observations, rewards, dones, extras
 
     def observe(self) -> TensorDict:
@@ -210,7 +210,7 @@ class CompiledStep:
         if env._auto_reset and len(self.starts[0]) < env.num_envs:
             drawn = env._draw(env.num_envs)
             new = drawn.qpos.double().numpy(), drawn.command.float().numpy()
-            self.starts = tuple(np.concatenate(pair) for pair in zip(self.starts, new, strict=True))
+            self.starts = np.concatenate((self.starts[0], new[0])), np.concatenate((self.starts[1], new[1]))
 
     def _new_answers(self) -> list[tuple[TensorDict, Tensor, Tensor, Tensor, Answer]]:
         """Make what the next steps return, to be filled: torch is slow at this once physics has emptied the caches."""

@@ -2,15 +2,12 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from manyseeds.core.errors import UserError
 from manyseeds.tasks.base import Task
-
-if TYPE_CHECKING:
-    import mujoco
 
 
 def choose_renderer() -> None:

@@ -310,7 +310,10 @@ def constant(values: tuple, device: torch.device, dtype: torch.dtype | None = No
 
 
 def uniform(ranges: Sequence[Range], n: int, generator: torch.Generator) -> Tensor:
-    """Draw `n` rows uniformly from `k` ranges, (n, k) on the generator's device; the first rows are the same for any n."""
+    """Draw `n` rows uniformly from `k` ranges, (n, k) on the generator's device.
+
+    On a CPU the first rows are the same for every `n`.
+    """
     limits = constant(tuple(ranges), generator.device)
     draws = torch.rand(n, len(limits), generator=generator, device=generator.device)
     return draws * (limits[:, 1] - limits[:, 0]) + limits[:, 0]

@@ -6,10 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("agg")  # No window, whatever the machine's default.
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -67,12 +63,13 @@ RC: Any = {
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple:
     """Make a figure of `width` x `height` inch with a grid of axes, always a 2-D array."""
-    return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
+    figure = Figure(figsize=(width, height))  # not by pyplot, which would look for a window
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def applied() -> AbstractContextManager[None]:
     """The style as a context, for all of the drawing and saving of a figure."""
-    return plt.rc_context(RC)
+    return matplotlib.rc_context(RC)
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
@@ -166,5 +163,4 @@ def save(figure: Figure, stem: Path, title: str, description: str) -> list[Path]
         with write_atomic(path) as partial:
             figure.savefig(partial, format=suffix, metadata=metadata[suffix])
         paths.append(path)
-    plt.close(figure)
     return paths

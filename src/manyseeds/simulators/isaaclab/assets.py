@@ -5,7 +5,6 @@ word for as `mjc:` attributes, which Newton reads. It leaves out the masks of co
 compensation is not Newton's, so both are added here.
 """
 
-import argparse
 import hashlib
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from unittest.mock import patch
 import mujoco
 import numpy as np
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.caches import user_cache
 from manyseeds.simulators.isaaclab.parts import Part, parts
 from manyseeds.simulators.model import load_model
@@ -110,7 +110,7 @@ def _complete(stage: Any, spec: mujoco.MjSpec, fixed: bool) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert into a folder; return 0."""
-    parser = argparse.ArgumentParser(prog="manyseeds usd", description=__doc__)
+    parser = verb_parser("usd", __doc__, "lift_object assets")
     parser.add_argument("task", help="a task's name, or the file that defines one")
     parser.add_argument("folder", type=Path, help="where the USD files go, one for each body below the world")
     arguments = parser.parse_args(argv)

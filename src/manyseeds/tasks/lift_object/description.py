@@ -12,12 +12,20 @@ DESCRIPTION = Description(
         Start("target_z", "target z", "m"),
     ),
     outcomes=(
-        Outcome("reached", "Reached", "share", "the object came within the tolerance of its target"),
+        Outcome("reached", "Reached", "share", "the object came within the tolerance of its target at some time"),
         Outcome(
             "held", "Held to the end", "share", "the object was within the tolerance of its target at the last step"
         ),
         Outcome("dropped", "Dropped", "share", "the object fell off the table", better="lower"),
-        Outcome("first_reached_s", "First reached", "measure", "when the object first was at its target", "s", "lower", format=".6g"),
+        Outcome(
+            "first_reached_s",
+            "First reached",
+            "measure",
+            "when the object first was at its target",
+            "s",
+            "lower",
+            format=".6g",
+        ),
         Outcome(
             "final_distance",
             "Final distance",

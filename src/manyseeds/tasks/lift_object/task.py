@@ -12,8 +12,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from manyseeds.tasks.base import Range, Starts, State, Task, TaskCfg, Term, Trace, at_least, constant, positive
-from manyseeds.tasks.base import shared, uniform
+from manyseeds.tasks.base import (
+    Range,
+    Starts,
+    State,
+    Task,
+    TaskCfg,
+    Term,
+    Trace,
+    at_least,
+    constant,
+    positive,
+    shared,
+    uniform,
+)
 from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 if TYPE_CHECKING:
