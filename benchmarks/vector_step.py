@@ -9,9 +9,9 @@ Batch.step once per environment step, its controls written before: the least tha
 Policies themselves cost nothing here, for the actions are recorded before.
 
 Phases: "reaching" (noise moves the arm, the cube lies on the table) and "holding" (the cube is in the lifted gripper
-and the arm trembles; with --run, the recorded actions of a trained policy). Episodes end evenly over time, as in training.
-Every measurement starts from the same saved state. An environment in which no episode ended must end in the same state,
-bit for bit, in "step" and in "rollout"; otherwise the script fails.
+and the arm trembles; with --run, the recorded actions of a trained policy). Episodes end evenly over time, as in
+training. Every measurement starts from the same saved state. An environment in which no episode ended must end in the
+same state, bit for bit, in "step" and in "rollout"; otherwise the script fails.
 
 Ratios are medians over rounds in which all take turns; speeds are those of the best round. "CPU" is the process's CPU
 time, which other programs disturb less. With several threads it hides that Python lets all but one of them wait.
