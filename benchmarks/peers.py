@@ -33,7 +33,7 @@ def manyseeds(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
     import torch
 
     from manyseeds.simulators import make_env
-    from manyseeds.simulators.mujoco import load_model
+    from manyseeds.simulators.model import load_model
 
     torch.set_num_threads(1)
     torch.inference_mode().__enter__()
@@ -41,7 +41,7 @@ def manyseeds(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
     env.episode_length_buf = torch.randint_like(env.episode_length_buf, env.max_episode_length)
     cfg = env.task_cfg
     facts = {"observations": env.get_observations()["policy"].shape[1], "actions": env.num_actions}
-    facts |= physics(load_model(cfg), cfg.decimation)
+    facts |= physics(load_model(env.task, cfg), cfg.decimation)
     return lambda: env.step(torch.randn(num_envs, env.num_actions)), facts
 
 
@@ -49,13 +49,13 @@ def isaaclab_newton(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
     import torch
 
     from manyseeds.simulators import make_env
-    from manyseeds.simulators.base import load_model
+    from manyseeds.simulators.model import load_model
 
     torch.set_num_threads(1)
     torch.inference_mode().__enter__()
     env = make_env("isaaclab", "lift_object", num_envs=num_envs, seed=0, threads=threads)
     facts = {"observations": env.get_observations()["policy"].shape[1], "actions": env.num_actions}
-    facts |= physics(load_model(env.task_cfg), env.task_cfg.decimation)
+    facts |= physics(load_model(env.task, env.task_cfg), env.task_cfg.decimation)
     return lambda: env.step(torch.randn(num_envs, env.num_actions)), facts
 
 

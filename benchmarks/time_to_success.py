@@ -16,6 +16,7 @@ from pathlib import Path
 
 from _timing import Table
 
+from manyseeds.analysis.rates import evaluation_rates
 from manyseeds.analysis.results import ResultsFolder, Run, find_results, read_episodes, read_scalars
 from manyseeds.core.errors import UserError
 
@@ -53,7 +54,7 @@ def show(folder: ResultsFolder, variant: str, outcome: str, threshold: float) ->
     table = Table("seed", "iteration", "samples", "s", "threads", f"{outcome} there", f"{outcome} at the end")
     times = {}
     for run in folder.of(variant):
-        rates = read_episodes(run, folder.description).groupby("iteration")[outcome].mean()
+        rates = evaluation_rates(folder, {run: read_episodes(run, folder.description)}).set_index("iteration")[outcome]
         stays = rates[::-1].ge(threshold).cummin()[::-1]
         end = f"{rates.iloc[-1]:.3f}"
         if not stays.any():

@@ -2,7 +2,8 @@
 
     python benchmarks/vector_step.py [--num_envs 64,512,4096] [--run RUN_DIR]
 
-"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log. "rollout" is one call of
+"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log; with the task's kernels, or with
+--generic as a task without kernels steps. "rollout" is one call of
 MuJoCo's Batch.rollout over the same steps, which records nothing and never returns to Python: an upper limit for every
 environment. "loop" is Batch.step once per environment step, with controls set before: the limit for an environment that
 returns to a policy after each step. The actions are recorded beforehand, so policies cost nothing here.
@@ -20,7 +21,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,12 @@ from _timing import Measurements, Table, Time, integers, machine, mean, measure,
 from mujoco.batch import Batch
 from torch import Tensor
 
-from manyseeds.simulators import make_env
-from manyseeds.simulators.mujoco import MujocoEnv, end_effector_chain, load_model
-from manyseeds.tasks.lift_object import task
-from manyseeds.tasks.lift_object.grasp_starts import solve_grasp_starts
+from manyseeds.simulators.base import Options
+from manyseeds.simulators.model import load_model
+from manyseeds.simulators.mujoco import MujocoEnv
+from manyseeds.tasks import registry
+from manyseeds.tasks.base import configure
+from manyseeds.tasks.lift_object.grasp_starts import grasp_starts
 
 Policy = Callable[[int], Tensor]
 PREPARED = 512
@@ -61,6 +64,7 @@ def main() -> int:
     parser.add_argument("--num_envs", type=integers, default=[64, 512, 4096], help="environments, such as 64,512")
     parser.add_argument("--phases", default="reaching,holding", help="what to measure")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--generic", action="store_true", help="step without the task's kernels")
     parser.add_argument("--run", type=Path, help="folder of a run whose last policy holds the cube")
     args = parser.parse_args()
     torch.set_num_threads(1)  # as in training, which has its own threads for the networks
@@ -71,25 +75,28 @@ def main() -> int:
     )  # fmt: skip
     with torch.inference_mode():
         for phase in args.phases.split(","):
-            prepared = prepare(new_env(PREPARED, thread_counts()[-1]), phase, args.run)
+            prepared = prepare(new_env(PREPARED, thread_counts()[-1], args.generic), phase, args.run)
             for num_envs in args.num_envs:
                 work = prepared.of(torch.arange(num_envs) % PREPARED, steps=min(max(8192 // num_envs, 3), STEPS))
                 for threads in thread_counts():
-                    cells = compare(new_env(num_envs, threads), work, threads, args.repeats)
+                    cells = compare(new_env(num_envs, threads, args.generic), work, threads, args.repeats)
                     table.row(phase, num_envs, threads, *cells)
     return 0
 
 
-def new_env(num_envs: int, threads: int) -> MujocoEnv:
-    return make_env("mujoco", "lift_object", num_envs=num_envs, seed=0, threads=threads, task_cfg=task_overrides())
+def new_env(num_envs: int, threads: int, generic: bool) -> MujocoEnv:
+    task = registry.load("lift_object")
+    if generic:
+        task = replace(task, kernels=None)
+    return MujocoEnv(task, configure(task, task_overrides()), Options(num_envs, seed=0, threads=threads))
 
 
 def compare(env: MujocoEnv, work: Work, threads: int, repeats: int) -> list[str]:
     """Measure one row of the table."""
     decimation, samples = env.task_cfg.decimation, len(work.actions) * env.num_envs
-    batch = Batch(load_model(env.task_cfg), env.num_envs, nthread=threads)
+    batch = Batch(load_model(env.task, env.task_cfg), env.num_envs, nthread=threads)
     ctrl = batch.bind("ctrl")
-    targets = torch.stack([task.joint_targets(env.task_cfg, a) for a in work.actions]).double().numpy()
+    targets = torch.stack([env.task.act(env.task_cfg, a) for a in work.actions]).double().numpy()
     control = np.ascontiguousarray(targets.transpose(1, 0, 2).repeat(decimation, axis=1))
     calls = max(1, 8192 // samples)  # so that small batches run long enough to be timed
     never_ends = work.state | {"episode_length": torch.full_like(work.state["episode_length"], -len(work.actions))}
@@ -101,9 +108,9 @@ def compare(env: MujocoEnv, work: Work, threads: int, repeats: int) -> list[str]
             times.append(measure(run))
         return mean(times)
 
-    # Training draws starts for 250 steps at a time; a measurement of 16 steps must not draw each time.
-    drawn = [torch.cat(parts) for parts in zip(env._draw_starts(), env._draw_starts(), strict=True)]
-    starts = dict(zip(("start_qpos", "start_target"), drawn, strict=True))
+    # Training draws where episodes start some 250 steps ahead; a measurement of 16 steps shall not draw each time.
+    drawn = env._draw(2 * env.num_envs)
+    starts = {"start_qpos": drawn.qpos, "start_command": drawn.command} if env._compiled else {}
 
     def steps(state: dict[str, Tensor]) -> Time:
         return repeated(
@@ -213,10 +220,9 @@ def gripper(env: MujocoEnv, command: float) -> Tensor:
 
 
 def scripted_grasp(env: MujocoEnv) -> Policy:
-    """Place the open hands around the cubes, close them, lift to the default pose and stay there."""
-    cfg, model = env.task_cfg, load_model(env.task_cfg)
-    limits = np.array([model.joint(f"panda_joint{i}").range for i in range(1, 8)])
-    starts = solve_grasp_starts(cfg, end_effector_chain(model), limits)
+    """Put the open hands around the cubes; close them, lift towards the default pose, stay there."""
+    cfg, model = env.task_cfg, load_model(env.task, env.task_cfg)
+    starts = grasp_starts(cfg)
     rows = torch.arange(env.num_envs) % len(starts.arm)
     state = env.state_dict()
     batch = Batch(model, env.num_envs)
@@ -245,8 +251,8 @@ def trained_policy(env: MujocoEnv, run_dir: Path) -> Policy:
 
 
 def where_cubes_are(env: MujocoEnv) -> tuple[float, float]:
-    """Return the share of cubes that rest on the table, and the share that is lifted between the fingers."""
-    height = env.object_position()[:, 2]
+    """Return the share of cubes that rest on the table, and of those lifted between fingers they keep apart."""
+    height = env.state().qpos[:, 11]
     opening = env.get_observations()["policy"][:, 7:9].sum(1) + 2 * env.task_cfg.gripper_open
     held = (height > env.task_cfg.lifting_object_height) & (opening > 0.03) & (opening < 0.06)
     return ((height - 0.024).abs() < 0.005).double().mean().item(), held.double().mean().item()
