@@ -2,10 +2,10 @@
 
     python benchmarks/time_to_success.py [results/<experiment>] [--threshold 0.9] [--outcome held]
 
-A seed's time is that of the first evaluated checkpoint from which on the success rate, over the evaluation's episodes,
-stays at or above the threshold up to the last checkpoint. Seconds are those of collection and learning up to there,
-from scalars.csv: the evaluation and the start of the process do not count. How many runs shared the machine decides
-what they are worth; "threads" is what each run was given. It is an upper bound, as coarse as the checkpoints.
+A seed's time is the time of the first evaluated checkpoint from which on the success rate, over the evaluation's
+episodes, stays at or above the threshold. Seconds are those of collection and learning up to that checkpoint, from
+scalars.csv; evaluation and start-up do not count. The seconds depend on how many runs shared the machine; "threads" is
+the number of threads of each run. The time is an upper bound, as coarse as the checkpoints.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from _timing import Table
 
+from manyseeds.analysis.rates import evaluation_rates
 from manyseeds.analysis.results import ResultsFolder, Run, find_results, read_episodes, read_scalars
 from manyseeds.core.errors import UserError
 
@@ -53,7 +54,7 @@ def show(folder: ResultsFolder, variant: str, outcome: str, threshold: float) ->
     table = Table("seed", "iteration", "samples", "s", "threads", f"{outcome} there", f"{outcome} at the end")
     times = {}
     for run in folder.of(variant):
-        rates = read_episodes(run, folder.description).groupby("iteration")[outcome].mean()
+        rates = evaluation_rates(folder, {run: read_episodes(run, folder.description)}).set_index("iteration")[outcome]
         stays = rates[::-1].ge(threshold).cummin()[::-1]
         end = f"{rates.iloc[-1]:.3f}"
         if not stays.any():

@@ -28,6 +28,7 @@ GROUPS = {
         "status": ("launch.status", "show the progress of every run"),
         "gpus": ("gpus.show", "show which run has which GPU"),
         "verify": ("audit.verify", "check results against what their runs recorded"),
+        "publish": ("audit.publish", "copy what is worth publishing of an experiment"),
         "replay": ("audit.replay", "compute a divergence again"),
         "tidy": ("launch.tidy", "remove the training states of finished runs"),
     },

@@ -1,7 +1,7 @@
 """Rates of checkpoints and their statistics over seeds."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from manyseeds import statistics
-from manyseeds.analysis.results import ResultsFolder, Run
+from manyseeds.analysis.results import ResultsFolder, Run, read_checkpoints
 from manyseeds.core.description import Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.statistics import Interval
@@ -79,24 +79,44 @@ def evaluation_rates(folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame]
 
 
 def _evaluated_run(folder: ResultsFolder, run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    groups = table.groupby("iteration")
-    episodes = groups.size()
+    checkpoints = pd.concat([read_checkpoints(run), summaries(folder.outcomes, table)]).sort_values("iteration")
+    iterations, episodes = checkpoints["iteration"].to_numpy(), checkpoints["episodes"].to_numpy()
     columns: dict[str, object] = {
         "variant": run.variant,
         "seed": run.seed,
-        "iteration": episodes.index,
-        "samples": _samples(folder, run, episodes.index.to_numpy()),
-        "episodes": episodes.to_numpy(),
+        "iteration": iterations,
+        "samples": _samples(folder, run, iterations),
+        "episodes": episodes,
     }
     for outcome in folder.outcomes:
-        if outcome.kind == "share" and outcome in folder.compared:
-            successes = groups[outcome.name].sum().to_numpy()
-            low, high = statistics.wilson(successes, episodes.to_numpy())
-            rate = successes / episodes.to_numpy()
-            columns |= {outcome.name: rate, f"{outcome.name}_low": low, f"{outcome.name}_high": high}
+        numbers = checkpoints[column(outcome)].to_numpy()
+        if outcome.kind == "share":
+            columns[outcome.name] = numbers / episodes
+            if outcome in folder.compared:
+                low, high = statistics.wilson(numbers, episodes)
+                columns |= {f"{outcome.name}_low": low, f"{outcome.name}_high": high}
         else:
-            columns[column(outcome)] = groups[outcome.name].mean().to_numpy()
+            columns[column(outcome)] = numbers
     return pd.DataFrame(columns)
+
+
+def summaries(outcomes: Iterable[Outcome], table: pd.DataFrame) -> pd.DataFrame:
+    """Sum up the episodes of every checkpoint.
+
+    Args:
+        outcomes: which columns.
+        table: episodes, from `manyseeds.analysis.results.read_episodes`.
+
+    Returns:
+        One row per iteration: `episodes` (how many), and by outcome: `<share>`, the number of episodes that have it;
+        `<measure>_mean` over the episodes that have one.
+    """
+    groups = table.groupby("iteration")
+    columns: dict[str, pd.Series] = {"episodes": groups.size()}
+    for outcome in outcomes:
+        group = groups[outcome.name]
+        columns[column(outcome)] = group.sum() if outcome.kind == "share" else group.mean()
+    return pd.DataFrame(columns).reset_index()
 
 
 def training_rates(folder: ResultsFolder, scalars: Mapping[Run, pd.DataFrame]) -> pd.DataFrame:

@@ -42,6 +42,11 @@ class Run:
         """The evaluation episodes of the run."""
         return self.folder / "episodes.csv"
 
+    @property
+    def checkpoints(self) -> Path:
+        """In a published copy, the evaluation of the checkpoints whose episodes it lacks: a row a checkpoint."""
+        return self.folder / "checkpoints.csv"
+
 
 @dataclass(frozen=True)
 class Tags:
@@ -170,8 +175,9 @@ def find_results(results_dir: str | Path) -> list[ResultsFolder]:
 
 
 def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
-    samples = _samples_per_iteration(folder / "learning_curves.csv")
     planned, fields = _read_config(folder / "config.json")
+    named = fields.pop("samples", {})
+    samples = _samples_per_iteration(folder / "learning_curves.csv") or named
     notes = []
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
@@ -205,6 +211,11 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         external = content.get("trainer", OURS)
         if isinstance(external, dict):
             fields |= {"trainer": str(external["name"]), "tags": Tags(**external.get("scalars", {}))}
+        fields["samples"] = {
+            variant: settings["train"]["num_envs"] * settings["agent"]["num_steps_per_env"]
+            for variant, settings in content["variants"].items()
+            if "num_steps_per_env" in settings.get("agent", {})
+        }
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -283,6 +294,24 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
     return table
 
 
+def read_checkpoints(run: Run) -> pd.DataFrame:
+    """Read what a published copy has of the checkpoints whose episodes it lacks; no rows for another folder.
+
+    Returns:
+        What `manyseeds.analysis.rates.summaries` makes of the episodes.
+
+    Raises:
+        UserError: when the file is malformed.
+    """
+    if not run.checkpoints.is_file():
+        return pd.DataFrame()
+    table = _read_csv(run.checkpoints)
+    if not {"iteration", "episodes"} <= set(table.columns):
+        raise UserError(f"{run.checkpoints}: the columns 'iteration' and 'episodes' are missing")
+    _check_numbers(table, run.checkpoints)
+    return table
+
+
 def read_all_episodes(folder: ResultsFolder) -> dict[Run, pd.DataFrame]:
     """Read the evaluation episodes of every run that was evaluated.
 
@@ -348,7 +377,7 @@ def inputs_digest(folder: ResultsFolder) -> str:
     """SHA-256 over the digests and the relative paths of all input CSV files of a results folder."""
     lines = []
     for run in folder.runs:
-        for path in (run.scalars, run.episodes):
+        for path in (run.scalars, run.episodes, run.checkpoints):
             if path.is_file():
                 lines.append(f"{file_digest(path)}  {path.relative_to(folder.folder).as_posix()}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import read_object, write_atomic
 from manyseeds.core.record import read_record, sha256
 
+PUBLISHED = "published.json"
+"""In a published copy of an experiment: the checksums of the files that `manyseeds publish` cut."""
 NOT_SHIPPED = "not_shipped.txt"
 """In an experiment's folder: the outputs that a published copy lacks, a path a line, relative to it."""
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
@@ -58,8 +60,20 @@ def verify(results: Path) -> Account:
                 problems.append(f"{path} is missing")
     for experiment in declared:
         if experiment.is_relative_to(results.resolve()):
-            problems += _of_other_data(experiment)
+            problems += _changed_since_publishing(experiment) + _of_other_data(experiment)
     return Account(tuple(problems), tuple(not_shipped))
+
+
+def _changed_since_publishing(experiment: Path) -> list[str]:
+    path = experiment / PUBLISHED
+    if not path.is_file():
+        return []
+    files = read_object(path, str(path))["files"]
+    return [
+        f"{experiment / name} is not the file that was published"
+        for name, expected in files.items()
+        if not (experiment / name).is_file() or sha256(experiment / name) != expected
+    ]
 
 
 def _of_other_data(experiment: Path) -> list[str]:

@@ -178,6 +178,16 @@ def test_the_address_brings_a_view_back(page: Browser, results: Path) -> None:
     shown, curve = page.run(SHOWN), page.run(PATH)
     page.open(results / "curves.html", fragment)
     assert (page.run(SHOWN), page.run(PATH)) == (shown, curve)
+    for name in ("seeds", "log"):
+        page.run("document.querySelector(`input[type=checkbox][name='${arguments[0]}']`).click()", name)
+    for variant in ("default", "small"):
+        page.run("document.querySelector(`input[data-variant='${arguments[0]}']`).click()", variant)
+    check(page, "default/43")
+    fragment = page.run("return location.hash")
+    page.open(results / "curves.html", fragment)
+    assert page.run(KIND + "return [kind('seed').length, kind('mean').length]") == [0, 5]
+    axis = "return document.querySelector('figure .js-plotly-plot').layout.yaxis.type"
+    assert page.run(axis) == "log"
     page.open(results / "curves.html", "#tag=no/such&tag=Loss/value&axis=furlongs&smoothing=9&zoom=4|x")
     assert page.run(SHOWN) == ["Loss/value"]
 

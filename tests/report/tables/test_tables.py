@@ -16,6 +16,7 @@ from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.tables.formats import FORMATS
 from manyseeds.report.tables.text import final_grid
 from manyseeds.report.tables.write import main
+from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 FILES = [f"success_rates{part}.csv" for part in ("", "_over_seeds", "_compared")]
 FILES += [f"success_rates.{suffix}" for suffix in FORMATS]
@@ -341,6 +342,11 @@ def test_the_readme_of_the_results_explains_every_column_and_file_of_the_tables(
     readme = (REPOSITORY / "results" / "README.md").read_text()
     for path in results.glob("success_rates*"):
         assert f"`{path.name}`" in readme or f"`{path.suffix}`" in readme
+    for start in DESCRIPTION.starts:
+        assert f"| `{start.name}` | {start.unit} | {start.title} |" in readme
+    for outcome in DESCRIPTION.outcomes:
+        unit = "0 or 1" if outcome.kind == "share" else outcome.unit
+        assert f"| `{outcome.name}` | {unit} | {outcome.meaning} |" in readme
     for path in [*results.glob("success_rates*.csv"), results / "default" / "seed_42" / "episodes.csv"]:
         for column in pd.read_csv(path, nrows=0).columns:
             assert f"`{column}`" in readme or column.startswith("held_"), f"{path.name}: {column}"

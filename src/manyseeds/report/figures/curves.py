@@ -61,7 +61,7 @@ def _main(data: Data, get: Getter, label: str, factor: float, against: str) -> t
     panels = list(zip(grid[:, 0], (tags.reward, tags.success), strict=True))
     drawn = _draw(data, get, [(axes, tag) for axes, tag in panels if tag], factor)
     if not tags.success:
-        style.say(grid[1, 0], f"The trainer {data.folder.trainer} logs no success rate.")
+        style.annotate(grid[1, 0], f"The trainer {data.folder.trainer} logs no success rate.")
     grid[1, 0].set_xlabel(label)
     for axes, name in zip(grid[:, 0], ("return per episode", "success rate in training (%)"), strict=True):
         axes.set_ylabel(name)
@@ -104,7 +104,7 @@ def _draw(data: Data, get: Getter, panels: Sequence[tuple[Axes, str]], factor: f
         curves = {variant: curve for variant in data.variants if (curve := get(variant, tag)) is not None}
         drawn[tag] = {variant: curve.count for variant, curve in curves.items()}
         if not curves:
-            style.say(axes, f"No run logs {tag}." if data.scalars else "No run has a scalars.csv.")
+            style.annotate(axes, f"No run logs {tag}." if data.scalars else "No run has a scalars.csv.")
         for variant, curve in curves.items():
             _draw_curve(axes, curve, looks[variant], factor, scale, top=1.0 if is_share else None)
         if curves:

@@ -85,7 +85,7 @@ def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str]
     every = np.concatenate([own for seeds in values.values() for own in seeds])
     every = every[np.isfinite(every)]
     if not every.size:
-        return style.say(axes, f"No episode has a number in {measure.name}.")
+        return style.annotate(axes, f"No episode has a number in {measure.name}.")
     low, high = np.quantile(every, (0.005, 0.995))  # A few episodes far away must not decide the axis.
     logarithmic = low > 0 and high / low > WIDE
     points = np.geomspace(low, high, 200) if logarithmic else np.linspace(low, high, 200)
@@ -117,7 +117,7 @@ def time_to_threshold(data: Data) -> tuple[Figure, str]:
         _panel(right, data, by_clock=True)
         right.set_ylabel("minutes of training")
     else:
-        style.say(right, "No run logs its collection and learning time.")
+        style.annotate(right, "No run logs its collection and learning time.")
     handles = [
         Line2D([], [], linestyle="none", color=look.color, marker=look.marker, label=variant)
         for variant, look in palette.looks(data.variants).items()
@@ -146,19 +146,19 @@ def _panel(axes: Axes, data: Data, *, by_clock: bool) -> str:
     for place, variant in enumerate(seeds):
         look = palette.looks(data.variants)[variant]
         for level, threshold in enumerate(THRESHOLDS):
-            times, there = _times(data, variant, threshold, by_clock)
+            times, arrived = _times(data, variant, threshold, by_clock)
             if not times.size:
                 continue
             middle = level + (place - (len(seeds) - 1) / 2) * width
             x = middle + 0.55 * width * (np.linspace(-0.5, 0.5, times.size) if times.size > 1 else np.zeros(1))
-            axes.plot(x[there], times[there], look.marker, color=look.color, markersize=3)
-            axes.plot(x[~there], times[~there], color=look.color, linestyle="none", **OPEN)
-            median = statistics.censored_quantile(times, there).estimate
+            axes.plot(x[arrived], times[arrived], look.marker, color=look.color, markersize=3)
+            axes.plot(x[~arrived], times[~arrived], color=look.color, linestyle="none", **OPEN)
+            median = statistics.censored_quantile(times, arrived).estimate
             if np.isfinite(median) and times.size > 1:
                 ends = middle + 0.4 * width * np.array([-1, 1])
                 axes.plot(ends, [median, median], color=look.color, linewidth=1.6, solid_capstyle="butt")
-            if not there.all():
-                never.append(f"{variant} {(~there).sum()} of {times.size} at {100 * threshold:.0f} %")
+            if not arrived.all():
+                never.append(f"{variant} {(~arrived).sum()} of {times.size} at {100 * threshold:.0f} %")
     axes.set_xticks(range(len(THRESHOLDS)), [f"{100 * threshold:.0f} %" for threshold in THRESHOLDS])
     axes.set_xlim(-0.6, len(THRESHOLDS) - 0.4)
     axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
@@ -169,7 +169,7 @@ def _panel(axes: Axes, data: Data, *, by_clock: bool) -> str:
 
 def _times(data: Data, variant: str, threshold: float, by_clock: bool) -> tuple[np.ndarray, np.ndarray]:
     """Time of each seed to the threshold (as on the axis), and whether it got there by then."""
-    times, got_there = [], []
+    times, there = [], []
     success = data.successes[0].name
     rates: pd.DataFrame = data.rates[data.rates["variant"] == variant]
     for run in (run for run in data.episodes if run.variant == variant):
@@ -181,7 +181,7 @@ def _times(data: Data, variant: str, threshold: float, by_clock: bool) -> tuple[
             if hours is None:
                 continue
             time = 60 * hours[np.clip(iterations, 1, hours.size) - 1]
-        first, there = statistics.time_to_threshold(time, own[success].to_numpy()[None], threshold)
+        first, arrived = statistics.time_to_threshold(time, own[success].to_numpy()[None], threshold)
         times.append(first[0])
-        got_there.append(there[0])
-    return np.array(times), np.array(got_there, dtype=bool)
+        there.append(arrived[0])
+    return np.array(times), np.array(there, dtype=bool)

@@ -121,7 +121,7 @@ def curve_handles(variants: list[str], most: int, *, band: str, markers: bool = 
     return handles
 
 
-def say(axes: Axes, sentence: str) -> None:
+def annotate(axes: Axes, sentence: str) -> None:
     """Put a sentence into an empty panel, where the data for it are missing."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, sentence, ha="center", va="center", color=GREY, transform=axes.transAxes, wrap=True)
@@ -130,7 +130,7 @@ def say(axes: Axes, sentence: str) -> None:
 def nothing(grid: np.ndarray, sentence: str) -> str:
     """Put a sentence into every panel of a figure without any data, and return it as the caption."""
     for axes in grid.flat:
-        say(axes, sentence)
+        annotate(axes, sentence)
     return sentence
 
 

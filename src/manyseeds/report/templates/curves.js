@@ -152,7 +152,7 @@ function listen(plot) {
 function draw() {
   const fields = new FormData(form);
   const view = { axis: form.axis.value, smoothing: Number(form.smoothing.value), runs: fields.getAll("run") };
-  for (const name of ["seeds", "mean", "log"]) view[name] = form[name].checked;
+  for (const name of ["seeds", "mean", "log"]) view[name] = fields.getAll(name).includes("on");
   const ticked = fields.getAll("tag");
   const config = { responsive: true, displaylogo: false, doubleClick: false, modeBarButtons: [["toImage"]] };
   for (const tag of data.tags) {

@@ -91,6 +91,9 @@ def _check(model: mujoco.MjModel) -> None:
                 raise _unfit(f"the free joint '{model.joint(i).name}'", "a body that moves freely is one body")
         elif model.jnt_type[i] not in _ONE_AXIS:
             raise _unfit(f"the joint '{model.joint(i).name}'", "joints are hinge, slide or free")
+        elif model.jnt_bodyid[i] == root or model.body_jntnum[model.jnt_bodyid[i]] > 1:
+            allowed = "a body has one joint, and a body right below the world has none or a free one"
+            raise _unfit(f"the joint '{model.joint(i).name}' where it is", allowed)
     for i in range(model.nu):
         position = (
             model.actuator_trntype[i] == _ON_JOINT
