@@ -7,11 +7,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manyseeds.config import checkpoint_iterations, load, read_resolved, resolve
-from manyseeds.config.experiment import ENVIRONMENTS, from_dict
-from manyseeds.config.schema import load_schema
+from manyseeds.config import load, read_resolved, resolve
+from manyseeds.config.experiment import from_dict
+from manyseeds.config.loading import schema, schema_text
+from manyseeds.core.layout import REPOSITORY, checkpoint_iterations
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import REPOSITORY
 from manyseeds.gpus import devices
 from manyseeds.gpus.devices import Reading
 from manyseeds.simulators import SIMULATORS

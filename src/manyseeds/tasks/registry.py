@@ -5,6 +5,7 @@ from pathlib import Path
 
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
+from manyseeds.core.files import sha256
 from manyseeds.core.layout import PACKAGE
 
 _FOLDER = PACKAGE / "tasks"
@@ -30,3 +31,8 @@ def describe(name: str) -> Description:
 def agent_file(name: str) -> Path:
     """Return the path of the hyper-parameters that stand beside a task."""
     return _FOLDER / name / "agent.json"
+
+
+def file_digest(reference: str) -> str | None:
+    """Return the SHA-256 of a task that is a file, None for an installed one."""
+    return sha256(Path(reference)) if reference.endswith(".py") else None
