@@ -16,8 +16,9 @@ from helpers.disks import FullDisk, ReadOnly
 from helpers.kills import fingerprint
 from helpers.training_runs import agent, start_elsewhere, train
 from manyseeds.audit.verify import verify
-from manyseeds.runs.events import EVENT_FILE, EventWriter
-from manyseeds.runs.folder import SUPERSEDED, SUPERSEDED_EVENTS, sole_writer
+from manyseeds.core.layout import EVENT_FILE, SUPERSEDED, SUPERSEDED_EVENTS
+from manyseeds.runs.events import EventWriter
+from manyseeds.runs.folder import sole_writer
 
 
 @pytest.fixture(scope="module")

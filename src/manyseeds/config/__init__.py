@@ -8,4 +8,13 @@ from manyseeds.config.experiment import Experiment, Variant, read_resolved
 from manyseeds.config.loading import load, resolve
 from manyseeds.config.settings import EvaluateSettings, RunConfig, TrainSettings
 
-__all__ = ["EvaluateSettings", "Experiment", "RunConfig", "TrainSettings", "Variant", "load", "read_resolved", "resolve"]
+__all__ = [
+    "EvaluateSettings",
+    "Experiment",
+    "RunConfig",
+    "TrainSettings",
+    "Variant",
+    "load",
+    "read_resolved",
+    "resolve",
+]

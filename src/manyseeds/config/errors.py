@@ -18,9 +18,7 @@ Type = tuple[Any, Sequence[Any]]
 """An annotation and the metadata around it."""
 
 
-def problems(
-    model: type[BaseModel], values: Any, prefix: Path = (), name: Callable[[Path], str] = dotted
-) -> list[str]:
+def problems(model: type[BaseModel], values: Any, prefix: Path = (), name: Callable[[Path], str] = dotted) -> list[str]:
     """Return one sentence for everything in `values` that the model does not allow.
 
     Args:
@@ -60,20 +58,22 @@ def sentences(
             found[path] = unknown_key(label, path[-1], _keys(_type(model, path[:-1])[0]))
         elif is_key:
             keys, metadata = _plain(_key_type(_type(model, path[:-1])[0]))
-            if typing.get_origin(keys) is Literal:
+            if _is_literal(keys):
                 found[path] = unknown_key(label, path[-1], typing.get_args(keys))
             else:
                 where = name((*prefix, *path[:-1]))
                 found[path] = f"{where} has the key {shown(path[-1])}; it must be {_allowed(keys, metadata)}"
         elif kind == "repeated":
-            found[path] = f"{label} has {shown(part['ctx']['item'])} more than once; it must be {_allowed(inner, metadata)}"
+            found[path] = (
+                f"{label} has {shown(part['ctx']['item'])} more than once; it must be {_allowed(inner, metadata)}"
+            )
         else:
             value = _at(values, path)
-            hint = did_you_mean(value, typing.get_args(inner)) if typing.get_origin(inner) is Literal else ""
+            hint = did_you_mean(value, typing.get_args(inner)) if _is_literal(inner) else ""
             general.setdefault(path, f"{label} is {shown(value)}{hint}; it must be {_allowed(inner, metadata)}")
-    deeper = [path for path in (*found, *general)]
+    paths = [*found, *general]
     for path, sentence in general.items():
-        if not any(other[: len(path)] == path and (other != path or other in found) for other in deeper):
+        if not any(other[: len(path)] == path and (other != path or other in found) for other in paths):
             found[path] = sentence
     return list(found.values())
 
@@ -82,9 +82,9 @@ def _path(values: Any, location: Sequence[Any]) -> Path:
     """Return the keys of a location that are keys of the values; pydantic puts names of types between them."""
     path: list[Any] = []
     for part in location:
-        if isinstance(values, Mapping) and part in values:
-            values = values[part]
-        elif isinstance(values, list | tuple) and isinstance(part, int):
+        if (isinstance(values, Mapping) and part in values) or (
+            isinstance(values, list | tuple) and isinstance(part, int)
+        ):
             values = values[part]
         elif isinstance(values, Mapping) and (key := _same_text(values, part)) is not None:
             path.append(key)
@@ -97,6 +97,10 @@ def _path(values: Any, location: Sequence[Any]) -> Path:
 
 def _same_text(values: Mapping[Any, Any], part: Any) -> Any:
     return next((key for key in values if str(key) == str(part)), None)
+
+
+def _is_literal(annotation: Any) -> bool:
+    return bool(typing.get_origin(annotation) == Literal)
 
 
 def _at(values: Any, path: Path) -> Any:

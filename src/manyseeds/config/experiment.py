@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from manyseeds.config.external import External, Ours, Trainer
+from manyseeds.config.external import Ours, Trainer
 from manyseeds.config.fields import (
     Allowed,
     Count,

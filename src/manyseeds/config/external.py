@@ -130,7 +130,9 @@ class External(Model):
     links: dict[FileName, Text] = Field(
         default_factory=dict, description="names in the folder in which it runs, and what they lead to"
     )
-    container: Annotated[Image | Literal[""], Allowed(IMAGE)] = Field("", description="its image, for --use-singularity")
+    container: Annotated[Image | Literal[""], Allowed(IMAGE)] = Field(
+        "", description="its image, for --use-singularity"
+    )
     versions: Annotated[str, Allowed("a command line")] = Field(
         "", description="a command that prints its packages, a line name==version each"
     )

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -86,7 +94,11 @@ Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Allowed("a name of letters, digits, '_', '.' and '-'")
 ]
 Seed = Annotated[Whole, Ge(0), Le(2**31 - 1)]
-Unique = (BeforeValidator(_tuple), Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique))
+Unique = (
+    BeforeValidator(_tuple),
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_unique),
+)
 """Metadata of a tuple that is written as a list of at least one item, each once."""
 IMAGE = "a .sif file, a sandbox folder or a registry address (docker://...), without spaces"
 # Snakemake gives the name of an image to a shell as it is.

@@ -1,7 +1,7 @@
 """How a run is trained and evaluated: each key is one field with its type, range, default and help.
 
-Made from these fields are the checks of config.yaml, the schema for editors, the flags of `manyseeds train`, the record of a
-run, what decides its identity, and the placeholders of external trainers.
+The checks of config.yaml, the schema for editors, the flags of `manyseeds train`, the record of a run, what decides its
+identity, and the placeholders of external trainers are made from these fields.
 """
 
 from pathlib import Path

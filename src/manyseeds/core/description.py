@@ -71,11 +71,13 @@ class Description:
         starts: columns that say where episodes start; two runs met the same episodes if they agree in them.
         outcomes: columns that say how episodes went. The first share is the success that figures show.
         maps: pictures of the workspace in which failures are shown.
+        episode_steps: control steps of an episode, for estimates of run time.
     """
 
     starts: tuple[Start, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     maps: tuple[Map, ...] = ()
+    episode_steps: int = 250
 
     @property
     def shares(self) -> tuple[Outcome, ...]:
@@ -95,10 +97,13 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, as config.json holds them."""
-        return {name: [asdict(item) for item in getattr(self, name)] for name in ("starts", "outcomes", "maps")}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Description":
         """Return what `to_dict` was made of."""
         kinds = {"starts": Start, "outcomes": Outcome, "maps": Map}
-        return cls(**{name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()})
+        found: dict[str, Any] = {
+            name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()
+        }
+        return cls(**found | {name: fields[name] for name in ("episode_steps",) if name in fields})

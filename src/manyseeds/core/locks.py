@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOCKED_VARIABLE = "MANYSEEDS_LOCKED"
+"""The environment variable by which a process tells its children which run's folder it has locked for them."""
+
 
 @contextmanager
 def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[int]:

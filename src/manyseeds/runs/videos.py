@@ -9,7 +9,7 @@ from manyseeds.evaluation.film import film, write_video
 from manyseeds.simulators import make_env
 
 if TYPE_CHECKING:
-    from manyseeds.runs.train import Settings
+    from manyseeds.config.settings import RunConfig
     from manyseeds.simulators.base import LiftObjectEnv
 
 
@@ -27,11 +27,11 @@ class TrainingVideos:
         UserError: when this machine cannot draw.
     """
 
-    def __init__(self, settings: "Settings", alg: PPO, env: "LiftObjectEnv") -> None:
+    def __init__(self, settings: "RunConfig", alg: PPO, env: "LiftObjectEnv") -> None:
         self._env = env
         if settings.simulator != "isaaclab":
             self._env = make_env(
-                settings.simulator,
+                str(settings.simulator),
                 settings.task,
                 num_envs=1,
                 seed=settings.seed,
