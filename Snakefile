@@ -1,31 +1,30 @@
 # manyseeds: config.yaml -> runs (variant x seed) -> checkpoints, curves, episodes -> tables, figures, report.
 import gc
 import os
-import shlex
 import sys
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from manyseeds.core.layout import REPOSITORY
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
-from manyseeds.workflow.slurm import after, queued
+from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
 
-# Thousands of jobs are laid out and kept; to look for garbage after every 700 of their objects takes a second in vain.
+# Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
 
 
-def or_exit(function, *arguments):
-    """Call a function; end with its sentences, and no traceback, when the user has something to mend."""
+def exit_on_error(function, *arguments):
+    """Call a function; end with its sentences, and no traceback, when the user has something to correct."""
     try:
         return function(*arguments)
     except UserError as error:
         sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
 
 
-plan = or_exit(
+plan = exit_on_error(
     make_plan,
     workflow.config_settings.configfiles,
     workflow.config_settings.config,
@@ -40,26 +39,21 @@ plan = or_exit(
 # {variant} and {seed} stand for one run everywhere below.
 RESULTS = plan.results
 RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
-LOGS = f"logs/{plan.experiment.experiment}"
-# The last step that reads a run alone removes its state, where the config says so: Snakemake knows that it is trained.
-TIDY = (
-    "" if plan.experiment.keep_state else " && python -m manyseeds tidy {params.run:q}"
-)
+LOGS = plan.logs
+# With `keep_state: false` the last step that reads a run removes its training state.
+TIDY = plan.tidy
 
 # Environments hold packages, the checkout holds code: jobs import it from here, with or without a container.
-shell.prefix(
-    f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(REPOSITORY / 'src'))}; "
-)
+shell.prefix(plan.shell_prefix)
 CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 if CONTAINED:
-    os.environ.update(or_exit(plan.container_settings))
-# What a job starts another trainer in. No parameter of its rule: other images repeat nothing.
+    os.environ.update(exit_on_error(plan.container_settings))
+# What a job starts an external trainer in. No parameter of its rule: other images repeat nothing.
 os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
 SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
 ANALYSIS_IMAGE = plan.image("analysis")
 DEPLOYED = bool(workflow.deployment_settings.deployment_method)
-# What a job of the simulator runs with; in a rule's text no brace of a path may be a placeholder's.
-SIMULATOR_PYTHON = or_exit(plan.python, DEPLOYED).replace("{", "{{").replace("}", "}}")
+SIMULATOR_PYTHON = exit_on_error(plan.python, DEPLOYED)
 SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
 ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
 
@@ -79,15 +73,15 @@ report: f"workflow/report/{'workflow' if plan.evaluates else 'training_only'}.rs
 
 # The jobs read results/<experiment>/config.json. It is no output of a rule: one key changed must not repeat every run.
 onstart:
-    or_exit(plan.begin)
+    exit_on_error(plan.begin)
     if any(
-        job.rule.name.startswith("train_") for job in workflow.dag.needrun_jobs()
+        job.rule.name == "train_run" for job in workflow.dag.needrun_jobs()
     ):
-        or_exit(plan.check_gpus)
+        exit_on_error(plan.check_gpus)
         if not CONTAINED:
-            or_exit(plan.check_trainer)
+            exit_on_error(plan.check_trainer)
         if not DEPLOYED:
-            or_exit(plan.check_simulator)
+            exit_on_error(plan.check_simulator)
 
 
 # As many runs go side by side as there are GPUs for, without a flag.
@@ -123,16 +117,14 @@ rule all:
             rules.animate.output,
             variant=[variant.name for variant in plan.variants if plan.evaluates],
         ),
-        # Nothing else asks for the checkpoints of another trainer.
-        [] if plan.evaluates else plan.all_checkpoints,
+        plan.records,
     message:
         f"All of {plan.experiment.experiment} is in {RESULTS}: policies, tables, figures, curves.html"
 
 
 rule train:
     input:
-        plan.run_files("run.json"),
-        plan.all_checkpoints,
+        plan.records,
 
 
 rule evaluate:

@@ -22,7 +22,7 @@ from typing import Any
 
 from _timing import Table, Time, cores, machine, median, task_overrides, thread_counts
 
-from manyseeds.learning.agent import load_agent
+from manyseeds.learning.agent import load_agent, resolve_agent
 from manyseeds.learning.checkpoint import checkpoints, load_checkpoint
 from manyseeds.learning.policy import read_params
 from manyseeds.learning.runner import Runner
@@ -72,7 +72,7 @@ def main() -> int:
 
 def agents(run_dir: Path | None) -> list[dict[str, Any]]:
     if run_dir:
-        return [read_params(run_dir).agent]
+        return [resolve_agent(yaml.safe_load((run_dir / "params" / "agent.yaml").read_text()))]
     found = []
     for hidden in ([256, 128, 64], [256, 256, 256]):
         agent = load_agent(AGENT)

@@ -158,14 +158,14 @@ class Experiment(Common):
 
     Attributes:
         task: a task reference: a name or a path.
-        task_sha256: of the task's file; None for an installed task.
+        task_digest: of the task's file; None for an installed task.
         trainer: `Ours` or an `External` one.
         variants: in the order of the config.
         description: the task as tables and figures see it; None where only the task's own process can tell.
     """
 
     task: str
-    task_sha256: str | None = None
+    task_digest: str | None = None
     trainer: Trainer = Ours()
     variants: tuple[Variant, ...] = Field(strict=False)
     description: dict[str, Any] | None = None
@@ -202,7 +202,7 @@ class Experiment(Common):
         chosen = self.variant(variant)
         return RunConfig(
             task=self.task,
-            task_sha256=self.task_sha256,
+            task_digest=self.task_digest,
             task_cfg=chosen.task_cfg,
             simulator=self.simulator if self.trainer.evaluates else None,
             device=self.device,

@@ -71,7 +71,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         **shared
         | {
             "task": task,
-            "task_sha256": registry.file_digest(task) if trainer.evaluates else None,
+            "task_digest": registry.file_digest(task) if trainer.evaluates else None,
             "simulator": simulator,
             "device": device,
             "trainer": trainer,
@@ -79,7 +79,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         }
     )
     _raise(source, list(dict.fromkeys(_impossible(experiment))))
-    return experiment.described(registry.describe(task) if trainer.evaluates and not _is_file(task) else None)
+    return experiment.described(registry.describe(task) if trainer.evaluates and registry.is_built_in(task) else None)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _variant(
 def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple[str, dict[str, Any]]:
     """Return the name of the agent file and its content; nothing where an external trainer gets none."""
     if agent.file:
-        name, path = agent.file, _agent_path(agent.file, task)
+        name, path = agent.file, _agent_path(agent.file, task if trainer.evaluates else None)
     elif trainer.evaluates:
         path = registry.agent_file(task)
         name = path.name
@@ -236,15 +236,11 @@ def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple
     return name, read_object(path, f"{where}: agent file {name}")
 
 
-def _agent_path(name: str, task: str) -> Path:
+def _agent_path(name: str, task: str | None) -> Path:
     """Return the path of an agent file: in the working directory, beside the task, or one of this package."""
-    beside = Path(task).parent if _is_file(task) else PACKAGE / "tasks" / task
-    places = [Path(name), beside / name, PACKAGE / "learning" / name, REPOSITORY / name]
+    beside = [registry.agent_file(task).with_name(name)] if task else []
+    places = [Path(name), *beside, PACKAGE / "learning" / name, REPOSITORY / name]
     return next((path for path in places if path.is_file()), Path(name))
-
-
-def _is_file(task: str) -> bool:
-    return task.endswith(".py")
 
 
 def _over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,7 +266,7 @@ def _with_longhands(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Write `agent: FILE` and `task: NAME` out as mappings, in the base and in the variants."""
     result = {str(key): value for key, value in fields.items()}
     if isinstance(task := result.get("task"), str):
-        result["task"] = {"file" if _is_file(task) else "name": task}
+        result["task"] = {"file" if registry.is_file(task) else "name": task}
     if isinstance(agent := result.get("agent"), str):
         result["agent"] = {"file": agent}
     if isinstance(named := result.get("variants"), Mapping):

@@ -76,7 +76,7 @@ class RunConfig(Model):
 
     Attributes:
         task: a task reference.
-        task_sha256: of the task's file; None for an installed task.
+        task_digest: of the task's file; None for an installed task.
         task_cfg: numbers of the task to change.
         trainer: "manyseeds", or what identifies an external trainer.
         agent: the hyper-parameters as the agent file and overrides give them.
@@ -87,7 +87,7 @@ class RunConfig(Model):
     """
 
     task: str
-    task_sha256: str | None = None
+    task_digest: str | None = None
     task_cfg: dict[str, Any] = Field(default_factory=dict)
     simulator: Annotated[str | None, FLAG] = Field("mujoco", description="what steps the physics")
     device: Annotated[str, FLAG] = Field("", description="cpu, cuda or cuda:N (what the simulator runs on)")

@@ -35,6 +35,7 @@ class Outcome:
         unit: of a measure, "" for none.
         better: which direction is better; "" where neither is.
         tag: the scalar it is read from, for an external trainer without an evaluation.
+        format: how its numbers are written to episodes.csv.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Outcome:
     unit: str = ""
     better: Literal["higher", "lower", ""] = "higher"
     tag: str = ""
+    format: str = ".6f"
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,14 @@ class Description:
         outcomes: columns that say how episodes went. The first share is the success that figures show.
         maps: pictures of the workspace in which failures are shown.
         episode_steps: control steps of an episode, for estimates of run time.
+        summary: the task in one line.
     """
 
     starts: tuple[Start, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     maps: tuple[Map, ...] = ()
     episode_steps: int = 250
+    summary: str = ""
 
     @property
     def shares(self) -> tuple[Outcome, ...]:
@@ -106,4 +110,4 @@ class Description:
         found: dict[str, Any] = {
             name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()
         }
-        return cls(**found | {name: fields[name] for name in ("episode_steps",) if name in fields})
+        return cls(**found | {name: fields[name] for name in ("episode_steps", "summary") if name in fields})

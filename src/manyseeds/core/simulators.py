@@ -13,6 +13,8 @@ class Simulator:
         module: what must be importable where it runs.
         environment: the environment of envs/ (and container image) that holds it.
         env: "module:class" of its environment, which `simulators.make_env` imports.
+        install: how to install it, for an error message.
+        one_a_process: whether a process can hold one simulation only.
     """
 
     devices: tuple[str, ...]
@@ -20,6 +22,8 @@ class Simulator:
     module: str
     environment: str
     env: str
+    install: str
+    one_a_process: bool = False
 
 
 SIMULATORS = {
@@ -29,6 +33,7 @@ SIMULATORS = {
         module="mujoco",
         environment="mujoco",
         env="manyseeds.simulators.mujoco:MujocoEnv",
+        install="envs/setup.sh installs it",
     ),
     "mujoco_warp": Simulator(
         devices=("cpu", "cuda"),
@@ -36,6 +41,7 @@ SIMULATORS = {
         module="mujoco_warp",
         environment="mujoco",
         env="manyseeds.simulators.mujoco_warp:MujocoWarpEnv",
+        install="envs/setup.sh full installs it",
     ),
     "isaaclab": Simulator(
         devices=("cpu", "cuda"),
@@ -43,5 +49,7 @@ SIMULATORS = {
         module="isaaclab",
         environment="isaaclab",
         env="manyseeds.simulators.isaaclab.env:IsaacLabEnv",
+        install="docs/isaaclab.md says how",
+        one_a_process=True,
     ),
 }

@@ -1,68 +1,73 @@
-"""How often a policy brings the cube to its target: fixed episodes, the same for every checkpoint."""
+"""How well a policy does its task: fixed episodes, the same for every checkpoint."""
 
 import argparse
 import csv
+import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.tasks import registry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from manyseeds.simulators.base import LiftObjectEnv
+    from manyseeds.simulators.base import TaskEnv
+    from manyseeds.tasks.base import Starts, Trace
 
-COLUMNS = (
-    "iteration", "episode", "object_x", "object_y", "target_x", "target_y", "target_z",
-    "reached", "held", "dropped", "first_reached_s", "final_distance", "return",
-)  # fmt: skip
 BATCH = 1000
 """Episodes computed at once. Fixed, for the last bits of a network's output may depend on it."""
 
 
 @dataclass(frozen=True)
 class Episodes:
-    """What happened in n episodes of one checkpoint; positions in m, in the robot's root frame.
+    """What happened in n episodes of one checkpoint.
 
     Attributes:
         iteration: completed training iterations of the checkpoint.
-        object_xy: (n, 2) where the cube started.
-        target: (n, 3) where it should go.
-        reached: (n,) whether it was ever nearer to the target than the tolerance.
-        held: (n,) whether it was so at the last step.
-        dropped: (n,) whether it ever fell below the table.
-        first_reached_s: (n,) s, NaN when never.
-        final_distance: (n,) m.
+        description: names the columns.
+        starts: where the episodes started, (n,) by column.
+        outcomes: how they went, (n,) by column; NaN where a measure has no value.
         total_reward: (n,) sum of the rewards.
     """
 
     iteration: int
-    object_xy: "Tensor"
-    target: "Tensor"
-    reached: "Tensor"
-    held: "Tensor"
-    dropped: "Tensor"
-    first_reached_s: "Tensor"
-    final_distance: "Tensor"
+    description: Description
+    starts: "Mapping[str, Tensor]"
+    outcomes: "Mapping[str, Tensor]"
     total_reward: "Tensor"
 
 
-def make_evaluation_env(env_params: dict[str, Any], *, num_envs: int, threads: int) -> "LiftObjectEnv":
+def make_evaluation_env(
+    env_params: dict[str, Any],
+    *,
+    num_envs: int,
+    threads: int,
+    overrides: Mapping[str, Any] | None = None,
+    source: str = "params/env.yaml",
+) -> "TaskEnv":
     """Make environments in which no episode ends, with the task of a run.
 
     Args:
         env_params: content of the run's params/env.yaml.
         num_envs: episodes at once.
         threads: of the physics.
+        overrides: numbers of the task that the evaluation changes, by name.
+        source: the file that holds `env_params`, for error messages.
+
+    Raises:
+        UserError: when the task's file has changed since, or a number is not allowed.
     """
     from manyseeds.simulators import make_env
 
+    registry.check_digest(env_params["task"], env_params.get("task_digest"), source)
     return make_env(
         env_params["simulator"],
         env_params["task"],
@@ -70,9 +75,16 @@ def make_evaluation_env(env_params: dict[str, Any], *, num_envs: int, threads: i
         seed=0,
         device=env_params.get("device", "cpu"),
         threads=threads,
-        task_cfg=env_params["task_cfg"],
+        task_cfg={**env_params["task_cfg"], **(overrides or {})},
         auto_reset=False,
     )
+
+
+def evaluation_starts(env: "TaskEnv", episodes: int, seed: int) -> "Starts":
+    """Return where the fixed evaluation episodes of a task start, on the CPU."""
+    import torch
+
+    return env.task.start(env.task_cfg, episodes, torch.Generator().manual_seed(seed))
 
 
 def evaluate_run(
@@ -80,7 +92,7 @@ def evaluate_run(
     *,
     episodes: int,
     seed: int,
-    tolerance: float,
+    overrides: Mapping[str, Any] | None = None,
     threads: int = 0,
     simulator: str | None = None,
     device: str | None = None,
@@ -91,20 +103,19 @@ def evaluate_run(
 
     Args:
         run_dir: folder with model_<iteration>.pt and params/.
-        episodes: how many; the first k are the same for every number of them.
-        seed: of the episodes, the same for all runs that shall be compared.
-        tolerance: distance in m below which the cube is at its target.
+        episodes: how many.
+        seed: of the episodes, the same for all runs that are to be compared.
+        overrides: numbers of the task that the evaluation changes, by name.
         threads: CPU threads; 0 means all.
         simulator: another one than the run was trained in.
         device: another one than it was trained on.
 
     Raises:
-        UserError: when there is no checkpoint, or one or the params are damaged, or the simulator does not run on
-            the device.
+        UserError: when there is no checkpoint, or one or the params are damaged, the task's file has changed, or the
+            simulator does not run on the device.
     """
     from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.learning.policy import Policy, read_params
-    from manyseeds.simulators import sample_episodes
 
     paths = checkpoints(run_dir)
     if not paths:
@@ -112,69 +123,85 @@ def evaluate_run(
     params = read_params(run_dir)
     threads = threads or len(os.sched_getaffinity(0))
     elsewhere = {key: value for key, value in (("simulator", simulator), ("device", device)) if value}
-    env = make_evaluation_env(params.env | elsewhere, num_envs=min(episodes, BATCH), threads=threads)
+    env = make_evaluation_env(
+        params.env | elsewhere,
+        num_envs=min(episodes, BATCH),
+        threads=threads,
+        overrides=overrides,
+        source=str(run_dir / "params" / "env.yaml"),
+    )
     try:
         policy = Policy(params.agent, env.get_observations(), env.num_actions, threads, env.device)
         policy.parallelize()
-        starts = sample_episodes(params.env["task_cfg"], episodes, seed)
+        starts = evaluation_starts(env, episodes, seed)
         for path in paths.values():
-            iteration = policy.load(path)
-            yield _evaluate(env, policy.model, iteration, *starts, tolerance)
+            yield _evaluate(env, policy.model, policy.load(path), starts)
     finally:
         env.close()
 
 
-def _evaluate(
-    env: "LiftObjectEnv", model: Any, iteration: int, object_xy: "Tensor", target: "Tensor", tolerance: float
-) -> Episodes:
+def _evaluate(env: "TaskEnv", model: Any, iteration: int, starts: "Starts") -> Episodes:
     import torch
 
-    batches = []
+    description = env.task.description
+    outcomes, rewards = [], []
     with torch.inference_mode():
-        for first in range(0, len(object_xy), env.num_envs):
+        for first in range(0, len(starts), env.num_envs):
             # The last batch is filled up with the first episodes, whose second results are cut off again.
-            rows = torch.arange(first, first + env.num_envs) % len(object_xy)
-            batches.append(_play(env, model, object_xy[rows], target[rows], tolerance))
-    columns = [torch.cat(parts)[: len(object_xy)] for parts in zip(*batches, strict=True)]
-    return Episodes(iteration, object_xy, target, *columns)
+            rows = torch.arange(first, first + env.num_envs) % len(starts)
+            trace, total = play(env, model, starts[rows])
+            judged = env.task.judge(env.task_cfg, trace)
+            outcomes.append([judged[outcome.name] for outcome in description.outcomes])
+            rewards.append(total)
+    columns = [torch.cat(parts)[: len(starts)] for parts in zip(*outcomes, strict=True)]
+    names = [outcome.name for outcome in description.outcomes]
+    total_reward = torch.cat(rewards)[: len(starts)]
+    return Episodes(iteration, description, starts.columns, dict(zip(names, columns, strict=True)), total_reward)
 
 
-def _play(
-    env: "LiftObjectEnv", model: Any, object_xy: "Tensor", target: "Tensor", tolerance: float
-) -> tuple["Tensor", ...]:
-    """Play one batch of full episodes; return the columns after `target` of Episodes."""
+def play(env: "TaskEnv", model: Any, starts: "Starts") -> tuple["Trace", "Tensor"]:
+    """Play one batch of full episodes; return their trace and the sum of their rewards, (n,) float64."""
     import torch
 
-    env.reset_to(object_xy, target)
+    from manyseeds.tasks.base import Trace
+
+    env.reset_to(starts)
     obs = env.get_observations()
-    first = torch.full((env.num_envs,), torch.nan, dtype=torch.float64)
-    dropped = torch.zeros(env.num_envs, dtype=torch.bool)
+    state, steps = env.state(), env.max_episode_length
+    qpos, qvel = (torch.empty(steps, *part.shape) for part in (state.qpos, state.qvel))
+    sites = {name: torch.empty(steps, env.num_envs, 3) for name in env.task.sites}
+    rotations = {name: torch.empty(steps, env.num_envs, 4) for name in env.task.sites}
     total = torch.zeros(env.num_envs, dtype=torch.float64)
-    floor = env.task_cfg.object_dropped_height
-    for step in range(1, env.max_episode_length + 1):
+    for step in range(steps):
         obs, rewards, _, _ = env.step(model(obs))
-        position = env.object_position()
-        distance = torch.linalg.vector_norm(position - env.target_position(), dim=1)
-        first[(distance < tolerance).cpu() & first.isnan()] = step * env.step_dt
-        dropped |= (position[:, 2] < floor).cpu()
+        state = env.state()
+        qpos[step], qvel[step] = state.qpos, state.qvel
+        for name in env.task.sites:
+            sites[name][step], rotations[name][step] = state.sites[name], state.rotations[name]
         total += rewards.cpu()
     env.check_physics()
-    distance = distance.cpu()
-    return ~first.isnan(), distance < tolerance, dropped, first, distance, total
+    return Trace(qpos, qvel, sites, rotations, state.command.cpu().clone(), env.step_dt), total
 
 
 def write_csv(path: Path, results: Sequence[Episodes]) -> None:
-    """Write one row per checkpoint and episode, whole or not at all; see COLUMNS."""
+    """Write one row per checkpoint and episode, whole or not at all, with `Description.columns`."""
     with write_atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for result in results:
-            places = [[f"{x:.6f}" for x in row] for row in (*result.object_xy.T.tolist(), *result.target.T.tolist())]
-            flags = [x.int().tolist() for x in (result.reached, result.held, result.dropped)]
-            first = ["" if x != x else f"{x:.6g}" for x in result.first_reached_s.tolist()]
-            ends = [[f"{x:.6f}" for x in column.tolist()] for column in (result.final_distance, result.total_reward)]
-            n = len(first)
-            writer.writerows(zip([result.iteration] * n, range(n), *places, *flags, first, *ends, strict=True))
+        for index, result in enumerate(results):
+            if not index:
+                writer.writerow(result.description.columns)
+            n = len(result.total_reward)
+            columns = [_written(result.starts[start.name], ".6f") for start in result.description.starts]
+            for outcome in result.description.outcomes:
+                spec = "d" if outcome.kind == "share" else outcome.format
+                columns.append(_written(result.outcomes[outcome.name], spec))
+            columns.append(_written(result.total_reward, ".6f"))
+            writer.writerows(zip([result.iteration] * n, range(n), *columns, strict=True))
+
+
+def _written(column: "Tensor", spec: str) -> list[str]:
+    """Return numbers as text, empty where one is NaN."""
+    return ["" if x != x else format(x, spec) for x in column.tolist()]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -190,7 +217,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--episodes", type=int, default=1000, help="episodes per checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of the episodes")
-    parser.add_argument("--tolerance", type=float, default=0.05, help="distance (m) below which the target is reached")
+    parser.add_argument(
+        "--overrides",
+        default="{}",
+        help="numbers of the task that the evaluation changes, as JSON: '{\"NAME\": VALUE}'",
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
     parser.add_argument("--simulator", help="evaluate in this simulator (the one that the run was trained in)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (what the run was trained on)")
@@ -199,15 +230,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
             if getattr(args, name) < low:
                 raise UserError(f"--{name} is {getattr(args, name)}; it must be at least {low}.")
-        if not 0 < args.tolerance < float("inf"):
-            raise UserError(f"--tolerance is {args.tolerance}; it must be a finite number of metres greater than 0.")
-        return _run(args)
+        return _run(args, _overrides(args.overrides))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def _run(args: argparse.Namespace) -> int:
+def _overrides(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--overrides is no valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"--overrides is {text}; it must be a JSON object of numbers of the task.")
+    return content
+
+
+def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
     from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.simulators import NonFiniteError
 
@@ -219,16 +258,15 @@ def _run(args: argparse.Namespace) -> int:
             args.run_dir,
             episodes=args.episodes,
             seed=args.seed,
-            tolerance=args.tolerance,
+            overrides=overrides,
             threads=args.threads,
             simulator=args.simulator,
             device=args.device,
         ):
             results.append(result)
-            shares = [100 * x.double().mean().item() for x in (result.reached, result.held)]
             print(
-                f"[{len(results)}/{total}] model_{result.iteration}.pt: reached {shares[0]:.1f} %, held "
-                f"{shares[1]:.1f} % of {args.episodes} episodes ({time.perf_counter() - start:.0f} s)",
+                f"[{len(results)}/{total}] model_{result.iteration}.pt: {_shares(result)} of {args.episodes} episodes "
+                f"({time.perf_counter() - start:.0f} s)",
                 flush=True,
             )
     except NonFiniteError as error:
@@ -239,3 +277,8 @@ def _run(args: argparse.Namespace) -> int:
         return 1
     write_csv(args.output, results)
     return 0
+
+
+def _shares(result: Episodes) -> str:
+    rates = {o.name: 100 * result.outcomes[o.name].double().mean().item() for o in result.description.shares}
+    return ", ".join(f"{name} {rate:.1f} %" for name, rate in rates.items())

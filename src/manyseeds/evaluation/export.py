@@ -1,4 +1,4 @@
-"""A policy as one file for a robot: ONNX or TorchScript, from observations to joint position targets."""
+"""A policy as one file for a robot: ONNX or TorchScript, from observations to controls."""
 
 import argparse
 import io
@@ -16,14 +16,7 @@ from manyseeds.core.files import write_atomic
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-OBSERVATION = (
-    ("joint_pos_rel", 9, "7 arm joints in rad, 2 fingers in m, relative to the default pose"),
-    ("joint_vel_rel", 9, "7 arm joints in rad/s, 2 fingers in m/s"),
-    ("object_position", 3, "m, robot root frame"),
-    ("target_object_position", 7, "position in m, robot root frame; quaternion x y z w, always 0 0 0 1"),
-    ("last_action", 8, "the output `actions` of the step before; zeros at the start"),
-)
-"""Parts of the input `obs` in their order: name, size, unit and frame."""
+    from manyseeds.tasks.base import Task
 
 METADATA_FILE = "metadata.json"
 """The extra file of a TorchScript archive that describes it; in ONNX its keys are metadata properties."""
@@ -32,8 +25,8 @@ METADATA_FILE = "metadata.json"
 def export(checkpoint: Path, outputs: Sequence[Path], run_dir: Path | None = None) -> dict[Path, float]:
     """Write a checkpoint's deterministic policy with its observation normalizer and action scaling.
 
-    The files map `obs` (n, 36) to `actions` (n, 8), which the next observation needs, and to
-    `joint_position_targets` (n, 9), which the robot's position controllers need.
+    The files map `obs` (n, observation width) to `actions` (n, action width), which the next observation may need, and
+    to the controls (n, nu) that the robot's actuators need, under the name that the task gives them.
 
     Args:
         checkpoint: model_<iteration>.pt of a run.
@@ -71,11 +64,15 @@ def _policy_module(checkpoint: Path, run_dir: Path) -> tuple["nn.Module", dict[s
     from torch import nn
 
     from manyseeds.learning.policy import Policy, read_params
-    from manyseeds.tasks.lift_object.task import NUM_ACTIONS, NUM_OBSERVATIONS, LiftObjectCfg, joint_targets
+    from manyseeds.tasks import registry
+    from manyseeds.tasks.base import configure
 
-    params = read_params(run_dir)
-    cfg = LiftObjectCfg.from_dict(params.env["task_cfg"], str(run_dir / "params" / "env.yaml"))
-    policy = Policy(params.agent, TensorDict({"policy": torch.zeros(1, NUM_OBSERVATIONS)}, [1]), NUM_ACTIONS)
+    params, source = read_params(run_dir), str(run_dir / "params" / "env.yaml")
+    registry.check_digest(params.env["task"], params.env.get("task_digest"), source)
+    task = registry.load(params.env["task"])
+    cfg = configure(task, params.env["task_cfg"], source)
+    obs = TensorDict({"policy": torch.zeros(1, task.observation_width)}, [1])
+    policy = Policy(params.agent, obs, task.action_width)
     iteration = policy.load(checkpoint)
 
     class RobotPolicy(nn.Module):
@@ -85,34 +82,29 @@ def _policy_module(checkpoint: Path, run_dir: Path) -> tuple["nn.Module", dict[s
 
         def forward(self, obs: "Tensor") -> tuple["Tensor", "Tensor"]:
             actions = self.network(obs)
-            return actions, joint_targets(cfg, actions)
+            return actions, task.act(cfg, actions)
 
-    return RobotPolicy().eval(), _metadata(params.env, iteration, cfg.step_dt)
+    return RobotPolicy().eval(), _metadata(params.env, iteration, task, cfg)
 
 
-def _metadata(env: dict[str, Any], iteration: int, step_dt: float) -> dict[str, Any]:
-    arm = [f"panda_joint{i}" for i in range(1, 8)]
-    fingers = ["panda_finger_joint1", "panda_finger_joint2"]
-    obs = [{"name": name, "size": size, "unit": unit} for name, size, unit in OBSERVATION]
+def _metadata(env: dict[str, Any], iteration: int, task: "Task", cfg: Any) -> dict[str, Any]:
+    width = task.observation_width
+    parts = [{"name": name, "size": term.width, "unit": term.unit} for name, term in task.observations.items()]
+    actuators = [actuator.name for actuator in task.model(cfg).actuators]
     return {
         "task": env["task"],
         "simulator": env["simulator"],
         "iteration": iteration,
-        "step_s": step_dt,
-        "inputs": [{"name": "obs", "shape": ["n", 36], "size": 36, "dtype": "float32", "parts": obs}],
+        "step_s": cfg.step_dt,
+        "inputs": [{"name": "obs", "shape": ["n", width], "size": width, "dtype": "float32", "parts": parts}],
         "outputs": [
+            {"name": "actions", "shape": ["n", task.action_width], "dtype": "float32", "unit": task.action_unit},
             {
-                "name": "actions",
-                "shape": ["n", 8],
+                "name": task.controls,
+                "shape": ["n", len(actuators)],
                 "dtype": "float32",
-                "unit": "1; the policy's raw output: 7 arm joints around the default pose, then the gripper",
-            },
-            {
-                "name": "joint_position_targets",
-                "shape": ["n", 9],
-                "dtype": "float32",
-                "unit": "7 arm joints in rad, 2 fingers in m",
-                "parts": [*arm, *fingers],
+                "unit": task.control_unit,
+                "parts": actuators,
             },
         ],
         "contains": "observation normalizer, network, action scaling; deterministic",

@@ -99,6 +99,23 @@ def resolve_agent(content: Any, source: str = "agent") -> dict[str, Any]:
     }
 
 
+def resolve_actor(content: Any, source: str) -> dict[str, Any]:
+    """Check what acting needs of a run's params/agent.yaml: obs_groups and actor.
+
+    The rest concerns training alone, so a checkpoint can be played by a version that trains by other options.
+
+    Raises:
+        UserError: for a key or value that is not allowed.
+    """
+    _require(content, dict, source)
+    if "actor" not in content:
+        raise UserError(f"{source}: 'actor' is missing.")
+    return {
+        "obs_groups": _obs_groups(content.get("obs_groups", _OBS_GROUPS), f"{source}: obs_groups"),
+        "actor": _model(content["actor"], f"{source}: actor", stochastic=True),
+    }
+
+
 def _from_policy(policy: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Translate the document's `policy` into rsl_rl 5's actor and critic."""
     _require(policy, dict, where)
@@ -201,6 +218,9 @@ def _check_value(
 ) -> None:
     if not _conforms(value, hint):
         raise UserError(f"{where} is {_shown(value)}; it must be {_type_name(hint)}.")
+    if key == "init_std" and isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_value(item, float, key, f"{where}[{index}]", ranges)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = {**_RANGES, **ranges}.get(key, (None, None))
         if not math.isfinite(value) or (key in _POSITIVE and value <= 0):

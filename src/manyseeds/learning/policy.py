@@ -10,14 +10,14 @@ from rsl_rl.utils import resolve_class
 from tensordict import TensorDict
 
 from manyseeds.core.errors import UserError
-from manyseeds.learning.agent import resolve_agent
+from manyseeds.learning.agent import resolve_actor
 from manyseeds.learning.checkpoint import load_checkpoint
 from manyseeds.learning.parallel import parallelize, thread_map
 
 
 @dataclass(frozen=True)
 class RunParams:
-    """What a run's params folder says: the rsl_rl configuration and the environment's."""
+    """What a run's params folder says: the actor's part of the rsl_rl configuration, and the environment's."""
 
     agent: dict[str, Any]
     env: dict[str, Any]
@@ -42,14 +42,14 @@ def read_params(run_dir: Path) -> RunParams:
     for key in ("simulator", "task", "task_cfg"):
         if not isinstance(contents["env"], dict) or key not in contents["env"]:
             raise UserError(f"{env_path}: '{key}' is missing.")
-    return RunParams(resolve_agent(contents["agent"], str(run_dir / "params" / "agent.yaml")), contents["env"])
+    return RunParams(resolve_actor(contents["agent"], str(run_dir / "params" / "agent.yaml")), contents["env"])
 
 
 class Policy:
     """The deterministic policy of a run's checkpoints.
 
     Args:
-        agent: the rsl_rl configuration.
+        agent: the rsl_rl configuration; its obs_groups and actor are enough.
         obs: observations of the environment, for their size.
         num_actions: size of an action.
         threads: threads for the network on a CPU; the results do not depend on it.

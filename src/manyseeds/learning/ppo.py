@@ -16,6 +16,7 @@ from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 from torch import Tensor, distributed, nn
 
+from manyseeds.core.errors import UserError
 from manyseeds.learning.parallel import CHUNK, Map, elu, thread_map
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -40,7 +41,8 @@ class PPO(algorithms.PPO):
         max_std: that bound at the start of the annealing.
         critic_learning_rate: fixed learning rate of the critic; None lets it follow that of the actor, which
             `desired_kl` keeps small for the sake of a policy that the critic is no part of.
-        gripper_init_std: standard deviation that the last action, the gripper, starts with; None gives it `init_std`.
+        init_std: standard deviations that the actions start with: a number, or a list of one an action; None leaves
+            those of the actor's distribution.
         ema_decay: share that the old average keeps in each iteration in the exponential moving average of the actor's
             parameters (Polyak and Juditsky, 10.1137/0330046), which is what checkpoints then hold as the actor, and who
             acts in evaluations; None has no average. Training itself does not see it.
@@ -49,6 +51,7 @@ class PPO(algorithms.PPO):
 
     Raises:
         ValueError: for a model or an option that this class does not compute.
+        UserError: when `init_std` has another length than the actions.
     """
 
     RANGES: ClassVar = {
@@ -57,7 +60,7 @@ class PPO(algorithms.PPO):
         "max_std": (1e-3, None),
         "max_std_final": (1e-3, None),
         "critic_learning_rate": (1e-6, None),
-        "gripper_init_std": (1e-3, None),
+        "init_std": (1e-3, None),
         "ema_decay": (0.0, 0.9999),
         "anneal_start": (0, None),
         "anneal_end": (1, None),
@@ -84,7 +87,7 @@ class PPO(algorithms.PPO):
         max_std: float = 1.0,
         max_std_final: float | None = None,
         critic_learning_rate: float | None = None,
-        gripper_init_std: float | None = None,
+        init_std: float | list[float] | None = None,
         ema_decay: float | None = None,
         anneal_start: int = 0,
         anneal_end: int = 1,
@@ -98,9 +101,8 @@ class PPO(algorithms.PPO):
         self._actor_layers, self._critic_layers = _linear_layers(actor), _linear_layers(critic)
         if not hasattr(actor.distribution, "std_param"):
             raise ValueError("manyseeds' PPO needs a GaussianDistribution with std_type 'scalar'")
-        if gripper_init_std is not None:
-            with torch.no_grad():
-                actor.distribution.std_param[-1] = gripper_init_std
+        if init_std is not None:
+            _set_std(actor.distribution.std_param, init_std)
         groups: list[dict[str, Any]] = [{"params": self.optimizer.param_groups[0]["params"]}]
         if critic_learning_rate is not None:
             groups = [
@@ -335,6 +337,17 @@ class PPO(algorithms.PPO):
     def _bound_std(self) -> None:
         if self._max_std < math.inf:
             self.actor.distribution.std_param.clamp_(max=self._max_std)
+
+
+@torch.no_grad()
+def _set_std(std: Tensor, values: float | list[float]) -> None:
+    """Set the standard deviations of the actions, (a,)."""
+    if isinstance(values, list) and len(values) != len(std):
+        raise UserError(
+            f"agent: algorithm.init_std is a list of {len(values)} numbers; it must be one number, "
+            f"or a list of {len(std)}, one for each action."
+        )
+    std.copy_(torch.tensor(values).expand(len(std)))
 
 
 def _linear_layers(model: MLPModel) -> list[nn.Linear]:

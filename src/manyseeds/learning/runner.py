@@ -17,7 +17,7 @@ from manyseeds.learning.parallel import parallelize, thread_map
 from manyseeds.simulators import NonFiniteError
 
 if TYPE_CHECKING:
-    from manyseeds.simulators.base import LiftObjectEnv
+    from manyseeds.simulators.base import TaskEnv
 
 
 class DivergedError(RuntimeError):
@@ -63,7 +63,7 @@ class Runner:
     """
 
     def __init__(
-        self, env: "LiftObjectEnv", agent: dict[str, Any], *, seed: int, device: str, threads: int, ranks: Ranks = ALONE
+        self, env: "TaskEnv", agent: dict[str, Any], *, seed: int, device: str, threads: int, ranks: Ranks = ALONE
     ) -> None:
         torch.manual_seed(seed + ranks.rank)
         self.ranks = ranks

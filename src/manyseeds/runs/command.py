@@ -18,7 +18,6 @@ from manyseeds.config.settings import RunConfig, TrainSettings
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
 from manyseeds.core.layout import dump_name
-from manyseeds.evaluation.film import draw_without_window
 from manyseeds.tasks import registry
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
@@ -75,8 +74,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         base = _read_run(argv)
         args = parser(base).parse_args(argv)
         run = _run(args, base)
-        if run.video:
-            draw_without_window()
     except UserError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
@@ -184,7 +181,7 @@ def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
         update={
             "device": _device(run.device),
             "log_dir": args.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
-            "task_sha256": run.task_sha256 if base else registry.file_digest(run.task),
+            "task_digest": run.task_digest if base else registry.file_digest(run.task),
         }
     )
 

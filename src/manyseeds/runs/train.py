@@ -25,7 +25,7 @@ from manyseeds.runs.folder import find_state, remove_strays, sole_writer, write_
 from manyseeds.runs.state import read_states, write_sealed, write_state
 from manyseeds.runs.videos import TrainingVideos
 from manyseeds.simulators import make_env
-from manyseeds.simulators.base import LiftObjectEnv
+from manyseeds.simulators.base import TaskEnv
 
 
 def train(run: RunConfig, ranks: Ranks = ALONE) -> None:
@@ -55,7 +55,7 @@ def cpu_threads(run: RunConfig) -> int:
     return threads if isinstance(threads, int) else max(1, len(os.sched_getaffinity(0)) // local_size())
 
 
-def make_training_env(run: RunConfig, ranks: Ranks = ALONE) -> LiftObjectEnv:
+def make_training_env(run: RunConfig, ranks: Ranks = ALONE) -> TaskEnv:
     """Make the environments that a run trains in, or this rank's share of them."""
     torch.set_num_threads(1)  # what the task computes beforehand must not depend on the environment variables either
     return make_env(
@@ -70,7 +70,7 @@ def make_training_env(run: RunConfig, ranks: Ranks = ALONE) -> LiftObjectEnv:
     )
 
 
-def configuration(run: RunConfig, agent: dict[str, Any], env: LiftObjectEnv, ranks: Ranks = ALONE) -> dict[str, Any]:
+def configuration(run: RunConfig, agent: dict[str, Any], env: TaskEnv, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Return everything that decides a run's results: runs that agree in it agree in every bit.
 
     Args:
@@ -81,11 +81,10 @@ def configuration(run: RunConfig, agent: dict[str, Any], env: LiftObjectEnv, ran
     """
     env_cfg = {key: value for key, value in env.cfg.items() if key not in ("threads", "env_spacing")}
     ours = {"num_envs": run.train.num_envs, "seed": run.seed, "device": run.device, "agent": agent}
-    file = {"task_sha256": run.task_sha256} if run.task_sha256 else {}
-    return plain({**env_cfg, **ours, **file, **({} if ranks == ALONE else {"ranks": ranks.size})})
+    return plain({**env_cfg, **ours, **({} if ranks == ALONE else {"ranks": ranks.size})})
 
 
-def _train(run: RunConfig, agent: dict[str, Any], env: LiftObjectEnv, ranks: Ranks) -> None:
+def _train(run: RunConfig, agent: dict[str, Any], env: TaskEnv, ranks: Ranks) -> None:
     runner = Runner(env, agent, seed=run.seed, device=run.device, threads=cpu_threads(run), ranks=ranks)
     record = _Record(run, agent, configuration(run, agent, env, ranks), env, runner, ranks) if ranks.first else None
     state = ranks.from_first(record.begin if record else None)
@@ -132,7 +131,7 @@ class _Record:
         run: RunConfig,
         agent: dict[str, Any],
         config: dict[str, Any],
-        env: LiftObjectEnv,
+        env: TaskEnv,
         runner: Runner,
         ranks: Ranks,
     ) -> None:

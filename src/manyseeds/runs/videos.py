@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING
 import torch
 from rsl_rl.algorithms import PPO
 
-from manyseeds.evaluation.film import film, write_video
+from manyseeds.core.simulators import SIMULATORS
 from manyseeds.simulators import make_env
+from manyseeds.simulators.film import film, frame_rate, write_video
 
 if TYPE_CHECKING:
     from manyseeds.config.settings import RunConfig
-    from manyseeds.simulators.base import LiftObjectEnv
+    from manyseeds.simulators.base import TaskEnv
 
 
 class TrainingVideos:
     """Films the policy every now and then into <log_dir>/videos, in an environment of its own.
 
-    Isaac Lab holds one simulation per process; there training's environments are borrowed and put back as they were.
+    Some simulators hold one simulation per process; there training's environments are borrowed and put back as they were.
 
     Args:
         settings: the run's.
@@ -27,9 +28,9 @@ class TrainingVideos:
         UserError: when this machine cannot draw.
     """
 
-    def __init__(self, settings: "RunConfig", alg: PPO, env: "LiftObjectEnv") -> None:
+    def __init__(self, settings: "RunConfig", alg: PPO, env: "TaskEnv") -> None:
         self._env = env
-        if settings.simulator != "isaaclab":
+        if not SIMULATORS[str(settings.simulator)].one_a_process:
             self._env = make_env(
                 str(settings.simulator),
                 settings.task,
@@ -53,5 +54,5 @@ class TrainingVideos:
             frames = film(self._env, self._alg.get_policy(), steps=self._length, shown=1)
         self._env.load_state_dict(before)
         path = self._folder / f"iteration_{iteration}.mp4"
-        write_video(path, frames)
+        write_video(path, frames, frame_rate(self._env.step_dt))
         print(f"[INFO] Saved video to: {path}", flush=True)

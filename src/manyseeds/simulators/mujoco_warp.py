@@ -1,4 +1,4 @@
-"""lift_object in MuJoCo Warp: the same MJCF on a GPU, or slowly on Warp's CPU device."""
+"""A task in MuJoCo Warp: the same MJCF on a GPU, or slowly on Warp's CPU device."""
 
 import copy
 import os
@@ -6,24 +6,18 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import mujoco
+import mujoco_warp
 import numpy as np
 import torch
-from tensordict import TensorDict
+import warp as wp
 from torch import Tensor
 
 from manyseeds.core.caches import user_cache
-from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.base import EPISODE_TAGS, SteppedEnv, load_model
-from manyseeds.tasks.lift_object import task
+from manyseeds.simulators.base import Options, SteppedEnv
+from manyseeds.simulators.model import load_model, max_constraints, max_contacts
+from manyseeds.tasks.base import Starts, State, Task
 
-# After lift_object, which chooses MuJoCo's OpenGL before MuJoCo is imported.
-import mujoco  # isort: skip
-import mujoco_warp
-import warp as wp
-
-_MAX_CONTACTS = 2 * 2 + 4 * 2 * 8 + 8
-"""Contacts of one environment: hand (a capsule, 2 each), 4 finger boxes (8 each) and the cube, with table and cube."""
-_CONTACT_ROWS = 3
 _WARNED = mujoco_warp.OverflowType.ITERATIONS | mujoco_warp.OverflowType.LS_ITERATIONS
 """What MuJoCo Warp calls an overflow but is none: the solver stopped at its iterations, as MuJoCo's own does."""
 
@@ -33,54 +27,38 @@ class BufferOverflowError(RuntimeError):
 
 
 class MujocoWarpEnv(SteppedEnv):
-    """`num_envs` environments of lift_object on one CUDA device or the CPU, as rsl_rl's VecEnv describes them.
+    """`num_envs` environments of a task on one CUDA device or the CPU, as rsl_rl's VecEnv describes them.
 
-    Nothing in `step` waits for the device. On a CPU, results depend on the configuration, the seed and the actions
-    alone. On CUDA, MuJoCo Warp orders contacts by atomic counters, so last bits differ from run to run.
+    Nothing in `step` waits for the device, as long as the task's functions do not. On a CPU, results depend on the
+    configuration, the seed and the actions alone. On CUDA, MuJoCo Warp orders contacts by atomic counters, so last bits
+    differ from run to run.
     """
 
+    simulator = "mujoco_warp"
     _dtype = torch.float32
 
-    def __init__(
-        self,
-        cfg: task.LiftObjectCfg,
-        *,
-        num_envs: int,
-        seed: int,
-        device: str = "cpu",
-        env_spacing: float = 5.0,
-        auto_reset: bool = True,
-    ) -> None:
+    def __init__(self, task: Task, cfg: Any, options: Options) -> None:
         _configure_warp()
-        model = load_model(cfg)
+        model, num_envs, device = load_model(task, cfg), options.num_envs, options.device
+        super().__init__(model, task, cfg, options)
         self._wp_device = wp.get_cuda_device() if device == "cuda" else wp.get_device(device)
         with wp.ScopedDevice(self._wp_device):
             self._wp_model = mujoco_warp.put_model(_for_warp(model))
             self._wp_model.opt.warn_overflow = 0
             self._data = mujoco_warp.make_data(
-                model, nworld=num_envs, nconmax=_MAX_CONTACTS, njmax=_CONTACT_ROWS * _MAX_CONTACTS + model.njnt
+                model, nworld=num_envs, nconmax=max(1, max_contacts(model)), njmax=max(1, max_constraints(model))
             )
         self._qpos, self._qvel = wp.to_torch(self._data.qpos), wp.to_torch(self._data.qvel)
         self._ctrl, self._warmstart = wp.to_torch(self._data.ctrl), wp.to_torch(self._data.qacc_warmstart)
-        self._target = wp.to_torch(self._data.mocap_pos)[:, 0]
-        self._end_effector = wp.to_torch(self._data.site_xpos)[:, model.site("end_effector").id]
+        self._mocap = wp.to_torch(self._data.mocap_pos).view(num_envs, -1) if model.nmocap else self._qpos[:, :0]
+        self._activation = wp.to_torch(self._data.act) if model.na else self._qpos[:, :0]
+        self._sites = {name: self._site_views(model, name) for name in task.sites}
         self._overflow = wp.to_torch(self._data.overflow)
-        self._broken = torch.zeros(num_envs, 1 + len(task.REWARD_TERMS), dtype=torch.bool, device=device)
-        self._decimation = cfg.decimation
+        self._broken = torch.zeros(num_envs, 1 + len(task.rewards), dtype=torch.bool, device=device)
         self._step_physics = self._recorded(self._launch_steps)
         self._update_positions = self._recorded(self._launch_kinematics)
         self._overflow.zero_()
-        super().__init__(
-            model,
-            cfg,
-            simulator="mujoco_warp",
-            num_envs=num_envs,
-            seed=seed,
-            device=device,
-            env_spacing=env_spacing,
-            auto_reset=auto_reset,
-        )
-        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
+        self._begin()
 
     def check_physics(self) -> None:
         """Raise what `step` found since the last call but did not wait for.
@@ -92,8 +70,7 @@ class MujocoWarpEnv(SteppedEnv):
         broken = self._broken.cpu()
         if broken.any():
             index = int(broken.any(1).nonzero()[0])
-            terms = ["physics state", *(f"Episode_Reward/{name}" for name in task.REWARD_TERMS)]
-            raise NonFiniteError(terms[int(broken[index].nonzero()[0])], index)
+            self._raise_non_finite(index, int(broken[index].nonzero()[0]))
         lost = (self._overflow.cpu() & ~int(_WARNED)).nonzero().flatten()
         if len(lost):
             flags = mujoco_warp.OverflowType(int(self._overflow[lost[0]]) & ~int(_WARNED))
@@ -104,37 +81,30 @@ class MujocoWarpEnv(SteppedEnv):
         self._broken.zero_()
         super().load_state_dict(state)
 
-    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
-        self._previous_action.copy_(self._action)
-        self._action.copy_(actions)
-        self._ctrl.copy_(task.joint_targets(self.task_cfg, self._action))
+    def state(self) -> State:
+        """Return the present state, whose sites are still the old ones where a step has just begun an episode."""
+        return State(
+            qpos=self._qpos,
+            qvel=self._qvel,
+            sites={name: position for name, (position, _) in self._sites.items()},
+            rotations={name: _quaternions(matrix) for name, (_, matrix) in self._sites.items()},
+            command=self._command,
+            action=self._action,
+            previous_action=self._previous_action,
+            episode_length=self.episode_length_buf,
+        )
+
+    def reset_to(self, starts: Starts) -> None:  # noqa: D102
+        self._restart(torch.ones(self.num_envs, dtype=torch.bool, device=self.device), starts.to(self.device))
+        self._update_positions()
+
+    def _advance(self, controls: Tensor) -> None:
+        self._ctrl.copy_(controls)
         self._step_physics()
         self._update_positions()
-        self.episode_length_buf += 1
-        state = self._state
-        terms = task.rewards(self.task_cfg, state)
-        self._broken[:, 0] |= ~(torch.isfinite(self._qpos).all(1) & torch.isfinite(self._qvel).all(1))
-        self._broken[:, 1:] |= ~torch.isfinite(terms)
-        self._reward_sums += terms
-        self._reached.masked_fill_((state.goal_distance < self.task_cfg.success_distance)[:, None], 1.0)
-        ended = task.terminations(self.task_cfg, state, self.episode_length_buf)
-        if not self._auto_reset:
-            ended = torch.zeros_like(ended)
-        dones = ended.any(1)
-        extras: dict[str, Any] = {"time_outs": ended[:, 0] & ~ended[:, 1:].any(1)}
-        if self._auto_reset:
-            extras["log"] = self._episode_log(dones, ended, state.goal_distance)
-            self._restart(dones, *self._draw_starts())
-        return self.get_observations(), terms.sum(1), dones.long(), extras
-
-    def get_observations(self) -> TensorDict:  # noqa: D102
-        return self._as_dict(task.observations(self.task_cfg, self._state))
-
-    def object_position(self) -> Tensor:  # noqa: D102
-        return self._qpos[:, 9:12].clone()
 
     def _launch_steps(self) -> None:
-        for _ in range(self._decimation):
+        for _ in range(self.task_cfg.decimation):
             mujoco_warp.step(self._wp_model, self._data)
 
     def _launch_kinematics(self) -> None:
@@ -156,39 +126,17 @@ class MujocoWarpEnv(SteppedEnv):
         # Warp's stream waits for torch's, and torch's for it, because torch's is the legacy default stream.
         return lambda: wp.capture_launch(capture.graph)
 
-    @property
-    def _state(self) -> task.State:
-        # Where episodes have just begun the end effector is still the old one; no observation depends on it.
-        return task.State(
-            joint_pos=self._qpos[:, :9],
-            joint_vel=self._qvel[:, :9],
-            object_pos=self._qpos[:, 9:12],
-            end_effector_pos=self._end_effector,
-            target_pos=self._target_pos,
-            action=self._action,
-            previous_action=self._previous_action,
-        )
+    def _check_finite(self, rewards: Tensor) -> None:
+        self._broken[:, 0] |= ~(torch.isfinite(self._qpos).all(1) & torch.isfinite(self._qvel).all(1))
+        self._broken[:, 1:] |= ~torch.isfinite(rewards)
 
-    def _episode_log(self, dones: Tensor, ended: Tensor, distance: Tensor) -> dict[str, Tensor]:
-        """Means over the episodes that end now, by event tag; NaN if there are none."""
-        # The angle between the cubes and the commanded orientation, which is none.
-        angle = 2 * torch.acos(self._qpos[:, 12].abs().clamp(max=1.0))
-        columns = (
-            self._reward_sums / self.task_cfg.episode_length_s,
-            ended.float(),
-            distance[:, None],
-            angle[:, None],
-            self._reached,
-        )
-        sums = torch.where(dones[:, None], torch.cat(columns, dim=1), 0.0).sum(0)
-        return dict(zip(EPISODE_TAGS, sums / dones.sum(), strict=True))
+    def _restart_ended(self, dones: Tensor) -> None:
+        self._restart(dones, self._draw(self.num_envs))
+        if self._sites:
+            self._update_positions()
 
-    def _restart_all(self, qpos: Tensor, target: Tensor) -> None:
-        self._restart(torch.ones(self.num_envs, dtype=torch.bool, device=self.device), qpos, target)
-        self._update_positions()
-
-    def _restart(self, chosen: Tensor, qpos: Tensor, target: Tensor) -> None:
-        """Start the `chosen` (num_envs,) anew, at rest at `qpos` (num_envs, 16), holding still, target (num_envs, 3).
+    def _restart(self, chosen: Tensor, starts: Starts) -> None:
+        """Start the `chosen` (num_envs,) anew, at rest, each at its row of `starts`.
 
         By a mask, not by their numbers: to count them the host would have to wait for the GPU.
         """
@@ -197,17 +145,23 @@ class MujocoWarpEnv(SteppedEnv):
             mask = chosen.view(-1, *[1] * (values.dim() - 1))
             values.copy_(torch.where(mask, new, values))
 
-        put(self._qpos, qpos)
-        put(self._qvel, 0.0)
-        put(self._warmstart, 0.0)
-        put(self._ctrl, qpos[:, :9])
-        put(self._target, target)
+        put(self._qpos, starts.qpos.to(self._dtype))
+        for part in (self._qvel, self._warmstart, self._ctrl, self._activation):
+            put(part, 0.0)
+        command = starts.command.float()
+        if (mocap := self._mocap_of(command)) is not None:
+            put(self._mocap, mocap)
         put(self._episode, 0.0)
-        put(self._target_pos, target)
+        put(self._command, command)
         put(self.episode_length_buf, 0)
 
-    def _qpos_of(self, index: int) -> np.ndarray:
-        return self._qpos[index].cpu().numpy()
+    def _site_views(self, model: mujoco.MjModel, name: str) -> tuple[Tensor, Tensor]:
+        """Return views of a site's positions (num_envs, 3) and rotation matrices (num_envs, 3, 3)."""
+        site = model.site(name).id
+        return wp.to_torch(self._data.site_xpos)[:, site], wp.to_torch(self._data.site_xmat)[:, site]
+
+    def _picture_of(self, index: int) -> tuple[np.ndarray, Tensor]:
+        return self._qpos[index].cpu().numpy(), self._command[index]
 
     def _physics_state(self) -> Tensor:
         return torch.cat(self._physics_parts(), dim=1).cpu()
@@ -219,7 +173,31 @@ class MujocoWarpEnv(SteppedEnv):
         self._update_positions()
 
     def _physics_parts(self) -> tuple[Tensor, ...]:
-        return self._qpos, self._qvel, self._warmstart, self._ctrl, self._target
+        return self._qpos, self._qvel, self._warmstart, self._ctrl, self._activation, self._mocap
+
+
+def _quaternions(matrices: Tensor) -> Tensor:
+    """Return rotation matrices (n, 3, 3) as quaternions (n, 4), w x y z, w not negative."""
+    m = matrices
+    d = m.diagonal(dim1=1, dim2=2)
+    x, y, z = d[:, 0], d[:, 1], d[:, 2]
+    # Four candidates, each exact where its leading number is large; the one with the largest is taken.
+    leading = torch.stack((1 + x + y + z, 1 + x - y - z, 1 - x + y - z, 1 - x - y + z), dim=1)
+    a, b, c = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
+    p, q, r = m[:, 1, 0] + m[:, 0, 1], m[:, 0, 2] + m[:, 2, 0], m[:, 2, 1] + m[:, 1, 2]
+    candidates = torch.stack(
+        (
+            torch.stack((leading[:, 0], a, b, c), dim=1),
+            torch.stack((a, leading[:, 1], p, q), dim=1),
+            torch.stack((b, p, leading[:, 2], r), dim=1),
+            torch.stack((c, q, r, leading[:, 3]), dim=1),
+        ),
+        dim=1,
+    )
+    best = leading.argmax(1)
+    chosen = candidates.gather(1, best[:, None, None].expand(-1, 1, 4))[:, 0]
+    chosen = chosen / torch.linalg.vector_norm(chosen, dim=1, keepdim=True)
+    return torch.where(chosen[:, :1] < 0, -chosen, chosen)
 
 
 def _for_warp(model: mujoco.MjModel) -> mujoco.MjModel:

@@ -1,4 +1,1 @@
-"""The tasks, free of any simulator: numbers, observations, rewards, commands, resets and terminations."""
-
-TASKS = ("lift_object",)
-"""Names of the tasks that can be trained."""
+"""Tasks as data, free of any simulator: a folder each, an interface (`base`) and a registry."""

@@ -4,30 +4,64 @@ Everything is batched over `n` environments, in SI units and the robot's root fr
 whatever device the tensors live. Nothing here knows a simulator.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import mujoco
 import torch
 from torch import Tensor
 
 from manyseeds.core.description import Description
+from manyseeds.core.errors import UserError
+
+if TYPE_CHECKING:  # MuJoCo chooses its OpenGL when it is imported, so a task imports it as late as it can
+    import mujoco
+
+Range = tuple[float, float]
+Cfg = TypeVar("Cfg", bound="TaskCfg")
+
+TIME_OUT = "time_out"
+"""The termination that every task has: the end of `episode_length_s`."""
+
+
+@dataclass(frozen=True)
+class TaskCfg:
+    """The numbers that every task has; a task adds its own. Times in s.
+
+    A number is a float, an int, a bool or a tuple of floats; a tuple of two is a range, the lower end first.
+    """
+
+    physics_dt: float = 0.01
+    decimation: int = 2
+    episode_length_s: float = 5.0
+
+    @property
+    def step_dt(self) -> float:
+        """Duration of one environment step in s."""
+        return self.physics_dt * self.decimation
+
+    @property
+    def episode_length(self) -> int:
+        """Steps of a full episode."""
+        return round(self.episode_length_s / self.step_dt)
 
 
 @dataclass
 class State:
-    """What the terms of a task are functions of; n environments.
+    """What the terms of a task are functions of; n environments. Some of it may be views that the next step changes.
 
     Attributes:
-        qpos: (n, nq) coordinates of the task's MJCF, rad and m.
-        qvel: (n, nv) velocities of the task's MJCF, rad/s and m/s.
+        qpos: (n, nq) float32 coordinates of the task's MJCF, rad and m.
+        qvel: (n, nv) float32 velocities of the task's MJCF, rad/s and m/s.
         sites: (n, 3) positions of the sites that the task names, m.
         rotations: (n, 4) orientations of these sites, w x y z.
         command: (n, c) what the episode asks for.
         action: (n, a) as the policy gave it.
         previous_action: (n, a) the one before; zeros after a reset.
         episode_length: (n,) steps done in the episode, the present one included.
+        memo: results of functions that are `shared`, by function.
     """
 
     qpos: Tensor
@@ -38,16 +72,29 @@ class State:
     action: Tensor
     previous_action: Tensor
     episode_length: Tensor
+    memo: dict[Any, Tensor] = field(default_factory=dict, repr=False)
+
+
+def shared(func: Callable[[Any, State], Tensor]) -> Callable[[Any, State], Tensor]:
+    """Compute a function of (cfg, state) once for a state, however many terms use it."""
+
+    @wraps(func)
+    def once(cfg: Any, state: State) -> Tensor:
+        if once not in state.memo:
+            state.memo[once] = func(cfg, state)
+        return state.memo[once]
+
+    return once
 
 
 @dataclass(frozen=True)
 class Term:
-    """An observation, a reward or a termination.
+    """An observation, a reward, a termination or a metric.
 
     Attributes:
-        func: (cfg, state) -> (n, width) for an observation, (n,) for a reward, (n,) bool for a termination.
+        func: (cfg, state) -> (n, width) for an observation, (n,) for a reward or metric, (n,) bool for a termination.
         width: numbers of an observation.
-        unit: for the documentation and for policy exports.
+        unit: unit and frame, for the documentation and for policy exports.
     """
 
     func: Callable[[Any, State], Tensor]
@@ -60,22 +107,33 @@ class Starts:
     """Where `n` episodes start and what they command.
 
     Attributes:
-        qpos: (n, nq) float32, coordinates at rest.
-        command: (n, c).
-        columns: the numbers of `Description.starts` by name, (n,) each.
+        qpos: (n, nq) float64 or float32, coordinates at rest; a simulator takes them in its own precision.
+        command: (n, c) float32.
+        columns: the numbers of `Description.starts` by name, (n,) each; needed of `Task.start` only.
     """
 
     qpos: Tensor
     command: Tensor
-    columns: dict[str, Tensor] = field(default_factory=dict)
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.qpos)
+
+    def __getitem__(self, rows: Any) -> "Starts":
+        return Starts(self.qpos[rows], self.command[rows], {key: x[rows] for key, x in self.columns.items()})
+
+    def to(self, device: str | torch.device) -> "Starts":
+        """Return the same on another device, without the columns."""
+        return Starts(self.qpos.to(device), self.command.to(device))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """An episode as it was played, for `Task.judge`: the state after every step, t steps of n episodes.
+    """Episodes as they were played, for `Task.judge`: the state after every step, t steps of n episodes, on the CPU.
 
     Attributes:
-        qpos: (t, n, nq).
+        qpos: (t, n, nq) float32.
+        qvel: (t, n, nv) float32.
         sites: (t, n, 3) by name.
         rotations: (t, n, 4) by name, w x y z.
         command: (n, c).
@@ -83,54 +141,242 @@ class Trace:
     """
 
     qpos: Tensor
+    qvel: Tensor
     sites: Mapping[str, Tensor]
     rotations: Mapping[str, Tensor]
     command: Tensor
     step_dt: float
 
+    def first_time(self, holds: Tensor) -> Tensor:
+        """Return when a condition (t, n) first held in each episode, (n,) float64 in s; NaN where it never did."""
+        steps = holds.int().argmax(0).double() + 1  # argmax returns the first of equals
+        return torch.where(holds.any(0), steps * self.step_dt, torch.nan)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Task:
     """A task; everything that is known of it stands here or is reached from here.
 
     Attributes:
         name: what configs and logs call it.
-        cfg: a frozen dataclass of numbers with `physics_dt`, `decimation` and `episode_length_s`. A reward's weight is
-            its field `<term>_weight`. `check_cfg(cfg)`, where a task has one, returns sentences about bad numbers.
+        cfg: a frozen dataclass of numbers that extends `TaskCfg`. A reward's weight is its field `<term>_weight`.
         description: what tables and figures say of it.
-        model: makes the MJCF.
+        model: makes the MJCF. Its first camera takes the pictures.
         action_width: a.
         command_width: c.
         act: (cfg, actions (n, a)) -> controls (n, nu).
         observations: the parts of the observation, in their order.
         rewards: the terms, logged as Episode_Reward/<name>.
         terminations: besides the end of time, logged as Episode_Termination/<name>.
-        success: whether the goal is met in a state, (n,) bool; its share of episodes is logged as Metrics/success_rate.
+        success: whether the goal is met in a state, (n,) bool; the share of episodes in which it ever was is logged as
+            Metrics/success_rate.
         metrics: numbers logged at the end of episodes as Metrics/<name>, such as the distance to the target.
-        start: (cfg, n, generator) -> where evaluation episodes, and training episodes without `train_start`, start.
+        start: (cfg, n, generator) -> where evaluation episodes, the very first episodes of training, and training
+            episodes without `train_start`, start; on the generator's device. If it draws all its numbers in one call,
+            as `uniform` does, the first k of n episodes are the same for every n.
         train_start: the same for training episodes only.
-        judge: (cfg, trace) -> the outcomes by name, (n,) each.
+        judge: (cfg, trace) -> the outcomes of `description` by name, (n,) each.
+        check_cfg: cfg -> sentences about bad numbers, such as "'object_z' is -1; it must be 0 or greater".
         sites: the sites of the MJCF that the terms use.
-        show: (cfg, command (c,)) -> positions of the MJCF's mocap bodies, (k, 3), for pictures.
-        kernels: module of an optional compiled step, which tests hold against the functions above.
+        show: (cfg, command (n, c)) -> positions of the MJCF's mocap bodies, (n, k, 3).
+        controls: what policy exports call the output of `act`.
+        action_unit: unit and meaning of an action, for policy exports.
+        control_unit: those of a control.
+        kernels: module of an optional compiled step for the simulator mujoco; see `tasks.compiled`.
     """
 
     name: str
-    cfg: type
+    cfg: type[TaskCfg]
     description: Description
-    model: Callable[[Any], mujoco.MjSpec]
+    model: Callable[[Any], "mujoco.MjSpec"]
     action_width: int
     command_width: int
     act: Callable[[Any, Tensor], Tensor]
-    observations: dict[str, Term]
-    rewards: dict[str, Term]
-    terminations: dict[str, Term]
+    observations: Mapping[str, Term]
+    rewards: Mapping[str, Term]
+    terminations: Mapping[str, Term]
     success: Callable[[Any, State], Tensor]
     start: Callable[[Any, int, torch.Generator], Starts]
-    judge: Callable[[Any, Trace], dict[str, Tensor]]
+    judge: Callable[[Any, Trace], Mapping[str, Tensor]]
     train_start: Callable[[Any, int, torch.Generator], Starts] | None = None
-    metrics: dict[str, Term] = field(default_factory=dict)
+    metrics: Mapping[str, Term] = field(default_factory=dict)
     check_cfg: Callable[[Any], list[str]] = lambda cfg: []
     sites: tuple[str, ...] = ()
     show: Callable[[Any, Tensor], Tensor] | None = None
+    controls: str = "controls"
+    action_unit: str = "1"
+    control_unit: str = ""
     kernels: str | None = None
+
+    @property
+    def observation_width(self) -> int:
+        """Numbers of the whole observation."""
+        return sum(term.width for term in self.observations.values())
+
+    @property
+    def termination_names(self) -> tuple[str, ...]:
+        """All terminations, the end of time first."""
+        return (TIME_OUT, *self.terminations)
+
+    @property
+    def episode_tags(self) -> tuple[str, ...]:
+        """Tags logged when episodes end; rewards are those per second of a full episode, as in Isaac Lab."""
+        return (
+            *(f"Episode_Reward/{name}" for name in self.rewards),
+            *(f"Episode_Termination/{name}" for name in self.termination_names),
+            *(f"Metrics/{name}" for name in self.metrics),
+            "Metrics/success_rate",
+        )
+
+
+# What a simulator computes of a task.
+
+
+def observe(task: Task, cfg: Any, state: State) -> Tensor:
+    """Return the policy's observation, (n, observation_width)."""
+    return torch.cat([term.func(cfg, state) for term in task.observations.values()], dim=1)
+
+
+def unweighted_rewards(task: Task, cfg: Any, state: State) -> Tensor:
+    """Return every reward term, (n, k) float32 in the task's order, without weights."""
+    return torch.stack([term.func(cfg, state).float() for term in task.rewards.values()], dim=1)
+
+
+def rewards(task: Task, cfg: Any, state: State) -> Tensor:
+    """Return every reward term, (n, k) in the task's order, weighted and times the step's duration."""
+    terms = unweighted_rewards(task, cfg, state)
+    return terms * reward_weights(task, cfg, terms.device)
+
+
+@lru_cache(maxsize=64)
+def reward_weights(task: Task, cfg: Any, device: torch.device | str = "cpu") -> Tensor:
+    """Return the weights of the reward terms times the step's duration, (k,) float32. They are not to be changed."""
+    weights = tuple(getattr(cfg, f"{name}_weight") for name in task.rewards)
+    with torch.inference_mode(False):
+        return constant(weights, torch.device(device)) * cfg.step_dt
+
+
+def terminations(task: Task, cfg: Any, state: State) -> Tensor:
+    """Return which terminations hold, (n, 1 + k) bool, the end of time first."""
+    ended = [state.episode_length >= cfg.episode_length]
+    return torch.stack(ended + [term.func(cfg, state) for term in task.terminations.values()], dim=1)
+
+
+def metrics(task: Task, cfg: Any, state: State) -> Tensor:
+    """Return the metrics, (n, k) float32; k may be 0."""
+    values = [term.func(cfg, state).float() for term in task.metrics.values()]
+    return torch.stack(values, dim=1) if values else state.qpos.new_zeros(len(state.qpos), 0)
+
+
+def check_terms(task: Task, cfg: Any, state: State) -> None:
+    """Check that every term gives what it says.
+
+    Raises:
+        UserError: naming the term, its shape and the one it must have.
+    """
+    n = len(state.qpos)
+    kinds = (
+        ("observation", task.observations, True),
+        ("reward", task.rewards, False),
+        ("termination", task.terminations, False),
+        ("metric", task.metrics, False),
+        ("success", {"": Term(task.success)}, False),
+    )
+    for kind, terms, wide in kinds:
+        for name, term in terms.items():
+            wanted = (n, term.width) if wide else (n,)
+            value = term.func(cfg, state)
+            if tuple(value.shape) != wanted:
+                raise UserError(
+                    f"task {task.name}: {f'{kind} {name}'.strip()} has the shape {tuple(value.shape)} "
+                    f"for {n} environments; it must be {wanted}."
+                )
+            if kind in ("termination", "success") and value.dtype != torch.bool:
+                raise UserError(f"task {task.name}: {f'{kind} {name}'.strip()} is {value.dtype}; it must be bool.")
+    for name in task.rewards:
+        if not hasattr(cfg, f"{name}_weight"):
+            raise UserError(f"task {task.name}: reward {name} has no weight; its cfg needs the field '{name}_weight'.")
+
+
+# Helpers for those who write tasks.
+
+
+@lru_cache(maxsize=256)
+def constant(values: tuple, device: torch.device) -> Tensor:
+    """Return numbers on a device, made once: copying them there in every step would make it wait for a GPU."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device)
+
+
+def uniform(ranges: Sequence[Range], n: int, generator: torch.Generator) -> Tensor:
+    """Draw `n` rows uniformly from `k` ranges, (n, k) on the generator's device; the first rows are the same for any n."""
+    limits = constant(tuple(ranges), generator.device)
+    draws = torch.rand(n, len(limits), generator=generator, device=generator.device)
+    return draws * (limits[:, 1] - limits[:, 0]) + limits[:, 0]
+
+
+def at_least(cfg: Any, low: float, *names: str) -> list[str]:
+    """Return a sentence for each of the fields that is less than `low`, for `Task.check_cfg`."""
+    return [
+        f"'{name}' is {getattr(cfg, name)}; it must be {low} or greater" for name in names if getattr(cfg, name) < low
+    ]
+
+
+def positive(cfg: Any, *names: str) -> list[str]:
+    """Return a sentence for each of the fields that is not greater than 0, for `Task.check_cfg`."""
+    return [
+        f"'{name}' is {getattr(cfg, name)}; it must be greater than 0" for name in names if not getattr(cfg, name) > 0
+    ]
+
+
+# Configuration.
+
+
+def configure(task: Task, overrides: Mapping[str, Any], source: str = "task configuration") -> Any:
+    """Return the task's numbers with some of them changed.
+
+    Args:
+        task: the task.
+        overrides: field name -> value; lists stand for tuples.
+        source: what an error message names as the place of the mistake.
+
+    Raises:
+        UserError: for an unknown key, a wrong type or shape, a range upside down, a number that is not finite or that
+            the task does not allow.
+    """
+    known = {f.name: f for f in fields(task.cfg)}
+    values: dict[str, Any] = {}
+    for key, value in overrides.items():
+        if key not in known:
+            raise UserError(f"{source}: unknown key '{key}'; allowed are {', '.join(known)}.")
+        values[key] = _like(known[key].default, value, f"{source}: '{key}'")
+    cfg = dataclasses.replace(task.cfg(), **values)
+    problems = positive(cfg, "physics_dt", "decimation", "episode_length_s") or list(task.check_cfg(cfg))
+    if not problems and cfg.episode_length < 1:
+        problems = [f"'episode_length_s' is {cfg.episode_length_s}; it must last at least one step"]
+    if problems:
+        raise UserError(f"{source}: {problems[0]}.")
+    return cfg
+
+
+def _like(default: Any, value: Any, where: str) -> Any:
+    """Return `value` in the type of `default`, or raise the sentence a user can act on."""
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)) or len(value) != len(default):
+            raise UserError(f"{where} is {value!r}; it must be a list of {len(default)} numbers.")
+        numbers = tuple(_like(0.0, v, where) for v in value)
+        if len(default) == 2 and numbers[0] > numbers[1]:
+            raise UserError(f"{where} is {value!r}; the first number must not exceed the second.")
+        return numbers
+    if isinstance(default, bool) or isinstance(value, bool):
+        if type(value) is not type(default):
+            raise UserError(f"{where} is {value!r}; it must be a {_NAMES[type(default)]}.")
+        return value
+    if isinstance(default, int) and not isinstance(value, int):
+        raise UserError(f"{where} is {value!r}; it must be an integer.")
+    if not isinstance(value, (int, float)) or value != value or value in (float("inf"), float("-inf")):
+        raise UserError(f"{where} is {value!r}; it must be a finite number.")
+    return type(default)(value)
+
+
+_NAMES = {bool: "true or false", int: "integer", float: "number"}

@@ -1,38 +1,174 @@
-"""The tasks by name. Nothing of a task is imported before it is asked for."""
+"""The tasks by reference: the name of an installed task, or the path of a Python file that defines TASK.
 
+Nothing of a task, nor torch, is imported before it is asked for.
+"""
+
+import hashlib
 import importlib
+import importlib.metadata
+import importlib.util
+import sys
+import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import sha256
 from manyseeds.core.layout import PACKAGE
 
+if TYPE_CHECKING:
+    from manyseeds.tasks.base import Task
+
+GROUP = "manyseeds.tasks"
+"""The entry points by which installed packages offer tasks: name = "module:TASK"."""
+
 _FOLDER = PACKAGE / "tasks"
+_loaded: dict[tuple[Path, str], "Task"] = {}
 
 
 def names() -> list[str]:
     """Return the names of the tasks that are installed."""
-    return sorted(path.parent.name for path in _FOLDER.glob("*/description.py"))
+    return sorted({*_built_in(), *(point.name for point in importlib.metadata.entry_points(group=GROUP))})
 
 
-def describe(name: str) -> Description:
-    """Return what tables and figures say of a task, without importing torch.
+def is_file(reference: str) -> bool:
+    """Return whether a reference is the path of a Python file."""
+    return reference.endswith(".py")
+
+
+def is_built_in(reference: str) -> bool:
+    """Return whether a task is one of this package, which `describe` describes without torch."""
+    return reference in _built_in()
+
+
+def describe(reference: str) -> Description:
+    """Return what tables and figures say of a task; of a built-in task without importing torch.
+
+    Raises:
+        UserError: when there is no such task, or its file has a mistake.
+    """
+    if reference in _built_in():
+        description: Description = importlib.import_module(f"manyseeds.tasks.{reference}.description").DESCRIPTION
+        return description
+    return load(reference).description
+
+
+def load(reference: str) -> "Task":
+    """Return a task; imports torch.
+
+    Raises:
+        UserError: when there is no such task, or its file has a mistake.
+    """
+    if is_file(reference):
+        return _load_file(Path(reference))
+    module, attribute = _origin(reference)
+    try:
+        task = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"task '{reference}' cannot be loaded from {module}:{attribute}: {error}.") from error
+    return _checked(task, f"task '{reference}', {module}:{attribute},")
+
+
+def agent_file(reference: str) -> Path:
+    """Return the path of the hyper-parameters beside a task, which need not exist.
 
     Raises:
         UserError: when there is no such task.
     """
-    if name not in names():
-        raise UserError(f"task is '{name}'; it must be one of {', '.join(names())}")
-    description: Description = importlib.import_module(f"manyseeds.tasks.{name}.description").DESCRIPTION
-    return description
-
-
-def agent_file(name: str) -> Path:
-    """Return the path of the hyper-parameters that stand beside a task."""
-    return _FOLDER / name / "agent.json"
+    if is_file(reference):
+        return Path(reference).with_name("agent.json")
+    module, _ = _origin(reference)
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise UserError(f"task '{reference}' cannot be loaded: its module {module} is not installed.")
+    return Path(spec.origin).with_name("agent.json")
 
 
 def file_digest(reference: str) -> str | None:
-    """Return the SHA-256 of a task that is a file, None for an installed one."""
-    return sha256(Path(reference)) if reference.endswith(".py") else None
+    """Return the SHA-256 of a task's file; None for an installed task.
+
+    Raises:
+        UserError: when the file cannot be read.
+    """
+    return hashlib.sha256(_read(Path(reference))).hexdigest() if is_file(reference) else None
+
+
+def check_digest(reference: str, digest: str | None, source: str) -> None:
+    """Check that a task's file is the one that a run was trained with.
+
+    Args:
+        reference: the task.
+        digest: what `file_digest` returned then.
+        source: the file that holds the digest.
+
+    Raises:
+        UserError: when the file has changed.
+    """
+    if digest is not None and file_digest(reference) != digest:
+        raise UserError(f"task file {reference} has changed since the run was trained: its SHA-256 is not {source}'s.")
+
+
+def _built_in() -> list[str]:
+    return sorted(path.parent.name for path in _FOLDER.glob("*/description.py"))
+
+
+def _origin(name: str) -> tuple[str, str]:
+    """Return the module and attribute of an installed task."""
+    found = [(f"manyseeds.tasks.{name}.task", "TASK")] if name in _built_in() else []
+    for point in importlib.metadata.entry_points(group=GROUP, name=name):
+        found.append((point.module, point.attr or "TASK"))
+    if not found:
+        raise UserError(f"task is '{name}'; it must be one of {', '.join(names())}, or the path of a Python file.")
+    if len(set(found)) > 1:
+        places = " and ".join(f"{module}:{attribute}" for module, attribute in found)
+        raise UserError(f"task '{name}' is offered twice, by {places}; uninstall one of the packages.")
+    return found[0]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"task file {path} cannot be read: {error.strerror}.") from error
+
+
+def _load_file(path: Path) -> "Task":
+    """Run a file as a module of its own, whose name no other module has, and return its TASK."""
+    content, place = _read(path), path.resolve()
+    digest = hashlib.sha256(content).hexdigest()
+    if (place, digest) in _loaded:
+        return _loaded[place, digest]
+    name = f"manyseeds_task_file_{hashlib.sha256(bytes(place) + content).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    try:
+        exec(compile(content, str(place), "exec"), vars(module))  # the bytes whose digest it is, not a cached .pyc
+    except Exception as error:
+        del sys.modules[name]
+        raise UserError(f"task file {path}{_line(error, place)}: {_said(error)}.") from error
+    if not hasattr(module, "TASK"):
+        raise UserError(f"task file {path} defines no TASK.")
+    _loaded[place, digest] = _checked(module.TASK, f"task file {path}: TASK")
+    return _loaded[place, digest]
+
+
+def _checked(task: object, where: str) -> "Task":
+    from manyseeds.tasks.base import Task
+
+    if not isinstance(task, Task):
+        raise UserError(f"{where} is of the type {type(task).__name__}; it must be a manyseeds.tasks.base.Task.")
+    return task
+
+
+def _line(error: Exception, place: Path) -> str:
+    if isinstance(error, SyntaxError) and error.filename == str(place):
+        return f", line {error.lineno}"
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(place)]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _said(error: Exception) -> str:
+    text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split()).rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -15,10 +15,20 @@ from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load, read_resolved
 from manyseeds.config.external import External
 from manyseeds.config.loading import parse_scalar
-from manyseeds.core.errors import UserError
 from manyseeds.core.description import Description
+from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import CONFIG, EPISODES, LOCK, RESULTS, RUN_RECORD, SCALARS, checkpoint_name, run_folder
+from manyseeds.core.layout import (
+    CONFIG,
+    EPISODES,
+    LOCK,
+    REPOSITORY,
+    RESULTS,
+    RUN_RECORD,
+    SCALARS,
+    checkpoint_name,
+    run_folder,
+)
 from manyseeds.core.locks import locked
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.launch.external import find_program
@@ -48,6 +58,26 @@ class Plan:
     def results(self) -> str:
         """The folder that the runs write to."""
         return f"{RESULTS}/{self.experiment.experiment}"
+
+    @property
+    def logs(self) -> str:
+        """The folder of the jobs' logs."""
+        return f"logs/{self.experiment.experiment}"
+
+    @property
+    def tidy(self) -> str:
+        """What the last step that reads a run appends to its command: nothing, or the removal of its state."""
+        return "" if self.experiment.keep_state else " && python -m manyseeds tidy {params.run:q}"
+
+    @property
+    def shell_prefix(self) -> str:
+        """What every job's command begins with: jobs import the code of this checkout."""
+        return f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(REPOSITORY / 'src'))}; "
+
+    @property
+    def evaluation_overrides(self) -> str:
+        """The numbers of the task that evaluation changes, as JSON."""
+        return json.dumps(self.experiment.evaluate.overrides, sort_keys=True)
 
     @property
     def config_json(self) -> str:
@@ -82,7 +112,7 @@ class Plan:
         return containers.image(self.experiment.container[environment])
 
     def python(self, deployed: bool) -> str:
-        """Return the interpreter of the simulator's jobs, quoted for a shell.
+        """Return the interpreter of the simulator's jobs, quoted for the shell command of a rule.
 
         Args:
             deployed: whether a container or conda gives the environment, with its own `python`.
@@ -100,7 +130,8 @@ class Plan:
                 f"{self.source}: python.{environment} is {named}, which is no program; it must be the path of a Python"
                 " interpreter"
             )
-        return shlex.quote(str(Path(found).absolute()))
+        # No brace of a path may look like a wildcard.
+        return shlex.quote(str(Path(found).absolute())).replace("{", "{{").replace("}", "}}")
 
     def check_simulator(self) -> None:
         """Check, before runs are trained beside Snakemake, that its environment has the simulator.

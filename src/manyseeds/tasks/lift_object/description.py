@@ -3,6 +3,7 @@
 from manyseeds.core.description import Description, Map, Outcome, Start
 
 DESCRIPTION = Description(
+    summary="a Franka arm grasps a cube and lifts it to a commanded position",
     starts=(
         Start("object_x", "object x", "m"),
         Start("object_y", "object y", "m"),
@@ -16,7 +17,15 @@ DESCRIPTION = Description(
             "held", "Held to the end", "share", "the object was within the tolerance of its target at the last step"
         ),
         Outcome("dropped", "Dropped", "share", "the object fell off the table", better="lower"),
-        Outcome("first_reached_s", "First reached", "measure", "when the object first was at its target", "s", "lower"),
+        Outcome(
+            "first_reached_s",
+            "First reached",
+            "measure",
+            "when the object first was at its target",
+            "s",
+            "lower",
+            format=".6g",
+        ),
         Outcome(
             "final_distance",
             "Final distance",

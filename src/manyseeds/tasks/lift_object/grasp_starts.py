@@ -1,13 +1,21 @@
 """Arm poses with the open hand around the resting cube, from which training episodes may start."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from manyseeds.tasks.kinematics import PointOnChain
-from manyseeds.tasks.lift_object.task import LiftObjectCfg, default_joint_pos
+from manyseeds.tasks.lift_object.task import LiftObjectCfg, default_joint_pos, model
+
+if TYPE_CHECKING:
+    import mujoco
+
+_ARM = [f"panda_link{i}" for i in range(1, 8)]
+_JOINTS = [f"panda_joint{i}" for i in range(1, 8)]
 
 _LEVER = 0.1
 _RESTING_HEIGHT = 0.024
@@ -24,6 +32,29 @@ class GraspStarts:
     """(k, 7) rad."""
     object_pos: Tensor
     """(k, 3) m."""
+
+
+def end_effector_chain(compiled: "mujoco.MjModel") -> PointOnChain:
+    """Return the kinematics of the point between the finger pads, in the robot's root frame, from the model."""
+    import mujoco
+
+    rotations = np.empty((len(_ARM), 3, 3))
+    for rotation, name in zip(rotations, _ARM, strict=True):
+        mujoco.mju_quat2Mat(rotation.reshape(9), compiled.body(name).quat)
+    hand = compiled.body("panda_hand")
+    point = np.empty(3)
+    mujoco.mju_rotVecQuat(point, compiled.site("end_effector").pos, hand.quat)
+    return PointOnChain(rotations, np.array([compiled.body(name).pos for name in _ARM]), point + hand.pos)
+
+
+@lru_cache(maxsize=16)
+def grasp_starts(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> GraspStarts:
+    """Return the poses of a task, solved once."""
+    compiled = model(cfg).compile()
+    limits = np.array([compiled.joint(name).range for name in _JOINTS])
+    with torch.inference_mode(False):
+        starts = solve_grasp_starts(cfg, end_effector_chain(compiled), limits)
+        return GraspStarts(starts.arm.to(device), starts.object_pos.to(device))
 
 
 def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: np.ndarray, count: int = 512) -> GraspStarts:

@@ -1,44 +1,34 @@
-"""What a step of lift_object takes on a CPU besides the physics, compiled: loops over the environments.
+"""The compiled step of lift_object, as `tasks.compiled` describes it: loops over the environments.
 
-They compute what the functions of `lift_object.task` compute, whose small tensor operations take ten times as
-long for 512 environments; a test holds the two against each other. Rows are environments.
+They compute what the functions of `lift_object.task` compute, whose small tensor operations take longer; a test holds
+the two against each other.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import config, njit
 from numpy.typing import NDArray
 
-from manyseeds.core.caches import user_cache
-from manyseeds.tasks.kinematics import PointOnChain
+from manyseeds.tasks.base import reward_weights
+from manyseeds.tasks.compiled import Answer, Episodes, Floats, Physics, Record, compiled
 from manyseeds.tasks.lift_object import task
+from manyseeds.tasks.lift_object.grasp_starts import end_effector_chain
 
-Floats = NDArray[np.floating]
-Record = NDArray[np.void]
+if TYPE_CHECKING:
+    import mujoco
 
-_functions: list[Any] = []
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function at its first call.
-
-    Without fastmath: sums keep their order and products are not fused, so that every processor gives the same bits.
-    """
-    _functions.append(njit(nogil=True, error_model="numpy")(function))
-    return _functions[-1]
-
-
-def keep_compiled() -> None:
-    """Keep what is compiled for other processes, in NUMBA_CACHE_DIR or this user's cache, if that can be written."""
-    if not config.CACHE_DIR and (cache := user_cache()) is not None:
-        config.CACHE_DIR = str(cache / "manyseeds")
-    if config.CACHE_DIR:
-        for function in _functions:
-            function.enable_caching()
-
+OBSERVATIONS = {"joint_pos": 9, "joint_vel": 9, "object_position": 3, "target_object_position": 7, "actions": 8}
+REWARDS = (
+    "reaching_object",
+    "lifting_object",
+    "object_goal_tracking",
+    "object_goal_tracking_fine_grained",
+    "action_rate",
+    "joint_vel",
+)
+TERMINATIONS = ("object_dropped", "success")
+METRICS = ("object_pose/position_error", "object_pose/orientation_error")
 
 _VELOCITY, _CUBE, _TARGET, _ROTATION, _ACTION = 9, 18, 21, 24, 28
 """Where parts of the observation begin: joint velocities, the cube's position, the command's two, the action."""
@@ -70,48 +60,20 @@ class Numbers(NamedTuple):
     episode_length: int
     episode_length_s: float
 
-    @classmethod
-    def of(cls, cfg: task.LiftObjectCfg, chain: PointOnChain) -> "Numbers":
-        """Return those of a task and an arm, all arrays in float32."""
-        arrays = (task.default_joint_pos(cfg).numpy(), task.reward_weights(cfg).numpy(), task.reward_stds(cfg).numpy())
-        chain_arrays = chain.arrays(np.float32)
-        return cls(*arrays, *chain_arrays, *(getattr(cfg, name) for name in cls._fields[6:]))
 
-    def record(self) -> Record:
-        """Return them as (1,), an array of one record: as an argument it takes Numba a sixth of a tuple's time."""
-        values = [np.asarray(value) for value in self]
-        kinds = [(name, value.dtype, value.shape) for name, value in zip(self._fields, values, strict=True)]
-        return np.array([tuple(values)], np.dtype(kinds, align=True))
-
-
-class Physics(NamedTuple):
-    """Views of the simulations' state, float64."""
-
-    qpos: Floats
-    """(n, 16)."""
-    qvel: Floats
-    """(n, 15)."""
-    ctrl: Floats
-    """(n, 9)."""
-    warmstart: Floats
-    """(n, 15) acceleration the solver starts from."""
-    target: Floats
-    """(n, 3) the command, as a body that pictures show."""
-
-
-class Episodes(NamedTuple):
-    """What the present episodes remember, float32."""
-
-    target: Floats
-    """(n, 3) the command, m."""
-    action: Floats
-    """(n, 8)."""
-    previous_action: Floats
-    """(n, 8)."""
-    reward_sums: Floats
-    """(n, 6)."""
-    reached: Floats
-    """(n, 1) whether the cube was at the target, 0 or 1."""
+def make_record(cfg: task.LiftObjectCfg, model: "mujoco.MjModel") -> Record:
+    """Return the task's numbers, all arrays in float32, as (1,): one record takes Numba a sixth of a tuple's time."""
+    stds = (cfg.reaching_object_std, cfg.object_goal_tracking_std, cfg.object_goal_tracking_fine_grained_std)
+    arrays = (
+        task.default_joint_pos(cfg).numpy(),
+        reward_weights(task.TASK, cfg).numpy(),
+        np.array(stds, np.float32),
+        *end_effector_chain(model).arrays(np.float32),
+    )
+    rest = Numbers._fields[len(arrays) :]
+    values = [np.asarray(value) for value in (*arrays, *(getattr(cfg, name) for name in rest))]
+    kinds = [(name, value.dtype, value.shape) for name, value in zip(Numbers._fields, values, strict=True)]
+    return np.array([tuple(values)], np.dtype(kinds, align=True))
 
 
 @compiled
@@ -130,19 +92,6 @@ def act(record: Record, actions: Floats, physics: Physics, episodes: Episodes) -
         physics.ctrl[i, 8] = finger
 
 
-class Answer(NamedTuple):
-    """What a step answers."""
-
-    observations: Floats
-    """(n, 36) float32."""
-    rewards: Floats
-    """(n,) float32."""
-    dones: NDArray[np.int64]
-    """(n,) 1 where an episode ends, else 0."""
-    time_outs: NDArray[np.bool_]
-    """(n,) where it ends for its length alone."""
-
-
 @compiled
 def answer(
     record: Record,
@@ -151,7 +100,7 @@ def answer(
     episodes: Episodes,
     length: NDArray[np.int64],
     start_qpos: Floats,
-    start_target: Floats,
+    start_command: Floats,
     out: Answer,
     out_log: Floats,
 ) -> tuple[int, bool]:
@@ -166,7 +115,7 @@ def answer(
         episodes: reward sums and whether the target was reached go on.
         length: (n,) steps of the episodes; each goes up by one.
         start_qpos: (n or more, 16) where the next episodes start.
-        start_target: (n or more, 3) their commands.
+        start_command: (n or more, 3) their commands.
         out: what the environments answer.
         out_log: (12,) means over the episodes that end: rewards per second of a full episode, terminations, distance to
             the target, angle to the commanded orientation, which is none, whether the target was reached.
@@ -232,7 +181,7 @@ def answer(
             out_log[9] += goal[i]
             out_log[10] += 2 * math.acos(min(abs(physics.qpos[i, 12]), 1.0))
             out_log[11] += episodes.reached[i, 0]
-            _restart(i, start_qpos[count], start_target[count], physics, episodes, length)
+            _restart(i, start_qpos[count], start_command[count], physics, episodes, length)
             _observe(i, numbers, physics, episodes, obs)
             count += 1
     for j in range(12):
@@ -242,11 +191,11 @@ def answer(
 
 @compiled
 def restart(
-    start_qpos: Floats, start_target: Floats, physics: Physics, episodes: Episodes, length: NDArray[np.int64]
+    start_qpos: Floats, start_command: Floats, physics: Physics, episodes: Episodes, length: NDArray[np.int64]
 ) -> None:
-    """Start all episodes anew, at rest at `start_qpos` (n, 16) with the commands `start_target` (n, 3)."""
+    """Start all episodes anew, at rest at `start_qpos` (n, 16) with the commands `start_command` (n, 3)."""
     for i in range(len(length)):
-        _restart(i, start_qpos[i], start_target[i], physics, episodes, length)
+        _restart(i, start_qpos[i], start_command[i], physics, episodes, length)
 
 
 @compiled
@@ -341,8 +290,8 @@ def _restart(
     physics.qvel[i] = 0.0
     physics.warmstart[i] = 0.0
     physics.ctrl[i] = qpos[:9]
-    physics.target[i] = target
-    episodes.target[i] = target
+    physics.mocap[i] = target
+    episodes.command[i] = target
     episodes.action[i] = 0.0
     episodes.previous_action[i] = 0.0
     episodes.reward_sums[i] = 0.0
@@ -357,7 +306,7 @@ def _observe(i: int, numbers: Numbers, physics: Physics, episodes: Episodes, out
         out[i, _VELOCITY + j] = physics.qvel[i, j]
     for j in range(3):
         out[i, _CUBE + j] = physics.qpos[i, 9 + j]
-        out[i, _TARGET + j] = episodes.target[i, j]
+        out[i, _TARGET + j] = episodes.command[i, j]
         out[i, _ROTATION + j] = 0.0
     out[i, _ROTATION + 3] = 1.0
     for j in range(8):

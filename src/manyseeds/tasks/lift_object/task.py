@@ -1,35 +1,43 @@
 """lift_object: a Franka arm grasps a cube and lifts it to a commanded target.
 
 The numbers and terms are those of Isaac Lab's `IsaacContrib-Lift-Cube-Franka` (joint position control), which Isaac Lab
-Arena's `lift_object` follows. Everything here is batched over `n` environments, in SI units and the robot's root frame
-(x forward, y left, z up, origin in the arm's base), on whatever device the tensors live. Nothing knows a simulator.
+Arena's `lift_object` follows. The coordinates are 7 arm joints (rad), 2 fingers (m), then the cube's position (m) and
+quaternion (w x y z); the command is the target's position (m).
 """
 
-import dataclasses
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from manyseeds.core.errors import UserError
+from manyseeds.tasks.base import (
+    Range,
+    Starts,
+    State,
+    Task,
+    TaskCfg,
+    Term,
+    Trace,
+    at_least,
+    constant,
+    positive,
+    shared,
+    uniform,
+)
+from manyseeds.tasks.lift_object.description import DESCRIPTION
+
+if TYPE_CHECKING:
+    import mujoco
 
 MODEL_PATH = Path(__file__).parent / "panda.xml"
 """The robot, the table and the cube, as MJCF."""
 
-Range = tuple[float, float]
-
 
 @dataclass(frozen=True)
-class LiftObjectCfg:
+class LiftObjectCfg(TaskCfg):
     """All numbers of the task. Lengths in m, angles in rad, times in s."""
-
-    # Time.
-    physics_dt: float = 0.01
-    decimation: int = 2
-    episode_length_s: float = 5.0
 
     # Actions: 7 joint positions around the default pose, then the gripper: a < 0 closes it, anything else opens it.
     action_scale: float = 0.5
@@ -37,7 +45,7 @@ class LiftObjectCfg:
     gripper_open: float = 0.04
     gripper_closed: float = 0.0
 
-    # Command: where the cube shall be, uniform in a box, without rotation.
+    # Command: where the cube should go, uniform in a box, without rotation.
     target_x: Range = (0.4, 0.6)
     target_y: Range = (-0.25, 0.25)
     target_z: Range = (0.25, 0.5)
@@ -60,7 +68,7 @@ class LiftObjectCfg:
     lifting_object_weight: float = 15.0
     lifting_object_height: float = 0.04
     # The cube counts as lifted only this near to the end effector; 0, the published task, is anywhere. Without a limit
-    # it pays to bat the cube into the air.
+    # it pays to knock the cube into the air.
     lifting_object_reach: float = 0.0
     object_goal_tracking_weight: float = 16.0
     object_goal_tracking_std: float = 0.3
@@ -74,213 +82,218 @@ class LiftObjectCfg:
     success_distance: float = 0.05
     success_ends_episode: bool = False
 
-    @property
-    def step_dt(self) -> float:
-        """Duration of one environment step in s."""
-        return self.physics_dt * self.decimation
 
-    @property
-    def episode_length(self) -> int:
-        """Steps of a full episode."""
-        return round(self.episode_length_s / self.step_dt)
-
-    @classmethod
-    def from_dict(cls, overrides: dict, source: str = "task configuration") -> "LiftObjectCfg":
-        """Return the task with some numbers changed.
-
-        Args:
-            overrides: field name -> value; lists stand for tuples.
-            source: what an error message names as the place of the mistake.
-
-        Raises:
-            UserError: for an unknown key, a wrong type or shape, a range upside down, a number that is not finite.
-        """
-        known = {f.name: f for f in fields(cls)}
-        values: dict[str, Any] = {}
-        for key, value in overrides.items():
-            if key not in known:
-                raise UserError(f"{source}: unknown key '{key}'; allowed are {', '.join(known)}.")
-            values[key] = _like(known[key].default, value, f"{source}: '{key}'")
-        cfg = dataclasses.replace(cls(), **values)
-        for key in ("physics_dt", "decimation", "episode_length_s", "reaching_object_std", "object_goal_tracking_std",
-                    "object_goal_tracking_fine_grained_std", "success_distance", "grasp_start_exponent"):  # fmt: skip
-            if getattr(cfg, key) <= 0:
-                raise UserError(f"{source}: '{key}' is {getattr(cfg, key)}; it must be greater than 0.")
-        if cfg.lifting_object_reach < 0:
-            raise UserError(f"{source}: 'lifting_object_reach' is {cfg.lifting_object_reach}; it must be 0 or greater.")
-        if not 0 <= cfg.grasp_start_share <= 1:
-            raise UserError(f"{source}: 'grasp_start_share' is {cfg.grasp_start_share}; it must be between 0 and 1.")
-        if cfg.episode_length < 1:
-            raise UserError(f"{source}: 'episode_length_s' is {cfg.episode_length_s}; it must last at least one step.")
-        return cfg
+def check_cfg(cfg: LiftObjectCfg) -> list[str]:
+    """Return what is wrong with the numbers, a sentence each."""
+    problems = positive(cfg, "reaching_object_std", "object_goal_tracking_std", "object_goal_tracking_fine_grained_std",
+                        "success_distance", "grasp_start_exponent")  # fmt: skip
+    problems += at_least(cfg, 0, "lifting_object_reach")
+    if not 0 <= cfg.grasp_start_share <= 1:
+        problems.append(f"'grasp_start_share' is {cfg.grasp_start_share}; it must be between 0 and 1")
+    return problems
 
 
-def _like(default: Any, value: Any, where: str) -> Any:
-    """Return `value` in the type of `default`, or raise the sentence a user can act on."""
-    if isinstance(default, tuple):
-        if not isinstance(value, (list, tuple)) or len(value) != len(default):
-            raise UserError(f"{where} is {value!r}; it must be a list of {len(default)} numbers.")
-        numbers = tuple(_like(0.0, v, where) for v in value)
-        if len(default) == 2 and numbers[0] > numbers[1]:
-            raise UserError(f"{where} is {value!r}; the first number must not exceed the second.")
-        return numbers
-    if isinstance(default, bool) or isinstance(value, bool):
-        if type(value) is not type(default):
-            raise UserError(f"{where} is {value!r}; it must be a {_NAMES[type(default)]}.")
-        return value
-    if isinstance(default, int) and not isinstance(value, int):
-        raise UserError(f"{where} is {value!r}; it must be an integer.")
-    if not isinstance(value, (int, float)) or value != value or value in (float("inf"), float("-inf")):
-        raise UserError(f"{where} is {value!r}; it must be a finite number.")
-    return type(default)(value)
+def model(cfg: LiftObjectCfg) -> "mujoco.MjSpec":
+    """Return the robot, the table and the cube."""
+    import mujoco
+
+    return mujoco.MjSpec.from_file(str(MODEL_PATH))
 
 
-_NAMES = {bool: "true or false", int: "integer", float: "number"}
-
-
-@dataclass
-class State:
-    """What observations, rewards and terminations are functions of; n environments."""
-
-    joint_pos: Tensor
-    """(n, 9) seven arm joints in rad, two fingers in m."""
-    joint_vel: Tensor
-    """(n, 9) rad/s, m/s."""
-    object_pos: Tensor
-    """(n, 3) centre of the cube."""
-    end_effector_pos: Tensor
-    """(n, 3) the point between the finger pads."""
-    target_pos: Tensor
-    """(n, 3) the command."""
-    action: Tensor
-    """(n, 8) as the policy gave it."""
-    previous_action: Tensor
-    """(n, 8) the one before; zeros after a reset."""
-
-    @cached_property
-    def goal_distance(self) -> Tensor:
-        """(n,) between cube and target, m; rewards, terminations and logs all want it."""
-        return torch.linalg.vector_norm(self.object_pos - self.target_pos, dim=1)
-
-
-NUM_ACTIONS = 8
-NUM_OBSERVATIONS = 36
-REWARD_TERMS = (
-    "reaching_object",
-    "lifting_object",
-    "object_goal_tracking",
-    "object_goal_tracking_fine_grained",
-    "action_rate",
-    "joint_vel",
-)
-OBSERVATION_TERMS = {"joint_pos": 9, "joint_vel": 9, "object_position": 3, "target_object_position": 7, "actions": 8}
-"""Widths of the observation's parts, in their order."""
-TERMINATION_TERMS = ("time_out", "object_dropped", "success")
-
-
-@lru_cache(maxsize=64)
-def _constant(values: tuple, device: torch.device) -> Tensor:
-    """Return the numbers on a device, made once: copying them there would make every step wait for a GPU."""
-    with torch.inference_mode(False):
-        return torch.tensor(values, device=device)
+# Actions and starts.
 
 
 def default_joint_pos(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> Tensor:
     """Return the default pose, (9,): seven arm joints in rad, two fingers in m. It is not to be changed."""
-    return _constant((*cfg.default_arm, cfg.gripper_open, cfg.gripper_open), torch.device(device))
+    return constant((*cfg.default_arm, cfg.gripper_open, cfg.gripper_open), torch.device(device))
 
 
 def joint_targets(cfg: LiftObjectCfg, action: Tensor) -> Tensor:
     """Return the joint position targets, (n, 9) in rad and m, of actions (n, 8)."""
-    arm = torch.add(_constant(cfg.default_arm, action.device), action[:, :7], alpha=cfg.action_scale)
+    arm = torch.add(constant(cfg.default_arm, action.device), action[:, :7], alpha=cfg.action_scale)
     finger = torch.where(action[:, 7:] < 0, cfg.gripper_closed, cfg.gripper_open)
     return torch.cat((arm, finger, finger), dim=1)
 
 
-def observations(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Return the policy's observation, (n, 36).
-
-    joint_pos_rel 9, joint_vel_rel 9, object_position 3, target_object_position 7 (position, then the identity
-    quaternion as Isaac Lab 3.0 writes it: x y z w), last action 8.
-    """
-    n, device = len(state.joint_pos), state.joint_pos.device
-    joint_pos_rel = state.joint_pos - default_joint_pos(cfg, device)
-    rotation = _constant((0.0, 0.0, 0.0, 1.0), device).expand(n, 4)
-    return torch.cat(
-        (joint_pos_rel, state.joint_vel, state.object_pos, state.target_pos, rotation, state.action), dim=1
-    )
+def start(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> Starts:
+    """Draw the cube's place and its target; the arm is at home."""
+    draws = uniform((cfg.object_x, cfg.object_y, cfg.target_x, cfg.target_y, cfg.target_z), n, generator)
+    names = [column.name for column in DESCRIPTION.starts]
+    return Starts(home_qpos(cfg, draws[:, :2]), draws[:, 2:], dict(zip(names, draws.unbind(1), strict=True)))
 
 
-def rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Return every reward term, (n, 6) in the order of REWARD_TERMS, weighted and times the step's duration."""
-    terms = unweighted_rewards(cfg, state)
-    return terms * reward_weights(cfg, terms.device)
+def train_start(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> Starts:
+    """Draw the same, and move a share of the episodes onto the way to a grasp."""
+    starts = start(cfg, n, generator)
+    if cfg.grasp_start_share > 0:
+        from manyseeds.tasks.lift_object.grasp_starts import grasp_starts, start_around_cubes
+
+        start_around_cubes(cfg, grasp_starts(cfg, starts.qpos.device), starts.qpos, generator)
+    return starts
 
 
-@lru_cache(maxsize=64)
-def reward_weights(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> Tensor:
-    """Return the weights of REWARD_TERMS times the step's duration, (6,). They are not to be changed."""
-    weights = tuple(getattr(cfg, f"{name}_weight") for name in REWARD_TERMS)
-    with torch.inference_mode(False):
-        return _constant(weights, torch.device(device)) * cfg.step_dt
+def home_qpos(cfg: LiftObjectCfg, object_xy: Tensor) -> Tensor:
+    """Return the coordinates (n, 16) float64 at home with the cube at (n, 2) m."""
+    cube = constant((0.0, 0.0, 1.0, 0.0, 0.0, 0.0), object_xy.device).double()
+    qpos = torch.cat((default_joint_pos(cfg, object_xy.device).double(), cube, cube[:1])).repeat(len(object_xy), 1)
+    qpos[:, 9:11] = object_xy
+    qpos[:, 11] = cfg.object_z
+    return qpos
 
 
-def reward_stds(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> Tensor:
-    """Return the stds of the rewards for reaching, tracking and tracking finely, (3,) m. Not to be changed."""
-    stds = (cfg.reaching_object_std, cfg.object_goal_tracking_std, cfg.object_goal_tracking_fine_grained_std)
-    return _constant(stds, torch.device(device))
+def show(cfg: LiftObjectCfg, command: Tensor) -> Tensor:
+    """Return where the body that marks the target stands, (n, 1, 3)."""
+    return command[:, None]
 
 
-def unweighted_rewards(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Return every reward term, (n, 6) in the order of REWARD_TERMS, without weights.
+# Parts of the state, which several terms use.
 
-    Distances enter through 1 - tanh(d / std); goal tracking counts only while the cube is lifted: above the lifting
-    height and, where `lifting_object_reach` sets a limit, near the end effector.
-    """
-    reach = torch.linalg.vector_norm(state.object_pos - state.end_effector_pos, dim=1)
-    lifted = state.object_pos[:, 2:] > cfg.lifting_object_height
-    if cfg.lifting_object_reach > 0:
-        lifted = lifted & (reach < cfg.lifting_object_reach)[:, None]
-    distances = torch.stack((reach, state.goal_distance, state.goal_distance), dim=1)
-    near = 1 - torch.tanh(distances / reward_stds(cfg, reach.device))
-    return torch.cat(
-        (
-            near[:, :1],
-            lifted.float(),
-            lifted * near[:, 1:],
-            (state.action - state.previous_action).square().sum(1, keepdim=True),
-            state.joint_vel.square().sum(1, keepdim=True),
+
+def object_pos(state: State) -> Tensor:
+    """Return the cube's centre, (n, 3) m."""
+    return state.qpos[:, 9:12]
+
+
+@shared
+def reach_distance(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return the distance between the cube and the point between the finger pads, (n,) m."""
+    return torch.linalg.vector_norm(object_pos(state) - state.sites["end_effector"], dim=1)
+
+
+@shared
+def goal_distance(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return the distance between the cube and its target, (n,) m."""
+    return torch.linalg.vector_norm(object_pos(state) - state.command, dim=1)
+
+
+@shared
+def lifted(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return whether the cube is above the lifting height and, where there is a limit, near the end effector, (n,)."""
+    high = object_pos(state)[:, 2] > cfg.lifting_object_height
+    return high & (reach_distance(cfg, state) < cfg.lifting_object_reach) if cfg.lifting_object_reach > 0 else high
+
+
+# Observations.
+
+
+def joint_pos(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return the joint positions relative to the default pose, (n, 9)."""
+    return state.qpos[:, :9] - default_joint_pos(cfg, state.qpos.device)
+
+
+def target_object_position(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return the target's position, then the identity quaternion as Isaac Lab 3.0 writes it: x y z w; (n, 7)."""
+    rotation = constant((0.0, 0.0, 0.0, 1.0), state.command.device).expand(len(state.command), 4)
+    return torch.cat((state.command, rotation), dim=1)
+
+
+# Rewards.
+
+
+def reaching_object(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """1 - tanh(distance between cube and hand / std)."""
+    return 1 - torch.tanh(reach_distance(cfg, state) / cfg.reaching_object_std)
+
+
+def object_goal_tracking(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """1 - tanh(distance between cube and target / std) of a lifted cube."""
+    return lifted(cfg, state) * (1 - torch.tanh(goal_distance(cfg, state) / cfg.object_goal_tracking_std))
+
+
+def object_goal_tracking_fine_grained(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """The same with a smaller std."""
+    near = 1 - torch.tanh(goal_distance(cfg, state) / cfg.object_goal_tracking_fine_grained_std)
+    return lifted(cfg, state) * near
+
+
+def action_rate(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Squared change of the action."""
+    return (state.action - state.previous_action).square().sum(1)
+
+
+def joint_vel(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Squared joint velocities."""
+    return state.qvel[:, :9].square().sum(1)
+
+
+# Terminations, success, metrics and outcomes.
+
+
+def object_dropped(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Whether the cube fell from the table."""
+    return object_pos(state)[:, 2] < cfg.object_dropped_height
+
+
+def at_target(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Whether the cube is at its target."""
+    return goal_distance(cfg, state) < cfg.success_distance
+
+
+def success_ends(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """The same, where it ends an episode."""
+    return at_target(cfg, state) & cfg.success_ends_episode
+
+
+def orientation_error(cfg: LiftObjectCfg, state: State) -> Tensor:
+    """Return the angle between the cube and the commanded orientation, which is the identity, (n,) rad."""
+    return 2 * torch.acos(state.qpos[:, 12].abs().clamp(max=1.0))
+
+
+def judge(cfg: LiftObjectCfg, trace: Trace) -> dict[str, Tensor]:
+    """Return how episodes went."""
+    position = trace.qpos[:, :, 9:12]
+    distance = torch.linalg.vector_norm(position - trace.command, dim=2)
+    near = distance < cfg.success_distance
+    return {
+        "reached": near.any(0),
+        "held": near[-1],
+        "dropped": (position[:, :, 2] < cfg.object_dropped_height).any(0),
+        "first_reached_s": trace.first_time(near),
+        "final_distance": distance[-1],
+    }
+
+
+TASK = Task(
+    name="lift_object",
+    cfg=LiftObjectCfg,
+    description=DESCRIPTION,
+    model=model,
+    action_width=8,
+    command_width=3,
+    act=joint_targets,
+    observations={
+        "joint_pos": Term(joint_pos, 9, "7 arm joints in rad, 2 fingers in m, relative to the default pose"),
+        "joint_vel": Term(lambda cfg, state: state.qvel[:, :9], 9, "7 arm joints in rad/s, 2 fingers in m/s"),
+        "object_position": Term(lambda cfg, state: object_pos(state), 3, "m, robot root frame"),
+        "target_object_position": Term(
+            target_object_position, 7, "position in m, robot root frame; quaternion x y z w, always 0 0 0 1"
         ),
-        dim=1,
-    )
-
-
-def terminations(cfg: LiftObjectCfg, state: State, episode_length: Tensor) -> Tensor:
-    """Return which terminations hold, (n, 3) bool in the order of TERMINATION_TERMS.
-
-    Args:
-        cfg: the task.
-        state: of n environments.
-        episode_length: (n,) steps done, the present one included.
-    """
-    return torch.stack(
-        (
-            episode_length >= cfg.episode_length,
-            state.object_pos[:, 2] < cfg.object_dropped_height,
-            (state.goal_distance < cfg.success_distance) & cfg.success_ends_episode,
+        "actions": Term(
+            lambda cfg, state: state.action, 8, "the output `actions` of the step before; zeros at the start"
         ),
-        dim=1,
-    )
-
-
-def sample_resets(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw where `n` episodes start and what they command, on the generator's device.
-
-    Returns:
-        The cube's x and y, (n, 2), and its target, (n, 3).
-    """
-    ranges = _constant((cfg.object_x, cfg.object_y, cfg.target_x, cfg.target_y, cfg.target_z), generator.device)
-    draws = (
-        torch.rand(n, 5, generator=generator, device=generator.device) * (ranges[:, 1] - ranges[:, 0]) + ranges[:, 0]
-    )
-    return draws[:, :2], draws[:, 2:]
+    },
+    rewards={
+        "reaching_object": Term(reaching_object),
+        "lifting_object": Term(lifted),
+        "object_goal_tracking": Term(object_goal_tracking),
+        "object_goal_tracking_fine_grained": Term(object_goal_tracking_fine_grained),
+        "action_rate": Term(action_rate),
+        "joint_vel": Term(joint_vel),
+    },
+    terminations={"object_dropped": Term(object_dropped), "success": Term(success_ends)},
+    success=at_target,
+    metrics={
+        "object_pose/position_error": Term(goal_distance, unit="m"),
+        "object_pose/orientation_error": Term(orientation_error, unit="rad"),
+    },
+    start=start,
+    train_start=train_start,
+    judge=judge,
+    check_cfg=check_cfg,
+    sites=("end_effector",),
+    show=show,
+    controls="joint_position_targets",
+    action_unit="1; the policy's raw output: 7 arm joints around the default pose, then the gripper",
+    control_unit="7 arm joints in rad, 2 fingers in m",
+    kernels="manyseeds.tasks.lift_object.kernels",
+)
