@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from manyseeds.config.schema import load_schema
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from manyseeds.config.experiment import ENVIRONMENTS
-from manyseeds.config.schema import load_schema
 from manyseeds.core.layout import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]

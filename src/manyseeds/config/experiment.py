@@ -28,6 +28,7 @@ from manyseeds.config.settings import CurvesSettings, EvaluateSettings, RunConfi
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import checkpoint_iterations
+from manyseeds.core.text import plain
 
 SCHEMA_VERSION = 1
 
@@ -236,7 +237,7 @@ class Experiment(Common):
             task: what its task says of itself; None where that is not known yet.
         """
         description = self.trainer.describe(task)
-        return self.model_copy(update={"description": description and description.to_dict()})
+        return self.model_copy(update={"description": description and plain(description.to_dict())})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the experiment as plain JSON values, in the layout of `config.json`."""

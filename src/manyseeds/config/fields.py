@@ -96,7 +96,7 @@ Name = Annotated[
 Seed = Annotated[Whole, Ge(0), Le(2**31 - 1)]
 Unique = (
     BeforeValidator(_tuple),
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    Field(min_length=1, json_schema_extra={"minItems": 1, "uniqueItems": True}),
     AfterValidator(_unique),
 )
 """Metadata of a tuple that is written as a list of at least one item, each once."""

@@ -238,7 +238,7 @@ def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple
 
 def _agent_path(name: str, task: str | None) -> Path:
     """Return the path of an agent file: in the working directory, beside the task, or one of this package."""
-    beside = [registry.agent_file(task).with_name(name)] if task else []
+    beside = [registry.agent_file(task).parent / name] if task else []
     places = [Path(name), *beside, PACKAGE / "learning" / name, REPOSITORY / name]
     return next((path for path in places if path.is_file()), Path(name))
 

@@ -12,7 +12,7 @@ from typing import Any
 import manyseeds
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256, write_json
-from manyseeds.core.layout import JOURNAL, REPOSITORY, RUN_RECORD
+from manyseeds.core.layout import JOURNAL, NOT_SHIPPED, REPOSITORY, RUN_RECORD
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.core.text import now
 
@@ -125,6 +125,22 @@ def read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the record of a run: {error!r}") from error
     return record
+
+
+def check_checkpoints(folder: Path) -> None:
+    """Check that every checkpoint that a run's record names is there; a published copy may lack some.
+
+    Raises:
+        UserError: when one is missing.
+    """
+    path = folder / RUN_RECORD
+    if not path.is_file() or (folder.parent.parent / NOT_SHIPPED).is_file():
+        return
+    for name in read_record(path)["outputs"]:
+        if name.endswith(".pt") and not (folder / name).is_file():
+            raise UserError(
+                f"{folder / name} is missing, which {RUN_RECORD} names; remove {path} and train the run again"
+            )
 
 
 class Journal:
