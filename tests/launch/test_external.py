@@ -20,8 +20,10 @@ import yaml
 
 from helpers.workflows import planned, snakemake
 from manyseeds.config import load, resolve
+from manyseeds.config.experiment import from_dict
 from manyseeds.config.external import External
 from manyseeds.config.settings import Launched
+from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import EVENT_FILE, REPOSITORY
 from manyseeds.launch import run as trainer
@@ -390,6 +392,18 @@ def test_a_container_is_put_around_the_command_and_no_shell() -> None:
     words = attempt(FIELDS, Path("run"), image="images/theirs.sif")._contained(["python", "a b"])
     assert words[1:3] == ["exec", "--home"] and words[-3:] == ["images/theirs.sif", "python", "a b"]
     assert words[words.index("--pwd") + 1] == str(Path("run/work/run").resolve())
+
+
+def test_an_external_trainer_is_read_back_from_config_json_with_the_outcomes_that_it_logs() -> None:
+    experiment = resolve(FIELDS)
+    assert from_dict(json.loads(experiment.to_json())) == experiment
+    outcomes = Description.from_dict(experiment.to_dict()["description"]).outcomes
+    assert [(o.name, o.kind, o.tag) for o in outcomes] == [
+        ("success", "share", "Metrics/success_rate"),
+        ("return", "measure", "Train/mean_reward"),
+    ]
+    silent = resolve(with_trainer(scalars={})).to_dict()["description"]
+    assert [outcome["name"] for outcome in silent["outcomes"]] == ["return"]
 
 
 def test_shipped_definitions_are_complete() -> None:

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, field_serializer
 
-from manyseeds.config.external import Ours, Trainer
+from manyseeds.config.external import External, Ours, Trainer
 from manyseeds.config.fields import (
     Allowed,
     Count,
@@ -170,6 +170,10 @@ class Experiment(Common):
     trainer: Trainer = Ours()
     variants: tuple[Variant, ...] = Field(strict=False)
     description: dict[str, Any] | None = None
+
+    @field_serializer("trainer")
+    def _trainer_to_json(self, trainer: Trainer) -> str | dict[str, Any]:
+        return trainer.model_dump(mode="json") if isinstance(trainer, External) else trainer.name
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`.

@@ -11,7 +11,7 @@ from string import Formatter
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from manyseeds.config.fields import IMAGE, Allowed, Count, Image, Model, Name, Text, Whole
 from manyseeds.config.settings import NUM_STEPS_PER_ENV, OURS, TrainSettings
@@ -65,10 +65,6 @@ class Ours(Model):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {} if value == OURS else value
-
-    @model_serializer
-    def _to_name(self) -> str:
-        return OURS
 
     def settings(self) -> str:
         """Return what of the trainer determines the result of a run."""
