@@ -88,8 +88,8 @@ def test_a_run_that_has_not_ended_is_named(run, capsys):
     Journal(run).start()
     assert main([str(run)]) == 0, "this one has a record"
     (run / "run.json").unlink()
-    assert main([str(run)]) == 2
-    assert f"{run} has not ended" in capsys.readouterr().err
+    assert main([str(run)]) == 1
+    assert "seed_1: this run has not ended" in capsys.readouterr().out
 
 
 def test_tables_figures_and_pages_of_other_data_are_named(tmp_path, capsys):

@@ -99,10 +99,9 @@ def declare_not_shipped(results: Path) -> list[Path]:
 
 
 def _records(results: Path) -> list[Path]:
-    if records := _in_runs(results, RUN_RECORD):
+    records = _in_runs(results, RUN_RECORD)
+    if records or _unfinished(results):
         return records
-    if unfinished := _unfinished(results):
-        raise UserError(f"{results} holds no {RUN_RECORD}: {unfinished[0].parent} has not ended")
     raise UserError(f"{results} holds no {RUN_RECORD}; give a results folder such as results/lift_object")
 
 
@@ -179,7 +178,7 @@ def _print_repetition(results: Path, iterations: int, threads: int) -> bool:
     from manyseeds.audit.repeat import repeat
 
     records = _records(results)
-    if len(records) > 1:
+    if len(records) != 1:
         raise UserError(f"{results} holds {len(records)} runs; with --repeat give one run's folder")
     folder = records[0].parent
     found = repeat(folder, iterations, threads)
