@@ -15,6 +15,8 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import checkpoints
+from manyseeds.core.record import check_checkpoints
 from manyseeds.tasks import registry
 
 if TYPE_CHECKING:
@@ -132,12 +134,12 @@ def evaluate_run(
         UserError: when there is no checkpoint, or one or the params are damaged, the task's file has changed, or the
             simulator does not run on the device.
     """
-    from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.learning.policy import Policy, read_params
 
     paths = checkpoints(run_dir)
     if not paths:
         raise UserError(f"{run_dir} holds no checkpoint model_<iteration>.pt.")
+    check_checkpoints(run_dir)
     params = read_params(run_dir)
     threads = threads or len(os.sched_getaffinity(0))
     elsewhere = {key: value for key, value in (("simulator", simulator), ("device", device)) if value}
@@ -255,14 +257,13 @@ def _overrides(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"--overrides is no valid JSON: {error}.") from error
+        raise UserError(f"--overrides is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
         raise UserError(f"--overrides is {text}; it must be a JSON object of numbers of the task.")
     return content
 
 
 def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
-    from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.simulators import NonFiniteError
 
     total = len(checkpoints(args.run_dir))

@@ -110,7 +110,7 @@ class TaskEnv(VecEnv):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
-        """Return all that decides how the environments go on, as copies on the host."""
+        """Return everything that determines how the environments continue, as copies on the host."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -195,7 +195,7 @@ class SteppedEnv(TaskEnv):
 
     @abstractmethod
     def _physics_state(self) -> Tensor:
-        """Return all of the physics that decides how it goes on, (num_envs, ...), a copy on the host."""
+        """Return the complete physics state, (num_envs, ...), a copy on the host."""
 
     @abstractmethod
     def _load_physics_state(self, state: Tensor) -> None:

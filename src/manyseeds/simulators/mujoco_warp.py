@@ -19,7 +19,7 @@ from manyseeds.simulators.model import load_model, max_constraints, max_contacts
 from manyseeds.tasks.base import Starts, State, Task, observe
 
 _WARNED = mujoco_warp.OverflowType.ITERATIONS | mujoco_warp.OverflowType.LS_ITERATIONS
-"""What MuJoCo Warp calls an overflow but is none: the solver stopped at its iterations, as MuJoCo's own does."""
+"""MuJoCo Warp calls these overflows, but the solver only stopped at its iteration limit, as MuJoCo's does."""
 
 
 class BufferOverflowError(RuntimeError):

@@ -36,6 +36,11 @@ def is_file(reference: str) -> bool:
     return reference.endswith(".py")
 
 
+def is_built_in(reference: str) -> bool:
+    """Return whether a task is one of this package, which `describe` describes without torch."""
+    return reference in _built_in()
+
+
 def describe(reference: str) -> Description:
     """Return what tables and figures say of a task; of a built-in task without importing torch.
 
@@ -128,7 +133,7 @@ def _read(path: Path) -> bytes:
 
 
 def _load_file(path: Path) -> "Task":
-    """Run a file as a module of its own, whose name no other module has, and return its TASK."""
+    """Run a file as a module with a unique name, and return its TASK."""
     content, place = _read(path), path.resolve()
     digest = hashlib.sha256(content).hexdigest()
     if (place, digest) in _loaded:
