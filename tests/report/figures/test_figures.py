@@ -22,7 +22,7 @@ from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES, palette, style
 from manyseeds.report.figures.draw import draw, drawing, main
 
-# No torch and no simulator: an import of one of these fails. SciPy looks them up in sys.modules, where they must not be.
+# No torch and no simulator: an import of one of these fails. SciPy looks for torch in sys.modules: leave that alone.
 BARE = """
 import sys
 
