@@ -2,10 +2,10 @@
 
     python benchmarks/time_to_success.py [results/<experiment>] [--threshold 0.9] [--outcome held]
 
-A seed's time is that of the first evaluated checkpoint from which on the success rate, over the evaluation's episodes,
-stays at or above the threshold up to the last checkpoint. Seconds are those of collection and learning up to there,
-from scalars.csv: the evaluation and the start of the process do not count. How many runs shared the machine decides
-what they are worth; "threads" is what each run was given. It is an upper bound, as coarse as the checkpoints.
+A seed's time is the time of the first evaluated checkpoint from which on the success rate, over the evaluation's
+episodes, stays at or above the threshold. Seconds are those of collection and learning up to that checkpoint, from
+scalars.csv; evaluation and start-up do not count. The seconds depend on how many runs shared the machine; "threads" is
+the number of threads of each run. The time is an upper bound, as coarse as the checkpoints.
 """
 
 import argparse

@@ -374,7 +374,7 @@ paths = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(paths, anything)
 def test_no_value_at_any_key_gives_a_traceback(path, value):
     fields = copy.deepcopy(GOOD) | {"agent": {"file": GOOD["agent"]}}
@@ -389,7 +389,7 @@ def test_no_value_at_any_key_gives_a_traceback(path, value):
         assert str(error)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text(alphabet="abc:-[]{}&*!|>'\"%@#\n\t 0123.e", max_size=40))
 def test_no_text_in_the_file_gives_a_traceback(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "any.yaml"

@@ -4,7 +4,8 @@ The first axis of every array is the seed. The seed is the unit: episodes are ne
 value and is ignored, so that seeds of unequal length fit into one array. An interval that does not exist (fewer than
 two seeds) is NaN. Nothing here knows files or figures, and every random function takes a seed.
 
-SciPy computes Welch's test, Wilson's interval and the Kaplan-Meier curve. Each module says what it computes itself.
+SciPy computes what it has: Welch's test, Wilson's interval, the Kaplan-Meier curve. Each module says what it computes
+itself, and why.
 """
 
 from manyseeds.statistics.bands import pointwise_band, simultaneous_band

@@ -1,7 +1,7 @@
-"""The interquartile mean over seeds, and percentile intervals from resampled seeds.
+"""The interquartile mean over seeds, and percentile bootstrap intervals over seeds.
 
-Computed here, because `scipy.stats.bootstrap` and rliable resample each point of a curve by itself: for a curve of
-thousands of points they take minutes where the code below takes less than a second. `scipy.stats.trim_mean` has no NaN.
+`scipy.stats.bootstrap` and rliable resample each point of a curve separately, which takes minutes for a curve of
+thousands of points; the code below takes less than a second. `scipy.stats.trim_mean` does not accept NaN.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""Intervals that have a formula: Student's t over seeds, and Wilson's for one checkpoint's episodes.
+"""Intervals with a formula: Student's t over seeds, and Wilson's over the episodes of one checkpoint.
 
-Wilson's is SciPy's. Student's is computed here for all points of a curve at once, each with the seeds that it has.
+SciPy computes Wilson's. Student's is computed here: for all points of a curve at once, each with its number of seeds.
 """
 
 from functools import lru_cache

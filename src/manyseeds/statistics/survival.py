@@ -1,6 +1,6 @@
-"""Time to a threshold over seeds, where some seeds never reach it.
+"""Time to a threshold over seeds, some of which never reach it.
 
-Kaplan and Meier's curve is SciPy's. The interval of its quantiles is computed here, because SciPy has none.
+SciPy computes the Kaplan-Meier curve. The interval of its quantiles is computed here, because SciPy has none.
 """
 
 import warnings

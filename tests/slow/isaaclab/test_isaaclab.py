@@ -50,25 +50,31 @@ def environment(path: Path = REPOSITORY / "src") -> dict[str, str]:
 # Parity.
 
 
+@pytest.fixture(scope="module")
+def states_of(isaaclab, tmp_path_factory):
+    """What gives a task's states of tests/helpers/isaaclab_states.py with MuJoCo's answers, and Isaac Lab's."""
+
+    @functools.cache
+    def make(name: str):
+        folder = tmp_path_factory.mktemp(f"states_{name}")
+        states, answers = folder / "states.npz", folder / "answers.npz"
+        run(Path(sys.executable), STATES, "mujoco", name, states)
+        run(isaaclab / "bin" / "python", STATES, "isaaclab", name, states, answers)
+        return np.load(states), np.load(answers)
+
+    return make
+
+
 @pytest.fixture(scope="module", params=TASKS)
-def both(request, isaaclab, tmp_path_factory):
-    """The states of tests/helpers/isaaclab_states.py with MuJoCo's answers, and Isaac Lab's, of each task."""
-    return parity(request.param, isaaclab, tmp_path_factory)
+def both(request, states_of):
+    """The states and answers of each task."""
+    return states_of(request.param)
 
 
 @pytest.fixture(scope="module")
-def lift_object(isaaclab, tmp_path_factory):
-    """The same of lift_object alone, for what only it can show."""
-    return parity("lift_object", isaaclab, tmp_path_factory)
-
-
-@functools.cache
-def parity(name: str, isaaclab: Path, tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp(f"states_{name}")
-    states, answers = folder / "states.npz", folder / "answers.npz"
-    run(Path(sys.executable), STATES, "mujoco", name, states)
-    run(isaaclab / "bin" / "python", STATES, "isaaclab", name, states, answers)
-    return np.load(states), np.load(answers)
+def lift_object(states_of):
+    """Those of lift_object, for what only it can show."""
+    return states_of("lift_object")
 
 
 def test_the_states_of_the_parity_tests_are_reaching_grasped_dropped_and_out_of_range(lift_object):
@@ -172,7 +178,8 @@ def test_a_step_of_physics_ends_where_mujocos_does(both):
 
 def test_the_robot_moves_in_the_same_steps_as_in_mujoco(both):
     states, answers = both
-    assert np.abs(states["driven"][-1, :7] - states["driven"][0, :7]).min() > 0.02, "every joint of the arm"
+    moved = np.abs(states["driven"][-1, :7] - states["driven"][0, :7])
+    assert (moved > 0.02).sum() >= 6, "of the arm's seven joints"
     np.testing.assert_allclose(answers["driven"][:, :9], states["driven"][:, :9], atol=1e-5)
 
 

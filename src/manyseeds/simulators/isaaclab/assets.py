@@ -38,7 +38,9 @@ def part_spec(task: Task, cfg: Any, part: Part) -> mujoco.MjSpec:
         if part.name != "world" or not (geom.contype or geom.conaffinity):
             spec.delete(geom)
     for index, geom in enumerate(spec.geoms):
-        geom.name = geom.name or f"shape_{index}"
+        geom.name = geom.name if geom.name.isidentifier() else f"shape_{index}"
+    for site in spec.sites:  # nobody reads them there, and they could take a joint's name
+        spec.delete(site)
     if part.kind == "free":  # Isaac Lab places it
         body = spec.body(part.name)
         body.pos, body.quat = np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])

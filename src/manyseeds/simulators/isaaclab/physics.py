@@ -24,6 +24,8 @@ _PAIR_FIELDS = {
     "condim": "pair_dim",
 }
 """Newton's names of a contact pair's numbers, and MuJoCo's."""
+_NO_LIMIT = 1e6
+"""N or N m: a limit that means no limit, because Newton wants one for every joint."""
 
 
 @configclass
@@ -64,11 +66,9 @@ class NewtonTaskManager(NewtonMJWarpManager):
         solver = super()._create_solver(model, solver_cfg)
         # Newton limits the force at the joint. A limit of the actuator frees a clamped one of its implicit damping too,
         # with which it would move a step late.
-        joints = solver.mj_model.actuator_trnid[:, 0]
-        limits = wp.to_torch(solver.mjw_model.jnt_actfrcrange)[:, joints]
+        limits = wp.to_torch(solver.mjw_model.jnt_actfrcrange)[:, solver.mj_model.actuator_trnid[:, 0]]
         solver.mjw_model.actuator_forcerange = wp.from_torch(limits.contiguous(), dtype=wp.vec2)
-        limited = solver.mj_model.jnt_actfrclimited[joints].astype(bool)
-        solver.mjw_model.actuator_forcelimited.assign(limited)
+        solver.mjw_model.actuator_forcelimited.fill_(True)
         solver.mjw_model.opt.warn_overflow = 0  # it calls a solver that stopped at its iterations an overflow
         # Without native CCD boxes meet boxes by MuJoCo's own algorithm instead of a general one.
         solver.mjw_model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD)
@@ -86,6 +86,7 @@ def newton_cfg(model: mujoco.MjModel) -> NewtonCfg:
         ls_iterations=int(option.ls_iterations),
         ls_tolerance=float(option.ls_tolerance),
         ccd_iterations=int(option.ccd_iterations),
+        enable_multiccd=not option.disableflags & int(mujoco.mjtDisableBit.mjDSBL_MULTICCD),
         impratio=float(option.impratio),
         # What MuJoCo Warp makes of a smaller one, for it computes in single precision.
         tolerance=max(float(option.tolerance), 1e-6),
@@ -108,13 +109,12 @@ def gains(model: mujoco.MjModel, joints: tuple[str, ...]) -> dict[str, dict[str,
         columns["stiffness"][joint.name] = float(model.actuator_gainprm[actuator, 0])
         columns["damping"][joint.name] = float(-model.actuator_biasprm[actuator, 2])
         columns["armature"][joint.name] = float(joint.armature[0])
-        limits = []
+        limits = [_NO_LIMIT]
         if model.actuator_forcelimited[actuator]:
             limits.append(np.abs(model.actuator_forcerange[actuator]).max())
         if model.jnt_actfrclimited[joint.id]:
             limits.append(np.abs(model.jnt_actfrcrange[joint.id]).max())
-        if limits:
-            columns["joint_effort_limit"][joint.name] = float(min(limits))
+        columns["joint_effort_limit"][joint.name] = float(min(limits))
     return columns
 
 

@@ -1,44 +1,48 @@
 """reach: a Franka arm brings its hand to a commanded pose and keeps it there.
 
-Numbers and terms are those of Isaac Lab's `Isaac-Reach-Franka-v0`, with three simplifications: an episode is one
-command of 4 s (there: three commands of 4 s), observations have no noise, and the penalties keep their weights (there
-they grow after 4,500 steps). The robot is that of lift_object, without table and cube.
+Numbers and terms are those of Isaac Lab's `Isaac-Reach-Franka`, with three simplifications: an episode is one command
+of 4 s (there: three commands of 4 s), observations have no noise, and the penalties keep their weights (there they grow
+after 4,500 steps). The robot is that of lift_object with the gains of Isaac Lab; nothing collides. The coordinates are
+7 arm joints (rad) and 2 fingers (m); the command is the hand's position (m) and orientation (quaternion w x y z).
 """
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import mujoco
 import torch
 from torch import Tensor
 
-from manyseeds.tasks.base import Starts, State, Task, Term, Trace
+from manyseeds.tasks.base import Range, Starts, State, Task, TaskCfg, Term, Trace, constant, positive, shared, uniform
 from manyseeds.tasks.reach.description import DESCRIPTION
 
-Range = tuple[float, float]
+if TYPE_CHECKING:
+    import mujoco
 
 
 @dataclass(frozen=True)
-class ReachCfg:
+class ReachCfg(TaskCfg):
     """All numbers of the task. Lengths in m, angles in rad, times in s."""
 
     physics_dt: float = 1 / 60
-    decimation: int = 2
     episode_length_s: float = 4.0
 
-    # Actions: 7 joint positions around the default pose. The fingers stay open.
+    # The arm: gains of the joints' position control, N m/rad and N m s/rad.
+    stiffness: float = 80.0
+    damping: float = 4.0
+
+    # Actions: 7 joint positions around the default pose. The fingers stay where the default pose has them.
     action_scale: float = 0.5
     default_joints: tuple[float, ...] = (0.0, -0.569, 0.0, -2.810, 0.0, 3.037, 0.741, 0.04, 0.04)
 
-    # Command: where the hand should be, uniform in a box; it points down and is turned by yaw about the vertical.
+    # Command: a hand that points down, turned by yaw about the vertical; uniform in a box.
     target_x: Range = (0.35, 0.65)
     target_y: Range = (-0.2, 0.2)
     target_z: Range = (0.15, 0.5)
     target_yaw: Range = (-3.14, 3.14)
 
-    # Start: every joint of the default pose times a factor of its own, within the joint's limits.
+    # Start: each joint of the default pose times its own factor, within the joint's limits.
     start_scale: Range = (0.5, 1.5)
 
     # Rewards; every term is multiplied by its weight and by the step's duration.
@@ -54,105 +58,83 @@ class ReachCfg:
     success_angle: float = 0.2
 
 
-def model(cfg: ReachCfg) -> mujoco.MjSpec:
-    """Return the robot of lift_object without table and cube, with two marks where the fingertips should be."""
+def model(cfg: ReachCfg) -> "mujoco.MjSpec":
+    """Return the robot of lift_object alone, with marks where the fingertips should be."""
+    import mujoco
+
     spec = mujoco.MjSpec.from_file(str(Path(__file__).parents[1] / "lift_object" / "panda.xml"))
-    spec.modelname = "reach"
-    for part in (*spec.pairs, spec.body("table"), spec.body("object"), spec.body("target")):
+    for part in (*spec.pairs, *(spec.body(name) for name in ("table", "object", "target"))):
         spec.delete(part)
-    spec.body("panda_hand").add_site(name="hand", size=[0.004, 0, 0], rgba=[0, 0, 0, 0])
-    for name in ("target_left", "target_right"):
-        body = spec.worldbody.add_body(name=name, mocap=True)
-        body.add_geom(size=[0.012, 0, 0], rgba=[0.1, 0.65, 0.3, 0.55], contype=0, conaffinity=0, group=2)
+    for i in range(1, 8):
+        spec.joint(f"panda_joint{i}").damping[0] = cfg.damping
+        servo = spec.actuator(f"panda_joint{i}")
+        servo.gainprm[0], servo.biasprm[1] = cfg.stiffness, -cfg.stiffness
+    spec.body("panda_hand").add_site(name="hand", rgba=[0, 0, 0, 0])
+    for name in ("left", "right"):
+        mark = spec.worldbody.add_body(name=f"target_{name}", mocap=True)
+        mark.add_geom(size=[0.012, 0, 0], rgba=[0.1, 0.65, 0.3, 0.6], contype=0, conaffinity=0, group=2, mass=0)
     return spec
 
 
 def act(cfg: ReachCfg, action: Tensor) -> Tensor:
-    """Return joint position targets (n, 9), rad and m, of actions (n, 7)."""
-    default = _constant(cfg.default_joints, action.device)
-    arm = torch.add(default[:7], action, alpha=cfg.action_scale)
-    return torch.cat((arm, default[7:].expand(len(action), 2)), dim=1)
-
-
-def distance(cfg: ReachCfg, state: State | Trace) -> Tensor:
-    """Return the distance from hand to target, (..., n) in m."""
-    return torch.linalg.vector_norm(state.sites["hand"] - state.command[:, :3], dim=-1)
-
-
-def angle(cfg: ReachCfg, state: State | Trace) -> Tensor:
-    """Return the angle of the rotation from hand to target, (..., n) in [0, pi] rad."""
-    # The chord between unit quaternions is 2 sin(angle / 4); q and -q are the same rotation. Exact for small angles,
-    # which the arc cosine of their product is not.
-    hand, target = state.rotations["hand"], state.command[:, 3:]
-    chords = (torch.linalg.vector_norm(hand + sign * target, dim=-1) for sign in (-1, 1))
-    return 4 * torch.asin((torch.minimum(*chords) / 2).clamp(max=1))
-
-
-def at_target(cfg: ReachCfg, state: State | Trace) -> Tensor:
-    """Return whether the hand is at its target, (..., n) bool."""
-    return (distance(cfg, state) < cfg.success_distance) & (angle(cfg, state) < cfg.success_angle)
+    """Return joint position targets, (n, 9) in rad and m, of actions (n, 7)."""
+    default = constant(cfg.default_joints, action.device)
+    return torch.cat((default[:7] + cfg.action_scale * action, default[7:].expand(len(action), 2)), dim=1)
 
 
 def start(cfg: ReachCfg, n: int, generator: torch.Generator) -> Starts:
-    """Draw `n` episodes on the generator's device."""
-    device = generator.device
-    draws = torch.rand(n, 13, generator=generator, device=device)
-    factors = cfg.start_scale[0] + draws[:, :9] * (cfg.start_scale[1] - cfg.start_scale[0])
-    low, high = _constant(_limits(), device).T
-    ranges = _constant((cfg.target_x, cfg.target_y, cfg.target_z, cfg.target_yaw), device)
-    target = ranges[:, 0] + draws[:, 9:] * (ranges[:, 1] - ranges[:, 0])
-    # Euler angles (0, pi, yaw), as w x y z.
-    half, zeros = target[:, 3] / 2, torch.zeros(n, device=device)
-    command = torch.stack((*target[:, :3].T, zeros, -torch.sin(half), torch.cos(half), zeros), dim=1)
-    columns = dict(zip(("target_x", "target_y", "target_z", "target_yaw"), target.T, strict=True))
-    return Starts((_constant(cfg.default_joints, device) * factors).clamp(low, high), command, columns)
+    """Draw where the joints are and what is commanded."""
+    targets = (cfg.target_x, cfg.target_y, cfg.target_z, cfg.target_yaw)
+    target, factors = uniform((*targets, *(cfg.start_scale,) * 9), n, generator).split((4, 9), dim=1)
+    default, *limits = (constant(values, generator.device) for values in (cfg.default_joints, *_limits()))
+    half, zero = target[:, 3] / 2, torch.zeros_like(target[:, 3])
+    rotation = torch.stack((zero, -torch.sin(half), torch.cos(half), zero), dim=1)  # Euler angles (0, pi, yaw)
+    qpos, command = (default * factors).clamp(*limits), torch.cat((target[:, :3], rotation), dim=1)
+    columns = dict(zip((column.name for column in DESCRIPTION.starts), target.unbind(1), strict=True))
+    return Starts(qpos, command, columns)
+
+
+def position_error(cfg: ReachCfg, state: State | Trace) -> Tensor:
+    """Return the distance from hand to target, (..., n) m."""
+    return torch.linalg.vector_norm(state.sites["hand"] - state.command[:, :3], dim=-1)
+
+
+def orientation_error(cfg: ReachCfg, state: State | Trace) -> Tensor:
+    """Return the angle of the rotation from hand to target, (..., n) rad, at most pi."""
+    # From the chord between unit quaternions, which keeps small angles exact; q and -q are the same rotation.
+    hand, target = state.rotations["hand"], state.command[:, 3:]
+    chord = torch.minimum(*(torch.linalg.vector_norm(hand + sign * target, dim=-1) for sign in (-1, 1)))
+    return 4 * torch.asin((chord / 2).clamp(max=1))
+
+
+distance, angle = shared(position_error), shared(orientation_error)
+
+
+def success(cfg: ReachCfg, state: State) -> Tensor:
+    """Return whether the hand is at its target, (n,) bool."""
+    return (distance(cfg, state) < cfg.success_distance) & (angle(cfg, state) < cfg.success_angle)
 
 
 def judge(cfg: ReachCfg, trace: Trace) -> dict[str, Tensor]:
     """Return the outcomes of played episodes, (n,) each."""
-    there = at_target(cfg, trace)
-    first = (there.int().argmax(0) + 1) * trace.step_dt
-    return {
-        "reached": there[-1],
-        "first_reached_s": torch.where(there.any(0), first, math.nan),
-        "final_distance": distance(cfg, trace)[-1],
-        "final_angle": angle(cfg, trace)[-1],
-    }
+    away, turned = position_error(cfg, trace), orientation_error(cfg, trace)
+    there = (away < cfg.success_distance) & (turned < cfg.success_angle)
+    outcomes = (there[-1], trace.first_time(there), away[-1], turned[-1])
+    return dict(zip((outcome.name for outcome in DESCRIPTION.outcomes), outcomes, strict=True))
 
 
 def show(cfg: ReachCfg, command: Tensor) -> Tensor:
-    """Return where the fingertips of a hand at its target are, (2, 3) in m."""
-    _, x, y, _ = command[3:]
-    across = torch.stack((2 * x * y, y * y - x * x, torch.zeros_like(x)))  # the y axis of a hand that points down
-    down = torch.tensor([0.0, 0.0, -0.1034], device=command.device)
-    return command[:3] + down + torch.stack((across, -across)) * cfg.default_joints[7]
-
-
-def check_cfg(cfg: ReachCfg) -> list[str]:
-    """Return sentences about numbers that make no task."""
-    positive = ("end_effector_position_tracking_fine_grained_std", "success_distance", "success_angle")
-    return [f"'{key}' is {getattr(cfg, key)}; it must be greater than 0." for key in positive if getattr(cfg, key) <= 0]
-
-
-def _pose_command(cfg: ReachCfg, state: State) -> Tensor:
-    return state.command[:, [0, 1, 2, 4, 5, 6, 3]]  # Isaac Lab 3.0 writes quaternions as x y z w
-
-
-def _near(cfg: ReachCfg, state: State) -> Tensor:
-    return 1 - torch.tanh(distance(cfg, state) / cfg.end_effector_position_tracking_fine_grained_std)
+    """Return where the fingertips of a hand at its target are, (n, 2, 3) m."""
+    x, y = command[:, 4], command[:, 5]
+    across = torch.stack((2 * x * y, y * y - x * x, torch.zeros_like(x)), dim=1) * cfg.default_joints[7]
+    tips = command[:, :3] - constant((0.0, 0.0, 0.1034), command.device)
+    return torch.stack((tips + across, tips - across), dim=1)
 
 
 @lru_cache
 def _limits() -> tuple[tuple[float, ...], ...]:
-    """Return the range of every joint, rad and m."""
-    return tuple(map(tuple, model(ReachCfg()).compile().jnt_range.tolist()))
-
-
-@lru_cache
-def _constant(values: tuple, device: torch.device) -> Tensor:
-    """Return the numbers on a device, made once: copying them there would make every step wait for a GPU."""
-    with torch.inference_mode(False):
-        return torch.tensor(values, device=device)
+    """Return the joints' lower and upper limits, (9,) each, rad or m."""
+    return tuple(map(tuple, model(ReachCfg()).compile().jnt_range.T.tolist()))
 
 
 TASK = Task(
@@ -164,27 +146,31 @@ TASK = Task(
     command_width=7,
     act=act,
     observations={
-        "joint_pos": Term(lambda cfg, s: s.qpos - _constant(cfg.default_joints, s.qpos.device), 9, "rad, m"),
-        "joint_vel": Term(lambda cfg, s: s.qvel, 9, "rad/s, m/s"),
-        "pose_command": Term(_pose_command, 7, "m, quaternion x y z w"),
-        "actions": Term(lambda cfg, s: s.action, 7),
+        "joint_pos": Term(lambda cfg, s: s.qpos - constant(cfg.default_joints, s.qpos.device), 9, "rad; fingers m"),
+        "joint_vel": Term(lambda cfg, s: s.qvel, 9, "rad/s; fingers m/s"),
+        "pose_command": Term(lambda cfg, s: s.command[:, [0, 1, 2, 4, 5, 6, 3]], 7, "m; quaternion x y z w"),
+        "actions": Term(lambda cfg, s: s.action, 7, "the action before"),
     },
     rewards={
         "end_effector_position_tracking": Term(distance),
-        "end_effector_position_tracking_fine_grained": Term(_near),
+        "end_effector_position_tracking_fine_grained": Term(
+            lambda cfg, s: 1 - torch.tanh(distance(cfg, s) / cfg.end_effector_position_tracking_fine_grained_std)
+        ),
         "end_effector_orientation_tracking": Term(angle),
         "action_rate": Term(lambda cfg, s: (s.action - s.previous_action).square().sum(1)),
         "joint_vel": Term(lambda cfg, s: s.qvel.square().sum(1)),
     },
     terminations={},
-    success=at_target,
-    metrics={
-        "ee_pose/position_error": Term(distance, unit="m"),
-        "ee_pose/orientation_error": Term(angle, unit="rad"),
-    },
+    metrics={"ee_pose/position_error": Term(distance, unit="m"), "ee_pose/orientation_error": Term(angle, unit="rad")},
+    success=success,
     start=start,
     judge=judge,
+    check_cfg=lambda cfg: positive(
+        cfg, "stiffness", "end_effector_position_tracking_fine_grained_std", "success_distance", "success_angle"
+    ),
     sites=("hand",),
     show=show,
-    check_cfg=check_cfg,
+    controls="joint_position_targets",
+    action_unit="offset from the default pose, times action_scale rad",
+    control_unit="rad; fingers m",
 )
