@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 from tensorboard.util import tensor_util
@@ -37,14 +37,12 @@ def tensor_event(tag, tensor, plugin="scalars", step=1):
     return event_pb2.Event(wall_time=1.0, step=step, summary=summary_pb2.Summary(value=[entry]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TAGS, STEPS, VALUES), max_size=30))
 def test_plain_scalars_keep_every_bit_and_their_order(rows):
     found, _ = decode([scalar(*row) for row in rows])
     assert found == [(tag, step, bits(value)) for tag, step, value in rows]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TAGS, STEPS, VALUES, st.integers(0, 4)), max_size=20))
 def test_the_fast_path_and_protobuf_give_the_same(rows):
     """Events with fields added, doubled or left out decode as TensorBoard's own messages say."""

@@ -58,7 +58,7 @@ def test_pandas_reads_the_table(log, tmp_path):
     assert table[ODD_TAG].isna().tolist() == [True, False, True]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values=st.lists(st.floats(width=32), min_size=1, max_size=20))
 def test_every_float32_survives_the_csv(tmp_path_factory, values):
     folder = tmp_path_factory.mktemp("log")

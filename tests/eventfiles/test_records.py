@@ -28,7 +28,7 @@ def log(tmp_path):
     return path, write_events(path, EVENTS)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(length=st.integers(0, 300), count=st.integers(1, 50), seed=st.integers(0, 9))
 def test_checksums_are_tensorboards_for_short_and_long_and_few_and_many_messages(length, count, seed):
     messages = np.random.default_rng(seed).integers(256, size=(length, count), dtype=np.uint8)
@@ -66,7 +66,7 @@ def test_a_corrupt_length_stops_and_counts_the_unread_bytes(log, within, block_b
     assert reader.damage == [Damage("unreadable", offsets[4], offsets[-1] - offsets[4])]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(0, 9), min_size=1, max_size=7),
     breaks=st.lists(st.integers(0, 3000), max_size=2),
@@ -117,7 +117,7 @@ def test_zeros_in_the_middle_do_not_count_as_a_truncation(log):
     assert payloads(path, 100)[1].damage == [Damage("unreadable", offsets[-1], 301)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=4))
 def test_no_corruption_crashes_invents_a_record_or_loses_a_byte_silently(tmp_path_factory, changes):
     path = tmp_path_factory.mktemp("log") / "tfevents"

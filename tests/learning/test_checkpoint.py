@@ -84,7 +84,7 @@ def test_damaged_files_and_other_checkpoints_are_named(run, tmp_path):
         load_checkpoint(tmp_path / "model_9.pt")
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_no_flipped_bit_of_a_state_goes_unnoticed(run, tmp_path, position, bit):
     raw = bytearray((run / "state.pt").read_bytes())

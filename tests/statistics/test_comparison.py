@@ -13,7 +13,7 @@ SCORES = hnp.arrays(np.float64, st.integers(2, 8), elements=st.floats(0, 1))
 P_VALUES = hnp.arrays(np.float64, st.integers(1, 8), elements=st.floats(0, 1))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SCORES, SCORES)
 def test_difference_and_p_are_those_of_scipys_welch_test(a, b):
     found = statistics.compare(a, b, resamples=10)
@@ -25,7 +25,7 @@ def test_difference_and_p_are_those_of_scipys_welch_test(a, b):
         assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SCORES, SCORES)
 @example(np.zeros(2), np.array([1.9e-160, 0.0]))  # the square of its variance is 0
 def test_swapping_the_variants_changes_the_sign(a, b):

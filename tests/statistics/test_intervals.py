@@ -87,21 +87,21 @@ def test_a_long_curve_skips_only_resamples_that_decide_no_limit(seeds, confidenc
 @pytest.mark.parametrize("function", [statistics.t_interval, statistics.iqm_bootstrap])
 class TestOverSeeds:
     @given(values=SEEDS, shift=FLOATS, scale=st.floats(0.1, 10))
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     def test_moves_and_stretches_with_the_values(self, function, values, shift, scale):
         moved = function(values * scale + shift)
         for ours, theirs in zip(moved, function(values), strict=True):
             np.testing.assert_allclose(ours, theirs * scale + shift, rtol=1e-6, atol=1e-3)
 
     @given(values=SEEDS, random=st.randoms(use_true_random=False))
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     def test_the_order_of_seeds_does_not_matter(self, function, values, random):
         shuffled = values.tolist()
         random.shuffle(shuffled)
         np.testing.assert_allclose(function(shuffled), function(values), rtol=1e-7, atol=1e-7)
 
     @given(values=SEEDS)
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     def test_the_estimate_lies_within_and_more_confidence_is_wider(self, function, values):
         narrow, wide = function(values, 0.8), function(values, 0.95)
         slack = 1e-6
@@ -191,7 +191,7 @@ def test_simultaneous_band_covers_rough_curves_too():
     assert 93 <= 100 * np.mean([np.all((b.low <= 0) & (b.high >= 0)) for b in bands]) <= 97.5
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(hnp.arrays(np.float64, st.tuples(st.integers(2, 8), st.integers(1, 20)), elements=FLOATS))
 def test_simultaneous_band_contains_the_pointwise_band(curves):
     wide, narrow = statistics.simultaneous_band(curves), statistics.pointwise_band(curves)

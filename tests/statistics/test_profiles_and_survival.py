@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -63,7 +63,6 @@ def test_the_threshold_can_be_required_for_several_points():
 
 
 @pytest.mark.filterwarnings("ignore:The confidence interval is undefined")
-@settings(deadline=None)
 @given(TIMES)
 def test_the_survival_curve_is_scipys_kaplan_meier(rows):
     time, reached = np.array([t for t, _ in rows]), np.array([r for _, r in rows])

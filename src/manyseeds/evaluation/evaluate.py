@@ -15,6 +15,8 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import checkpoints
+from manyseeds.core.record import check_checkpoints
 from manyseeds.tasks import registry
 
 if TYPE_CHECKING:
@@ -118,12 +120,12 @@ def evaluate_run(
         UserError: when there is no checkpoint, or one or the params are damaged, the task's file has changed, or the
             simulator does not run on the device.
     """
-    from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.learning.policy import Policy, read_params
 
     paths = checkpoints(run_dir)
     if not paths:
         raise UserError(f"{run_dir} holds no checkpoint model_<iteration>.pt.")
+    check_checkpoints(run_dir)
     params = read_params(run_dir)
     threads = threads or len(os.sched_getaffinity(0))
     elsewhere = {key: value for key, value in (("simulator", simulator), ("device", device)) if value}
@@ -247,7 +249,6 @@ def _overrides(text: str) -> dict[str, Any]:
 
 
 def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
-    from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.simulators import NonFiniteError
 
     total = len(checkpoints(args.run_dir))

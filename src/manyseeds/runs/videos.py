@@ -10,7 +10,7 @@ from manyseeds.simulators import make_env
 from manyseeds.simulators.film import film, frame_rate, write_video
 
 if TYPE_CHECKING:
-    from manyseeds.runs.train import Settings
+    from manyseeds.config.settings import RunConfig
     from manyseeds.simulators.base import TaskEnv
 
 
@@ -29,11 +29,11 @@ class TrainingVideos:
         UserError: when this machine cannot draw.
     """
 
-    def __init__(self, settings: "Settings", alg: PPO, env: "TaskEnv") -> None:
+    def __init__(self, settings: "RunConfig", alg: PPO, env: "TaskEnv") -> None:
         self._env = env
-        if not SIMULATORS[settings.simulator].one_a_process:
+        if not SIMULATORS[str(settings.simulator)].one_a_process:
             self._env = make_env(
-                settings.simulator,
+                str(settings.simulator),
                 settings.task,
                 num_envs=1,
                 seed=settings.seed,

@@ -152,9 +152,6 @@ class SteppedEnv(TaskEnv):
         UserError: when a term of the task does not give what it says.
     """
 
-    _dtype: torch.dtype
-    """Type of the physics' numbers."""
-
     def __init__(self, model: "mujoco.MjModel", task: Task, cfg: Any, options: Options) -> None:
         super().__init__(task, cfg, options)
         n, device = options.num_envs, options.device
