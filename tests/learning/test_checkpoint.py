@@ -1,4 +1,4 @@
-"""Checkpoints are rsl_rl's own, and reading one runs nothing."""
+"""Checkpoints have RSL-RL's format, and reading one runs no code."""
 
 import contextlib
 import io
@@ -35,7 +35,7 @@ def test_a_checkpoint_has_rsl_rls_layout_and_the_completed_iterations(run):
     assert content["iter"] == 3
 
 
-def test_plain_rsl_rl_loads_a_checkpoint_and_acts_the_same(run):
+def test_stock_rsl_rl_loads_a_checkpoint_and_acts_the_same(run):
     agent = yaml.safe_load((run / "params" / "agent.yaml").read_text())
     env = make_env("mujoco", "lift_object", num_envs=4, seed=0)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -240,7 +240,7 @@ def _overrides(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"--overrides is no valid JSON: {error}.") from error
+        raise UserError(f"--overrides is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
         raise UserError(f"--overrides is {text}; it must be a JSON object of numbers of the task.")
     return content

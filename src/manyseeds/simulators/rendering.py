@@ -11,7 +11,7 @@ from manyseeds.tasks.base import Task
 
 
 def choose_renderer() -> None:
-    """Let MuJoCo draw by EGL where there is no display; only before MuJoCo is imported does it count."""
+    """Let MuJoCo render with EGL if there is no display; call it before MuJoCo is imported."""
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         os.environ.setdefault("MUJOCO_GL", "egl")
 

@@ -304,8 +304,8 @@ def test_malformed_episodes_stop_before_anything_is_drawn(copy: Path, capsys: py
         ("", "not readable as a CSV file"),
         ("iteration,Loss/value\n", "no rows"),
         ("step,Loss/value\n1,0.5\n", "column 'iteration' is missing"),
-        ("iteration,Loss/value\n1,0.5\n1,0.4\n", "iteration 1 stands there twice"),
-        ("iteration,Loss/value\n1,high\n", "column 'Loss/value' holds something that is no number"),
+        ("iteration,Loss/value\n1,0.5\n1,0.4\n", "iteration 1 appears twice"),
+        ("iteration,Loss/value\n1,high\n", "column 'Loss/value' holds something that is not a number"),
         ("iteration,Loss/value\n1.5,0.5\n", "column 'iteration' must hold whole numbers"),
     ],
 )
