@@ -1,23 +1,22 @@
 # manyseeds: config.yaml -> runs (variant x seed) -> checkpoints, curves, episodes -> tables, figures, report.
 import gc
 import os
-import shlex
 import sys
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from manyseeds.core.layout import REPOSITORY
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
-from manyseeds.workflow.slurm import after, queued
+from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
 
 # Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
 
 
-def or_exit(function, *arguments):
+def exit_on_error(function, *arguments):
     """Call a function; on an error that the user can correct, exit with its message and no traceback."""
     try:
         return function(*arguments)
@@ -25,7 +24,7 @@ def or_exit(function, *arguments):
         sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
 
 
-plan = or_exit(
+plan = exit_on_error(
     make_plan,
     workflow.config_settings.configfiles,
     workflow.config_settings.config,
@@ -40,27 +39,21 @@ plan = or_exit(
 # The wildcards {variant} and {seed} name one run in all rules.
 RESULTS = plan.results
 RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
-LOGS = f"logs/{plan.experiment.experiment}"
-# With `keep_state: false`, the last step of a run deletes its training state. Its outputs remain, so Snakemake will not
-# train it again.
-TIDY = (
-    "" if plan.experiment.keep_state else " && python -m manyseeds tidy {params.run:q}"
-)
+LOGS = plan.logs
+# With `keep_state: false` the last step that reads a run removes its training state.
+TIDY = plan.tidy
 
 # Environments hold packages and the checkout holds code: jobs import it from here, with or without a container.
-shell.prefix(
-    f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(REPOSITORY / 'src'))}; "
-)
+shell.prefix(plan.shell_prefix)
 CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 if CONTAINED:
-    os.environ.update(or_exit(plan.container_settings))
+    os.environ.update(exit_on_error(plan.container_settings))
 # The image of an external trainer. Not a parameter of the rule, so that another image does not repeat runs.
 os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
 SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
 ANALYSIS_IMAGE = plan.image("analysis")
 DEPLOYED = bool(workflow.deployment_settings.deployment_method)
-# The interpreter for simulator jobs. Braces in its path are escaped: Snakemake would take them for placeholders.
-SIMULATOR_PYTHON = or_exit(plan.python, DEPLOYED).replace("{", "{{").replace("}", "}}")
+SIMULATOR_PYTHON = exit_on_error(plan.python, DEPLOYED)
 SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
 ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
 
@@ -80,15 +73,15 @@ report: "workflow/report/workflow.rst"
 
 # Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
-    or_exit(plan.begin)
+    exit_on_error(plan.begin)
     if any(
-        job.rule.name.startswith("train_") for job in workflow.dag.needrun_jobs()
+        job.rule.name == "train_run" for job in workflow.dag.needrun_jobs()
     ):
-        or_exit(plan.check_gpus)
+        exit_on_error(plan.check_gpus)
         if not CONTAINED:
-            or_exit(plan.check_trainer)
+            exit_on_error(plan.check_trainer)
         if not DEPLOYED:
-            or_exit(plan.check_simulator)
+            exit_on_error(plan.check_simulator)
 
 
 # Run as many trainings at once as there are GPUs, without a flag.
@@ -124,16 +117,14 @@ rule all:
             rules.animate.output,
             variant=[variant.name for variant in plan.variants if plan.evaluates],
         ),
-        # No other rule requests the checkpoints of an external trainer.
-        [] if plan.evaluates else plan.all_checkpoints,
+        plan.records,
     message:
         f"All of {plan.experiment.experiment} is in {RESULTS}: policies, tables, figures, curves.html"
 
 
 rule train:
     input:
-        plan.run_files("run.json"),
-        plan.all_checkpoints,
+        plan.records,
 
 
 rule evaluate:

@@ -10,7 +10,8 @@ import torch
 from manyseeds.audit.verify import main
 from manyseeds.cli import main as manyseeds
 from manyseeds.config import resolve
-from manyseeds.core.record import sha256
+from manyseeds.core.files import sha256
+from manyseeds.core.layout import EVENT_FILE
 from manyseeds.launch import run as trainer
 
 FIELDS = {
@@ -87,7 +88,7 @@ def test_a_difference_in_the_parameters_alone_is_found(run, capsys, part):
 
 def test_without_an_event_file_the_table_made_of_it_is_compared(run, capsys):
     assert manyseeds(["scalars", str(run), "--output", str(run / "scalars.csv")]) == 0
-    (run / trainer.EVENTS).unlink()
+    (run / EVENT_FILE).unlink()
     assert main(["--declare-not-shipped", str(run)]) == 0
     assert main([str(run), "--repeat", "2"]) == 0
     text = (run / "scalars.csv").read_text()

@@ -3,11 +3,12 @@ import json
 import pytest
 
 from helpers.synthetic_results import make_results
-from manyseeds.audit.verify import NOT_SHIPPED, main, verify
+from manyseeds.audit.verify import main, verify
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import REPOSITORY
-from manyseeds.core.record import collect, container, sha256, write_run_record
+from manyseeds.core.files import sha256
+from manyseeds.core.layout import NOT_SHIPPED, REPOSITORY
+from manyseeds.core.record import Journal, collect, container, write_run_record
 from manyseeds.report.figures.draw import main as draw
 from manyseeds.report.pages.curves import main as write_page
 from manyseeds.report.tables.write import main as write_tables
@@ -81,9 +82,14 @@ def test_a_folder_without_runs_is_an_error(tmp_path, capsys):
 
 
 def test_a_run_that_has_not_ended_is_named(run, capsys):
-    write_run_record(run, [], experiment="experiment", seed=1, ended=None)
+    Journal(run.with_name("seed_2")).start()
+    assert main([str(run.parent)]) == 1
+    assert "seed_2: this run has not ended" in capsys.readouterr().out
+    Journal(run).start()
+    assert main([str(run)]) == 0, "this one has a record"
+    (run / "run.json").unlink()
     assert main([str(run)]) == 1
-    assert "run.json: this run has not ended" in capsys.readouterr().out
+    assert "seed_1: this run has not ended" in capsys.readouterr().out
 
 
 def test_tables_figures_and_pages_of_other_data_are_named(tmp_path, capsys):

@@ -1,21 +1,28 @@
 import copy
 import json
 import re
+import subprocess
+import sys
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manyseeds.config import checkpoint_iterations, load, read_resolved, resolve
-from manyseeds.config.experiment import ENVIRONMENTS, from_dict
-from manyseeds.config.schema import load_schema
+from manyseeds.config import EvaluateSettings, TrainSettings, external, load, read_resolved, resolve
+from manyseeds.config.experiment import Config, from_dict
+from manyseeds.config.fields import NO_IDENTITY
+from manyseeds.config.loading import schema, schema_text
+from manyseeds.config.settings import CurvesSettings
+from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.layout import REPOSITORY, checkpoint_iterations
+from manyseeds.core.simulators import SIMULATORS
 from manyseeds.gpus import devices
 from manyseeds.gpus.devices import Reading
-from manyseeds.simulators import SIMULATORS
-from manyseeds.tasks import TASKS
+from manyseeds.runs.command import main as train
+from manyseeds.tasks import registry
 from manyseeds.workflow.check import main
 
 GOOD = {
@@ -98,7 +105,10 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("agent", "nowhere.json", ["agent file nowhere.json cannot be read"]),
         ("agent", 3, ["agent is 3", "JSON file"]),
         ("evaluate.episodes", 0, ["evaluate.episodes is 0", "at least 1"]),
-        ("evaluate.tolerance", 0, ["evaluate.tolerance is 0", "greater than 0"]),
+        ("evaluate.overrides", 3, ["evaluate.overrides is 3", "a mapping"]),
+        ("train.env_spacing", 0, ["train.env_spacing is 0", "greater than 0"]),
+        ("task.file", "nowhere.py", ["task.file is 'nowhere.py'", "a Python file"]),
+        ("task", {}, ["task.name is missing"]),
         ("variants", {"a/b": {}}, ["variants has the key 'a/b'", "name of letters"]),
         ("variants", {"a": {"evaluate": {}}}, ["variants.a.evaluate is not a known key"]),
         ("variants", {"a": {"train": {"num_envs": [1, 0]}}}, ["variants.a_num_envs=0", "train.num_envs is 0"]),
@@ -136,7 +146,7 @@ def test_every_mistake_of_a_file_is_named_at_once():
     assert len(str(caught.value).splitlines()) == 3
 
 
-@pytest.mark.parametrize("key", ["experiment", "seeds", "train", "agent"])
+@pytest.mark.parametrize("key", ["experiment", "seeds", "train"])
 def test_a_missing_key_is_named(key):
     fields = {name: value for name, value in GOOD.items() if name != key}
     with pytest.raises(UserError, match=f"{key} is missing"):
@@ -147,7 +157,7 @@ def test_a_missing_key_is_named(key):
     ("content", "words"),
     [
         (b"a: [", "not valid YAML"),
-        (b"seeds: [1]\nseeds: [2]\n", "the key 'seeds' stands twice (line 2, column 1)"),
+        (b"seeds: [1]\nseeds: [2]\n", "the key 'seeds' appears twice (line 2, column 1)"),
         (b"\xff\xfe", "not UTF-8"),
         (b"", "must hold keys and values"),
         (b"- 1\n", "must hold keys and values"),
@@ -256,14 +266,6 @@ def test_the_resolved_experiment_is_read_back_as_it_was_written(tmp_path):
     assert read_resolved(path) == experiment
 
 
-def test_a_resolved_experiment_without_the_curves_section_of_later_releases_is_read(tmp_path):
-    experiment = resolve(GOOD)
-    fields = experiment.to_dict()
-    del fields["curves"]
-    (tmp_path / "config.json").write_text(json.dumps(fields))
-    assert read_resolved(tmp_path / "config.json") == experiment
-
-
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}'])
 def test_a_damaged_resolved_experiment_is_one_sentence(tmp_path, content):
     path = tmp_path / "config.json"
@@ -278,6 +280,7 @@ def test_what_changes_no_policy_is_not_among_a_runs_settings():
     for key, value in (
         ("train.threads", 2),
         ("train.state_interval", 99),
+        ("train.env_spacing", 2.0),
         ("evaluate.episodes", 7),
         ("curves.band", "simultaneous"),
     ):
@@ -293,22 +296,79 @@ def test_the_command_prints_the_resolved_experiment_as_json(capsys):
 
 def test_config_yaml_explains_every_key_that_the_schema_knows():
     text = (REPOSITORY / "config.yaml").read_text()
-    schema = load_schema()
-    keys = [
-        *schema["properties"],
-        *schema["$defs"]["train"]["properties"],
-        *schema["properties"]["evaluate"]["properties"],
-        *schema["properties"]["curves"]["properties"],
-    ]
+    assert text.startswith("# yaml-language-server: $schema=workflow/schemas/config.schema.json\n")
+    sections = (Config, TrainSettings, EvaluateSettings, CurvesSettings)
+    keys = [key for section in sections for key in section.model_fields]
     for key in keys:
         assert re.search(rf"^ *{key}:", text, re.MULTILINE), f"{key} is not in config.yaml"
 
 
-def test_the_schema_knows_the_tasks_and_simulators_that_exist():
-    schema = load_schema()
-    assert schema["then"]["properties"]["task"]["properties"]["name"]["enum"] == list(TASKS)
-    assert schema["properties"]["simulator"]["enum"] == ["auto", *SIMULATORS]
-    assert list(ENVIRONMENTS) == list(SIMULATORS)
+def test_the_schema_for_editors_is_that_of_the_model():
+    """`manyseeds config --schema > workflow/schemas/config.schema.json` writes it."""
+    assert (REPOSITORY / "workflow" / "schemas" / "config.schema.json").read_text() == schema_text()
+
+
+def test_the_schema_accepts_what_is_accepted_and_refuses_what_is_refused():
+    check = jsonschema.Draft202012Validator(schema()).is_valid
+    longhand = {"task": {"file": "my_task.py"}, "agent": {"file": "a.json"}, "trainer": {"file": "trainers/mine.yaml"}}
+    assert check(GOOD) and check(GOOD | longhand) and check(GOOD | {"gpus": [0, 1], "trainer": "trainers/mine.yaml"})
+    assert check(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+    for key, value in (("train.num_env", 3), ("gpus", [0, 0]), ("experiment", "published"), ("seeds", []),
+                       ("simulator", "bullet"), ("train.threads", "all"), ("trainer", {"name": "a/b"})):  # fmt: skip
+        assert not check(changed(key, value)), key
+    assert schema()["properties"]["simulator"]["enum"] == ["auto", *SIMULATORS]
+
+
+@pytest.mark.parametrize("key", TrainSettings.model_fields)
+def test_a_key_below_train_is_one_field_from_which_everything_else_is_made(key, capsys):
+    field = TrainSettings.model_fields[key]
+    assert schema()["$defs"]["TrainSettings"]["properties"][key]["description"] == field.description
+    with pytest.raises(SystemExit):
+        train(["--help"])
+    assert f"--{key} " in capsys.readouterr().out
+    assert key in external.VALUES
+    settings = resolve(GOOD).settings("default", 1)
+    assert (key in settings["train"]) != (NO_IDENTITY in field.metadata)
+
+
+def test_the_agent_of_a_task_is_the_default_and_single_values_can_be_laid_over_it(tmp_path):
+    fields = {key: value for key, value in GOOD.items() if key != "agent"}
+    own = json.loads(registry.agent_file("lift_object").read_text())
+    assert resolve(fields).variants[0].agent == own
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(fields))
+    changed = load([path], {"agent": {"overrides": {"algorithm.gamma": 0.5}}}).variants[0].agent
+    assert changed == own | {"algorithm": own["algorithm"] | {"gamma": 0.5}}
+
+
+def test_values_of_a_later_file_are_laid_over_a_shorthand(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(GOOD | {"task": "lift_object"}))
+    experiment = load([path], {"agent": {"overrides": {"algorithm.gamma": 0.5}}, "task": {"overrides": {"a": 1}}})
+    assert experiment.variants[0].agent["algorithm"]["gamma"] == 0.5
+    assert experiment.variants[0].agent_file == "generic_policy.json"
+    assert (experiment.task, experiment.variants[0].task_cfg) == ("lift_object", {"a": 1})
+
+
+def test_the_content_of_a_tasks_file_is_part_of_what_a_run_is(tmp_path):
+    path = tmp_path / "mine.py"
+    (tmp_path / "agent.json").write_text("{}")
+    found = []
+    for content in ("a = 1", "a = 2"):
+        path.write_text(content)
+        found.append(resolve(GOOD | {"task": str(path), "agent": "agent.json"}).settings("default", 1))
+    assert found[0]["task_digest"] != found[1]["task_digest"] and found[0]["task"] == str(path)
+
+
+def test_the_description_of_the_outcomes_is_in_config_json():
+    columns = Description.from_dict(resolve(GOOD).to_dict()["description"]).columns
+    assert columns == registry.describe("lift_object").columns
+
+
+def test_config_is_read_without_torch():
+    code = "import sys; from manyseeds.config import load; load(['config.yaml']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def gpu_machine(monkeypatch, number):

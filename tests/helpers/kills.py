@@ -16,8 +16,8 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from manyseeds.core.layout import EVENT_FILE
 from manyseeds.runs.command import main as train
-from manyseeds.runs.events import EVENT_FILE
 
 ITERATIONS = 12
 _AGENT = {

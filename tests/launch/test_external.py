@@ -20,8 +20,12 @@ import yaml
 
 from helpers.workflows import planned, snakemake
 from manyseeds.config import load, resolve
+from manyseeds.config.experiment import from_dict
+from manyseeds.config.external import External
+from manyseeds.config.settings import Launched
+from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.layout import EVENT_FILE, REPOSITORY
 from manyseeds.launch import run as trainer
 from manyseeds.launch.external import Attempt
 from manyseeds.launch.status import Watcher
@@ -79,10 +83,17 @@ def agent_file(tmp_path: Path) -> str:
     return str(path)
 
 
-def command(fields: dict, work: Path = Path("work"), seed: int = 1) -> list[str]:
+def command(fields: dict, work: Path = Path("run"), seed: int = 1) -> list[str]:
+    return attempt(fields, work, seed).command()
+
+
+def attempt(fields: dict, folder: Path, seed: int = 1, image: str = "") -> Attempt:
     experiment = resolve(fields)
-    assert experiment.foreign
-    return Attempt(experiment.foreign, experiment, experiment.variants[0].name, seed, 2, work, "").command()
+    variant = experiment.variants[0].name
+    launched = Launched(experiment="tiny", variant=variant, gpus=[], slurm_job=None, command=[])
+    run = experiment.run(variant, seed).model_copy(update={"log_dir": folder, "launched": launched})
+    assert isinstance(experiment.trainer, External)
+    return Attempt(experiment.trainer, experiment, run, image)
 
 
 def start(folder: Path, fields: dict, seed: int = 1) -> int:
@@ -104,7 +115,7 @@ def test_arenas_command_is_the_documented_one_with_the_seed_and_device_that_are_
 def test_arenas_command_on_several_gpus_and_with_hyperparameters_has_the_documented_flags(agent_file: str) -> None:
     rendered = command(ARENA | {"gpus_per_run": 2, "agent": agent_file}, Path("/x"))
     at = rendered.index("--distributed")
-    assert rendered[at:] == ["--distributed", "--agent_cfg_path", "/x/run/agent.json", "lift_object"]
+    assert rendered[at:] == ["--distributed", "--agent_cfg_path", "/x/work/run/agent.json", "lift_object"]
     assert rendered.index("--headless") < at
 
 
@@ -178,7 +189,7 @@ def test_a_wrong_definition_is_one_sentence(change: dict, sentence: str) -> None
         ),
         ({"device": "cuda", "gpus_per_run": 2}, "gpus_per_run is more than 1, but the command of trainer stranger has"),
         ({"trainer": "manyseeds", "task": "theirs"}, "task.name is 'theirs'"),
-        ({"trainer": "manyseeds"}, "agent is missing"),
+        ({"trainer": "manyseeds", "agent": "nowhere.json"}, "agent file nowhere.json cannot be read"),
     ],
 )
 def test_what_the_trainer_cannot_do_is_refused(fields: dict, sentence: str) -> None:
@@ -190,9 +201,10 @@ def test_keys_in_the_config_win_over_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(STRANGER))
     config = FIELDS | {"trainer": {"file": str(tmp_path / "mine.yaml"), "scalars": {"success": ""}, "path": "/opt/bin"}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    foreign = load([tmp_path / "config.yaml"]).foreign
-    assert foreign and (foreign.name, foreign.path, foreign.scalars.success) == ("stranger", "/opt/bin", "")
-    assert foreign.scalars.reward == "Train/mean_reward"
+    trainer = load([tmp_path / "config.yaml"]).trainer
+    assert isinstance(trainer, External)
+    assert (trainer.name, trainer.path, trainer.scalars.success) == ("stranger", "/opt/bin", "")
+    assert trainer.scalars.reward == "Train/mean_reward"
 
 
 def test_where_a_trainer_is_and_what_its_scalars_mean_trains_nothing_anew() -> None:
@@ -220,7 +232,7 @@ def test_the_workflow_goes_from_another_trainer_to_curves_and_tables(finished: P
         scalars = pd.read_csv(run / "scalars.csv")
         assert list(scalars["iteration"]) == [1, 2, 3]
         record = json.loads((run / "run.json").read_text())
-        assert set(record["outputs"]) >= {"model_2.pt", "model_3.pt", trainer.EVENTS, "params/agent.yaml"}
+        assert set(record["outputs"]) >= {"model_2.pt", "model_3.pt", EVENT_FILE, "params/agent.yaml"}
         assert record["command"][-1] == "lift_object" and str(seed) in record["command"]
         assert record["config"]["trainer"]["name"] == "stranger" and record["container"] is None
     curves = pd.read_csv(results / "learning_curves.csv")
@@ -237,12 +249,12 @@ def test_the_workflow_goes_from_another_trainer_to_curves_and_tables(finished: P
 
 def test_finished_runs_of_another_trainer_are_not_repeated(finished: Path) -> None:
     assert planned(finished) == set()
-    assert "train_default" in planned(finished, "--config", "train={max_iterations: 4}")
+    assert "train_run" in planned(finished, "--config", "train={max_iterations: 4}")
     results = finished / "results" / "tiny"
     run = results / "default" / "seed_1"
     checkpoint = run / "model_3.pt"
     before, log = checkpoint.read_bytes(), (finished / "logs/tiny/default/seed_1/train.log").read_text()
-    for name in ("model_3.pt", "run.json", trainer.EVENTS):
+    for name in ("model_3.pt", "run.json", EVENT_FILE):
         (run / name).unlink()
     arguments = ["--config", str(results / "config.json"), "--seed", "1", "--log", str(run / "again.log")]
     assert trainer.main(arguments) == 0
@@ -377,15 +389,24 @@ def test_a_success_scalar_that_is_no_share_is_refused_by_name(finished: Path, tm
 
 
 def test_a_container_is_put_around_the_command_and_no_shell() -> None:
-    experiment = resolve(FIELDS)
-    assert experiment.foreign
-    attempt = Attempt(experiment.foreign, experiment, "default", 1, 1, Path("work"), "images/theirs.sif")
-    words = attempt._contained(["python", "a b"])
+    words = attempt(FIELDS, Path("run"), image="images/theirs.sif")._contained(["python", "a b"])
     assert words[1:3] == ["exec", "--home"] and words[-3:] == ["images/theirs.sif", "python", "a b"]
-    assert words[words.index("--pwd") + 1] == str(Path("work/run").resolve())
+    assert words[words.index("--pwd") + 1] == str(Path("run/work/run").resolve())
+
+
+def test_an_external_trainer_is_read_back_from_config_json_with_the_outcomes_that_it_logs() -> None:
+    experiment = resolve(FIELDS)
+    assert from_dict(json.loads(experiment.to_json())) == experiment
+    outcomes = Description.from_dict(experiment.to_dict()["description"]).outcomes
+    assert [(o.name, o.kind, o.tag) for o in outcomes] == [
+        ("success", "share", "Metrics/success_rate"),
+        ("return", "measure", "Train/mean_reward"),
+    ]
+    silent = resolve(with_trainer(scalars={})).to_dict()["description"]
+    assert [outcome["name"] for outcome in silent["outcomes"]] == ["return"]
 
 
 def test_shipped_definitions_are_complete() -> None:
     for path in sorted((REPOSITORY / "trainers").glob("*.yaml")):
-        foreign = resolve(FIELDS | {"trainer": f"trainers/{path.name}"}).foreign
-        assert foreign and foreign.name == path.stem and foreign.container
+        shipped = resolve(FIELDS | {"trainer": f"trainers/{path.name}"}).trainer
+        assert shipped.name == path.stem and shipped.container

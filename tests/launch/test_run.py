@@ -5,6 +5,8 @@ import itertools
 import json
 import multiprocessing
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +18,10 @@ from helpers.disks import FullDisk, ReadOnly
 from helpers.kills import fingerprint
 from manyseeds.audit.verify import verify
 from manyseeds.config import resolve
-from manyseeds.core.errors import UserError
+from manyseeds.core.layout import EVENT_FILE, LOCK, PARAMS
+from manyseeds.core.locks import LOCKED_VARIABLE
+from manyseeds.evaluation.evaluate import main as evaluate
+from manyseeds.launch import external
 from manyseeds.launch import run as trainer
 from manyseeds.runs.command import main as train
 
@@ -29,7 +34,7 @@ FIELDS = {
         "overrides": {"policy.actor_hidden_dims": [16], "policy.critic_hidden_dims": [16]},
     },
 }
-OUTPUTS = ["model_2.pt", "model_3.pt", trainer.EVENTS, *trainer.PARAMS]
+OUTPUTS = ["model_2.pt", "model_3.pt", EVENT_FILE, *PARAMS]
 
 
 def write_config(folder, **train):
@@ -57,20 +62,31 @@ def test_a_run_leaves_its_declared_files_and_a_record_of_them(experiment):
 
 
 def test_a_finished_run_is_one_run_to_tensorboard(experiment):
-    """Readers look for 'tfevents' in file names; the working folder must not count as another run."""
     assert len(list(experiment.rglob("*tfevents*"))) == 1
 
 
-def test_outputs_that_snakemake_deleted_come_back_without_training_again(experiment):
+def test_what_snakemake_deleted_comes_back_without_training_again(experiment):
     run = experiment / "default" / "seed_1"
     before = {name: (run / name).read_bytes() for name in OUTPUTS}
-    for name in [*OUTPUTS, "run.json"]:
+    record = json.loads((run / "run.json").read_text())
+    for name in ("model_3.pt", "run.json"):
         (run / name).unlink()
     (run / "model_9.pt").write_bytes(b"a checkpoint of other settings")
     assert trainer.main(write_config(experiment)) == 0
     assert {name: (run / name).read_bytes() for name in OUTPUTS} == before
     assert not (run / "model_9.pt").exists()
     assert "is finished" in (run / "train.log").read_text()
+    again = json.loads((run / "run.json").read_text())
+    assert all(again[key] == record[key] for key in ("started", "resumed", "notes", "outputs", "config"))
+
+
+def test_a_deleted_checkpoint_is_found_by_verify_and_by_the_next_evaluation(experiment, tmp_path, capsys):
+    run = shutil.copytree(experiment / "default" / "seed_1", tmp_path / "tiny" / "default" / "seed_1")
+    (run / "model_2.pt").unlink()
+    assert verify(tmp_path).problems == (f"{run / 'model_2.pt'} is missing",)
+    assert evaluate(["--run_dir", str(run), "--output", str(run / "episodes.csv"), "--episodes", "2"]) == 2
+    error = capsys.readouterr().err
+    assert "model_2.pt is missing" in error and error.count("\n") == 1 and not (run / "episodes.csv").exists()
 
 
 def test_more_iterations_continue_a_finished_run(experiment, tmp_path):
@@ -88,7 +104,7 @@ def test_after_a_kill_the_next_start_waits_for_the_old_process_and_goes_on(tmp_p
     arguments = write_config(tmp_path, max_iterations=60)
     run = tmp_path / "default" / "seed_1"
     process = subprocess.Popen([sys.executable, "-m", "manyseeds", "launch", *arguments])
-    while process.poll() is None and not (run / "work" / "state.pt").exists():
+    while process.poll() is None and not (run / "state.pt").exists():
         time.sleep(0.01)
     process.kill()
     process.wait()
@@ -111,16 +127,16 @@ def test_a_failed_training_passes_its_exit_code_and_last_words_on(tmp_path, caps
 
 def test_a_run_that_another_process_trains_is_waited_for(tmp_path):
     arguments = write_config(tmp_path, max_iterations=1)
-    work = tmp_path / "default" / "seed_1" / "work"
-    work.mkdir(parents=True)
-    with (work / "lock").open("w") as other:
+    run = tmp_path / "default" / "seed_1"
+    run.mkdir(parents=True)
+    with (run / LOCK).open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         command = [sys.executable, "-m", "manyseeds", "launch", *arguments]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert "waiting for another process that trains this run" in process.stderr.readline()
-        assert process.poll() is None and not (work / "state.pt").exists()
+        assert process.poll() is None and not (run / "state.pt").exists()
     assert process.wait() == 0
-    assert (work.parent / "run.json").is_file()
+    assert (run / "run.json").is_file()
 
 
 def test_without_hard_links_outputs_are_copies(tmp_path, monkeypatch):
@@ -129,15 +145,51 @@ def test_without_hard_links_outputs_are_copies(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", refuse)
     (tmp_path / "a").write_bytes(b"policy")
-    trainer._link(tmp_path / "a", tmp_path / "b")
+    external._link(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == b"policy"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
-def test_training_that_ends_without_a_checkpoint_is_an_error(tmp_path):
-    (tmp_path / "work").mkdir()
-    with pytest.raises(UserError, match=r"training ended without leaving model_2\.pt"):
-        trainer.collect(resolve(FIELDS), tmp_path, "default")
+def test_while_a_run_is_trained_by_the_workflow_nobody_else_writes_in_its_folder(tmp_path, capsys):
+    """Also when the launcher is killed: the training that it started holds its lock."""
+    arguments = write_config(tmp_path, max_iterations=200)
+    run = tmp_path / "default" / "seed_1"
+    process = subprocess.Popen([sys.executable, "-m", "manyseeds", "launch", *arguments])
+    while process.poll() is None and not (run / "state.pt").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    with (run / LOCK).open("w") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert train(["--run", str(run / "run_config.json"), "--max_iterations", "3"]) == 2
+    assert "is in use by another training process" in capsys.readouterr().err
+    [orphan] = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _trains(path, run)]
+    os.kill(orphan, signal.SIGKILL)
+
+
+def _trains(cmdline, run):
+    try:
+        return str(run / "run_config.json").encode() in cmdline.read_bytes() and int(cmdline.parent.name) != os.getpid()
+    except OSError:
+        return False
+
+
+def test_the_file_of_a_run_trains_it_again_by_hand_and_flags_win_over_it(experiment, tmp_path):
+    run = experiment / "default" / "seed_1"
+    file = str(run / "run_config.json")
+    assert train(["--run", file, "--max_iterations", "3", "--log_dir", str(tmp_path / "same")]) == 0
+    assert (tmp_path / "same" / "model_2.pt").read_bytes() == (run / "model_2.pt").read_bytes()
+    assert train(["--run", file, "--log_dir", str(tmp_path / "other"), "--seed", "9", "--num_envs", "4"]) == 0
+    record = json.loads((tmp_path / "other" / "run.json").read_text())
+    assert (record["seed"], record["config"]["train"]["num_envs"]) == (9, 4)
+
+
+def test_a_damaged_file_of_a_run_is_one_sentence(experiment, tmp_path, capsys):
+    content = json.loads((experiment / "default" / "seed_1" / "run_config.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(content | {"sede": 1}))
+    assert train(["--run", str(tmp_path / "run.json")]) == 2
+    error = capsys.readouterr().err
+    assert "sede is not a known key (did you mean seed?)" in error and error.count("\n") == 1
 
 
 def test_a_kill_before_any_change_of_a_file_loses_nothing(tmp_path):
@@ -180,18 +232,19 @@ def _train_and_die(folder, deadly):
 
         return wrapped
 
-    def run_here(arguments, log, lock, lease):
+    def run_here(job, arguments):
+        os.environ[LOCKED_VARIABLE] = str(job.run.log_dir.resolve())
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            code = train(arguments[4:])  # without python -m manyseeds train
+            code = train(arguments[4:])
         assert code == 0
         yield from output.getvalue().splitlines()
 
     folder.mkdir(exist_ok=True)
     arguments = write_config(folder, max_iterations=2, save_interval=1, state_interval=1)
-    for module, name in [(os, "replace"), (os, "link"), (Path, "unlink"), (os, "fsync")]:
+    for module, name in [(os, "replace"), (Path, "unlink"), (os, "fsync")]:
         setattr(module, name, deadly_version(getattr(module, name)))
-    trainer._run = run_here
+    trainer.Job.start = run_here
     raise SystemExit(trainer.main(arguments))
 
 
@@ -225,7 +278,7 @@ def test_a_read_only_folder_is_one_sentence(tmp_path, capsys):
 def test_what_training_warns_of_is_told_and_recorded(tmp_path, capsys):
     assert trainer.main(write_config(tmp_path, max_iterations=2)) == 0
     run = tmp_path / "default" / "seed_1"
-    state = run / "work" / "state.pt"
+    state = run / "state.pt"
     state.write_bytes(state.read_bytes()[:-1])
     assert trainer.main(write_config(tmp_path)) == 0
     error = capsys.readouterr().err
@@ -238,9 +291,9 @@ def test_what_training_warns_of_is_told_and_recorded(tmp_path, capsys):
 
 def test_only_finished_runs_lose_their_state_and_superseded_ones_stay(tmp_path):
     for name, files in {
-        "finished": ["run.json", "model_2.pt", "work/state.pt", "work/params/env.yaml"],
-        "going": ["work/state.pt"],
-        "again": ["run.json", "work/state.pt", "work/superseded_1/model_2.pt"],
+        "finished": ["run.json", "model_2.pt", "state.pt", "journal.json", "work/run/params/env.yaml"],
+        "going": ["state.pt"],
+        "again": ["run.json", "state.pt", "superseded_1/model_2.pt", "work/superseded_1/model_2.pt"],
     }.items():
         for file in files:
             (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
@@ -249,8 +302,9 @@ def test_only_finished_runs_lose_their_state_and_superseded_ones_stay(tmp_path):
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == [
         "again/run.json",
+        "again/superseded_1/model_2.pt",
         "again/work/superseded_1/model_2.pt",
         "finished/model_2.pt",
         "finished/run.json",
-        "going/work/state.pt",
+        "going/state.pt",
     ]

@@ -6,8 +6,9 @@ import pytest
 
 from helpers.event_files import scalar, write_events
 from manyseeds.config import resolve
-from manyseeds.launch.run import EVENTS
-from manyseeds.launch.status import Watcher, duration, main
+from manyseeds.core.layout import EVENT_FILE
+from manyseeds.core.text import duration
+from manyseeds.launch.status import Watcher, main
 
 FIELDS = {
     "experiment": "tiny",
@@ -33,14 +34,14 @@ def folder(tmp_path):
     """An experiment whose first seed has finished, whose second trains, and whose third waits."""
     (tmp_path / "config.json").write_text(resolve(FIELDS).to_json())
     done, going = (tmp_path / "default" / f"seed_{seed}" for seed in (1, 2))
-    write_events(done / EVENTS, events(10))
+    write_events(done / EVENT_FILE, events(10))
     (done / "run.json").write_text(json.dumps({}))
-    write_events(going / "work" / EVENTS, events(4))
+    write_events(going / EVENT_FILE, events(4))
     return tmp_path
 
 
 def test_a_line_per_run_says_how_far_it_is(folder):
-    now = (folder / "default" / "seed_2" / "work" / EVENTS).stat().st_mtime + 1
+    now = (folder / "default" / "seed_2" / EVENT_FILE).stat().st_mtime + 1
     done, going, waiting = Watcher(folder).progress(now)
     assert (done.state, done.iteration, done.left_s) == ("finished", 10, 0.0)
     assert (going.state, going.iteration, going.max_iterations) == ("training", 4, 10)
@@ -50,12 +51,12 @@ def test_a_line_per_run_says_how_far_it_is(folder):
 
 
 def test_a_run_that_writes_nothing_any_more_is_quiet(folder):
-    now = (folder / "default" / "seed_2" / "work" / EVENTS).stat().st_mtime + 600
+    now = (folder / "default" / "seed_2" / EVENT_FILE).stat().st_mtime + 600
     assert Watcher(folder).progress(now)[1].state == "quiet"
 
 
 def test_a_half_written_or_empty_event_file_does_not_end_the_watch(folder):
-    path = folder / "default" / "seed_2" / "work" / EVENTS
+    path = folder / "default" / "seed_2" / EVENT_FILE
     with path.open("r+b") as stream:
         stream.truncate(path.stat().st_size - 5)
     watcher = Watcher(folder)
@@ -66,7 +67,7 @@ def test_a_half_written_or_empty_event_file_does_not_end_the_watch(folder):
 
 
 def test_new_iterations_are_seen(folder):
-    path = folder / "default" / "seed_2" / "work" / EVENTS
+    path = folder / "default" / "seed_2" / EVENT_FILE
     watcher = Watcher(folder)
     assert watcher.progress(path.stat().st_mtime)[1].iteration == 4
     write_events(path, events(5))

@@ -17,10 +17,10 @@ import torch
 from helpers.kills import fingerprint
 from helpers.training_runs import OPTIONS, agent, train
 from manyseeds.config import resolve
-from manyseeds.launch import run as trainer
 from manyseeds.learning.agent import load_agent
 from manyseeds.learning.checkpoint import load_checkpoint
 from manyseeds.learning.distributed import ALONE, Ranks, joined
+from manyseeds.runs.command import parser
 
 OURS = agent(class_name="manyseeds.learning.ppo:PPO")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
@@ -165,9 +165,8 @@ def test_a_run_of_several_gpus_trains_in_as_many_processes() -> None:
     fields = {"experiment": "tiny", "seeds": [1], "train": train, "agent": "generic_policy.json"}
     one = resolve(fields | {"device": "cuda"})
     two = resolve(fields | {"device": "cuda", "gpus_per_run": 2})
-    assert "--distributed" not in trainer.command(one, "default", 1, 4, Path("work"))
-    assert trainer.command(two, "default", 1, 4, Path("work"))[-5:] == [
-        "--distributed", "--nproc_per_node", "2", "--headless", "lift_object",
-    ]  # fmt: skip
-    # Two processes draw other samples than one, so the result is another run's.
-    assert "ranks" not in one.settings("default", 1) and two.settings("default", 1)["ranks"] == 2
+    runs = [experiment.run("default", 1) for experiment in (one, two)]
+    alone, together = (parser(run).parse_args([]) for run in runs)
+    assert not alone.distributed and (together.distributed, together.nproc_per_node) == (True, 2)
+    # Two processes draw other samples than one: another result, so another run.
+    assert [run.identity()["ranks"] for run in runs] == [1, 2]

@@ -14,9 +14,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from manyseeds.config.experiment import ENVIRONMENTS
-from manyseeds.config.schema import load_schema
+from manyseeds.config.fields import environments
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.simulators import SIMULATORS
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = {"analysis": ("workflow",), "mujoco": ("mujoco", "warp", "workflow")}
@@ -81,12 +81,9 @@ def test_the_lock_of_isaac_lab_differs_only_where_isaac_lab_asks_for_it():
 
 
 def test_every_simulator_has_an_image_a_conda_environment_and_a_target():
-    properties = load_schema()["properties"]
     dockerfile = (REPOSITORY / "docker" / "Dockerfile").read_text()
-    environments = {*ENVIRONMENTS.values(), "analysis"}
-    assert set(ENVIRONMENTS) == set(properties["simulator"]["enum"]) - {"auto"}
-    assert set(properties["container"]["properties"]) == environments
-    for name in environments:
+    assert {simulator.environment for simulator in SIMULATORS.values()} | {"analysis"} == set(environments("analysis"))
+    for name in environments("analysis"):
         assert (REPOSITORY / "envs" / f"{name}.yaml").is_file()
         assert f" AS {name}\n" in dockerfile
 

@@ -46,8 +46,8 @@ DOWNSTREAM = {"evaluate_run", "export", "aggregate", "tables", "draw", "all"}
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
-        ("seeds=[1, 2, 3]", {"train_default", *DOWNSTREAM}),
-        ("train={max_iterations: 3}", {"train_default", "animate", *DOWNSTREAM}),
+        ("seeds=[1, 2, 3]", {"train_run", *DOWNSTREAM}),
+        ("train={max_iterations: 3}", {"train_run", "animate", *DOWNSTREAM}),
         ("evaluate={episodes: 9}", {"evaluate_run", "tables", "draw", "all"}),
         ("curves={band: simultaneous}", {"draw", "all"}),
         ("curves={allow_corrupt: true}", DOWNSTREAM - {"evaluate_run"}),
@@ -58,8 +58,8 @@ def test_a_change_repeats_what_depends_on_it(finished, change, rules):
 
 
 def test_other_hyperparameters_train_again_and_the_target_train_sees_more_iterations(finished):
-    assert "train_default" in planned(finished, "--config", "agent={overrides: {algorithm.gamma: 0.9}}")
-    assert "train_default" in planned(finished, "train", "--config", "train={max_iterations: 3}")
+    assert "train_run" in planned(finished, "--config", "agent={overrides: {algorithm.gamma: 0.9}}")
+    assert "train_run" in planned(finished, "train", "--config", "train={max_iterations: 3}")
 
 
 def test_an_event_file_corrupt_in_its_middle_fails_unless_the_config_allows_it(finished, tmp_path):
@@ -69,7 +69,7 @@ def test_an_event_file_corrupt_in_its_middle_fails_unless_the_config_allows_it(f
     content = bytearray(events.read_bytes())
     content[len(content) // 2] ^= 1
     events.write_bytes(content)
-    failed = snakemake(folder)
+    failed = snakemake(folder, "--forcerun", "export")
     assert failed.returncode != 0
     assert f"error: {events.relative_to(folder)}: corrupt at byte " in failed.stdout
     allowed = snakemake(folder, "--config", "curves={allow_corrupt: true}")
@@ -104,8 +104,8 @@ def test_a_run_that_diverges_names_the_reason_and_the_others_go_on(tmp_path):
     good, bad_run = (tmp_path / "results" / "tiny" / name / "seed_1" for name in ("good", "bad"))
     assert (good / "run.json").is_file() and not (bad_run / "run.json").exists()
     # Without keep_state, a state stays as long as its run is not done.
-    assert (good / "model_2.pt").is_file() and not (good / "work").exists()
-    assert any((bad_run / "work").iterdir())
+    assert (good / "model_2.pt").is_file() and not (good / "state.pt").exists()
+    assert (bad_run / "state.pt").is_file()
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,12 @@ TINY = {
 }
 # Python runs this at its start. Training is asked for a GPU, which is noted, and gets the CPU.
 ON_THE_CPU = """
-import atexit, os, sys, time
-if "manyseeds" in sys.orig_argv and "train" in sys.argv[1:2]:
-    sys.argv[sys.argv.index("cuda")] = "cpu"
-    seed, begin = sys.argv[sys.argv.index("--seed") + 1], time.monotonic()
+import atexit, json, os, sys, time
+if "train" in sys.orig_argv and "--run" in sys.orig_argv:
+    run = json.load(open(sys.argv[sys.argv.index("--run") + 1]))
+    assert run["device"] == "cuda"
+    sys.argv += ["--device", "cpu"]
+    seed, begin = run["seed"], time.monotonic()
     def note():
         with open(os.environ["NOTES"], "a") as stream:
             stream.write(f"{seed} {os.environ['CUDA_VISIBLE_DEVICES']} {begin} {time.monotonic()}\\n")

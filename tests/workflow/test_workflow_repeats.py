@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from manyseeds.core.layout import REPOSITORY
 
 RUN = "results/tiny/default/seed_1"
 PATIENCE_S = 600
+TRAINING = re.compile(rb"\0manyseeds\0(launch|train)\0")
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
@@ -57,9 +59,7 @@ def training_processes(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cwd").resolve() == folder.resolve() and b"manyseeds.train" in (
-                process / "cmdline"
-            ).read_bytes():
+            if (process / "cwd").resolve() == folder.resolve() and TRAINING.search((process / "cmdline").read_bytes()):
                 found.append(int(process.name))
         except OSError:
             continue
@@ -104,7 +104,7 @@ def test_by_hand_and_from_snakemake_beside_another_job_with_other_threads_gives_
 def test_a_second_workflow_is_refused_and_after_a_kill_waits_for_the_orphan(tmp_path, undisturbed):
     write_config(tmp_path, **LONG)
     first = start(tmp_path, "train")
-    wait_for((tmp_path / RUN / "work" / "state.pt").exists, first)
+    wait_for((tmp_path / RUN / "state.pt").exists, first)
     second = snakemake(tmp_path, "train")
     assert second.returncode != 0
     assert "error: results/tiny: another Snakemake works on this experiment" in second.stdout
@@ -121,7 +121,7 @@ def test_a_second_workflow_is_refused_and_after_a_kill_waits_for_the_orphan(tmp_
 def test_killed_workflows_and_killed_jobs_with_retries_end_with_the_same_bytes(tmp_path, undisturbed):
     write_config(tmp_path, **LONG)
     first = start(tmp_path, "train")
-    wait_for((tmp_path / RUN / "work" / "state.pt").exists, first)
+    wait_for((tmp_path / RUN / "state.pt").exists, first)
     first.kill()
     first.wait()
     for process in training_processes(tmp_path):

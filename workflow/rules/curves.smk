@@ -1,6 +1,6 @@
 rule export:
     input:
-        f"{RUN}/events.out.tfevents.manyseeds",
+        f"{RUN}/run.json",
     output:
         table=f"{RUN}/scalars.csv",
         account=f"{RUN}/scalars.json",
@@ -24,7 +24,7 @@ rule export:
 
 rule aggregate:
     input:
-        plan.run_files("scalars.csv"),
+        plan.scalars,
     output:
         f"{RESULTS}/learning_curves.csv",
     log:

@@ -1,11 +1,6 @@
 rule evaluate_run:
     input:
-        lambda wildcards: expand(
-            f"{RUN}/{{checkpoint}}",
-            checkpoint=plan.checkpoints(wildcards.variant),
-            allow_missing=True,
-        ),
-        f"{RUN}/params/env.yaml",
+        f"{RUN}/run.json",
     output:
         f"{RUN}/episodes.csv",
     log:
@@ -18,15 +13,15 @@ rule evaluate_run:
         SIMULATOR_IMAGE
     threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
     resources:
-        runtime=lambda wildcards: plan.evaluation_demand(wildcards.variant)["runtime"],
-        mem_mb=lambda wildcards: plan.evaluation_demand(wildcards.variant)["mem_mb"],
+        **plan.evaluation_resources,
     params:
         run=subpath(output[0], parent=True),
         episodes=plan.experiment.evaluate.episodes,
         seed=plan.experiment.evaluate.seed,
-        tolerance=plan.experiment.evaluate.tolerance,
+        # A function: braces of JSON would be taken for wildcards.
+        overrides=lambda wildcards: plan.evaluation_overrides,
     shell:
         f"{SIMULATOR_PYTHON}"
         " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
-        " --tolerance {params.tolerance} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
+        " --overrides {params.overrides:q} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
         + TIDY

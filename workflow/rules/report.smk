@@ -52,9 +52,9 @@ rule draw:
     input:
         rules.aggregate.output,
         rules.tables.output,
-        plan.run_files("scalars.csv"),
+        plan.scalars,
         plan.evaluations,
-        plan.run_files("run.json"),
+        plan.records,
     output:
         # `manyseeds figures` writes the captions: they name the outcomes and say how many seeds there are.
         [
@@ -103,11 +103,7 @@ rule draw:
 # A machine without OpenGL gets a picture that says so; the run does not fail.
 rule animate:
     input:
-        checkpoint=lambda wildcards: (
-            f"{RESULTS}/{wildcards.variant}/seed_{plan.experiment.seeds[0]}/"
-            f"{plan.checkpoints(wildcards.variant)[-1]}"
-        ),
-        params=f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/params/env.yaml",
+        f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/run.json",
     output:
         animation=f"{RESULTS}/{{variant}}/policy.gif",
         page=report(
@@ -123,9 +119,10 @@ rule animate:
     container:
         SIMULATOR_IMAGE
     params:
+        checkpoint=lambda wildcards: plan.filmed(wildcards.variant),
         seed=plan.experiment.evaluate.seed,
     shell:
         f"{{{{ {SIMULATOR_PYTHON}"
-        " -m manyseeds film {input.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
+        " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
         " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from manyseeds.analysis.rates import summaries
 from manyseeds.analysis.results import ResultsFolder, Run, file_digest, find_results, read_episodes
-from manyseeds.audit.verify import PUBLISHED, declare_not_shipped
+from manyseeds.audit.verify import declare_not_shipped
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import PUBLISHED
 
 WHOLE = ("run.json", "scalars.csv", "scalars.json", "params/agent.yaml", "params/env.yaml")
 

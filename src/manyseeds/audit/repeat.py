@@ -1,21 +1,20 @@
 """The first iterations of a recorded run, trained again and compared with what the run left."""
 
-import hashlib
 import math
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pydantic import ValidationError
+
+from manyseeds.config.settings import OURS, RunConfig
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
+from manyseeds.core.files import sha256
+from manyseeds.core.layout import EVENT_FILE, RUN_RECORD, SCALARS, checkpoints
 
-if TYPE_CHECKING:
-    from manyseeds.runs.train import Settings
-
-EVENTS = "events.out.tfevents.manyseeds"
 WALL_CLOCK = "Perf/"
 """Scalars that measure time begin so; they are never the same twice."""
 
@@ -50,20 +49,19 @@ def repeat(folder: Path, iterations: int, threads: int = 0) -> Repetition:
     Raises:
         UserError: when the record is damaged, the run has fewer iterations, or nothing is left to compare with.
     """
-    from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.learning.runner import DivergedError
     from manyseeds.runs.train import train
 
-    record = provenance.read_record(folder / "run.json")
+    record = provenance.read_record(folder / RUN_RECORD)
     recorded = _recorded_scalars(folder, record, iterations)
     notes = tuple(_what_changed(record))
     with tempfile.TemporaryDirectory(prefix="repetition_") as temporary:
         again = Path(temporary) / "run"
         try:
-            train(_settings(folder, record, iterations, threads, again))
+            train(_shortened(folder, record, iterations, threads, again))
         except DivergedError as error:
             return Repetition(notes, 0, (), f"{error}, which did not happen in the recorded run")
-        found = _scalars_of_events(again / EVENTS, iterations)
+        found = _scalars_of_events(again / EVENT_FILE, iterations)
         compared = {path.name: path for path in checkpoints(again).values() if path.name in record["outputs"]}
         difference = _first_scalar_difference(recorded, found)
         for name, path in compared.items():
@@ -71,51 +69,38 @@ def repeat(folder: Path, iterations: int, threads: int = 0) -> Repetition:
     return Repetition(notes, len(found), tuple(compared), difference)
 
 
-def _settings(folder: Path, record: Mapping[str, Any], iterations: int, threads: int, log_dir: Path) -> "Settings":
-    from manyseeds.learning.agent import resolve_agent
-    from manyseeds.runs.train import Settings
-
-    path = folder / "run.json"
+def _shortened(folder: Path, record: Mapping[str, Any], iterations: int, threads: int, log_dir: Path) -> RunConfig:
+    """Return the recorded run with fewer iterations, in another folder."""
+    path = folder / RUN_RECORD
     try:
-        config = record["config"]
-        if config["trainer"] != "manyseeds":
-            raise UserError(f"{path}: the run was trained by {config['trainer']!r}; only manyseeds' runs are repeated")
-        if "ranks" in config:
+        config = dict(record["config"])
+        if config["trainer"] != OURS:
+            raise UserError(f"{path}: the run was trained by {config['trainer']!r}; only {OURS}' runs are repeated")
+        if config.get("ranks", 1) > 1:
             raise UserError(f"{path}: the run was trained on {config['ranks']} GPUs; only runs of one are repeated")
         total = config["train"]["max_iterations"]
         if not 1 <= iterations <= total:
             raise UserError(
                 f"--repeat is {iterations}; it must be at least 1 and at most {total}, as many as the run has"
             )
-        return Settings(
-            task=config["task"],
-            simulator=config["simulator"],
-            num_envs=config["train"]["num_envs"],
-            env_spacing=config["train"]["env_spacing"],
-            seed=config["seed"],
-            device=config["device"],
-            agent=resolve_agent(config["agent"], f"{path}: config.agent"),
-            task_cfg=config["task_cfg"],
-            log_dir=log_dir,
-            max_iterations=iterations,
-            save_interval=config["train"]["save_interval"],
-            state_interval=iterations,
-            threads=threads or len(os.sched_getaffinity(0)),
+        changed = {"max_iterations": iterations, "state_interval": iterations, "threads": threads or "auto"}
+        return RunConfig.model_validate(
+            config | {"train": config["train"] | changed, "agent_file": f"of {path}", "log_dir": log_dir}
         )
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} does not say how the run was trained: {error!r}") from error
+    except (KeyError, TypeError, ValidationError) as error:
+        raise UserError(f"{path} does not say how the run was trained: {str(error).splitlines()[0]!r}") from error
 
 
 def _recorded_scalars(folder: Path, record: Mapping[str, Any], iterations: int) -> Scalars:
     """Return what the run logged: from its event file, or else from the table made of it."""
     from manyseeds.eventfiles.table import read_table
 
-    events, table = folder / EVENTS, folder / "scalars.csv"
+    events, table = folder / EVENT_FILE, folder / SCALARS
     if events.is_file():
         return _scalars_of_events(events, iterations)
     if table.is_file():
         return _scalars_of_table(read_table(table), iterations)
-    raise UserError(f"{folder} holds neither {EVENTS} nor scalars.csv to compare with")
+    raise UserError(f"{folder} holds neither {EVENT_FILE} nor {SCALARS} to compare with")
 
 
 def _scalars_of_events(path: Path, iterations: int) -> Scalars:
@@ -153,7 +138,7 @@ def _checkpoint_difference(path: Path, recorded: Path, checksum: str) -> str | N
 
     from manyseeds.learning.checkpoint import load_checkpoint
 
-    if hashlib.sha256(path.read_bytes()).hexdigest() == checksum:
+    if sha256(path) == checksum:
         return None
     if not recorded.is_file():
         return f"{recorded.name} has another checksum, and the recorded file is not here to say where it differs"

@@ -39,7 +39,6 @@ def replay(path: Path, threads: int = 0) -> bool:
         seed=config["seed"],
         device=config["device"],
         threads=threads,
-        env_spacing=config["env_spacing"],
         task_cfg=config["task_cfg"],
     )
     try:

@@ -8,13 +8,10 @@ from pathlib import Path
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import read_object, write_atomic
-from manyseeds.core.record import read_record, sha256
+from manyseeds.core.files import read_object, sha256, write_atomic
+from manyseeds.core.layout import EXTERNAL_WORK, JOURNAL, NOT_SHIPPED, PUBLISHED, RUN_RECORD, SUPERSEDED
+from manyseeds.core.record import read_record
 
-PUBLISHED = "published.json"
-"""In a published copy of an experiment: the checksums of the files that `manyseeds publish` cut."""
-NOT_SHIPPED = "not_shipped.txt"
-"""In an experiment's folder: the outputs that a published copy lacks, a path a line, relative to it."""
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
 """What carries in its metadata the checksum of the CSV files that it was made from (`results.describe`)."""
 
@@ -42,13 +39,12 @@ def verify(results: Path) -> Account:
     Raises:
         UserError: when there is no run, or a record cannot be read.
     """
-    problems, not_shipped = [], []
+    problems = [f"{journal.parent}: this run has not ended" for journal in _unfinished(results)]
+    not_shipped = []
     declared = {experiment: _declared(experiment) for experiment in _experiments(results)}
     for record in _records(results):
         absent = declared[_experiment_of(record)]
         content = read_record(record)
-        if "ended" in content and content["ended"] is None:
-            problems.append(f"{record}: this run has not ended")
         for name, expected in content["outputs"].items():
             path = record.parent / name
             if path.is_file():
@@ -115,11 +111,21 @@ def declare_not_shipped(results: Path) -> list[Path]:
 
 
 def _records(results: Path) -> list[Path]:
-    # Other trainers may have a file of this name in their logs, in the folder work/ of a run.
-    found = sorted(results.rglob("run.json"))
-    if records := [path for path in found if not re.search(r"/seed_\d+/work/", path.absolute().as_posix())]:
+    records = _in_runs(results, RUN_RECORD)
+    if records or _unfinished(results):
         return records
-    raise UserError(f"{results} holds no run.json; give a results folder such as results/lift_object")
+    raise UserError(f"{results} holds no {RUN_RECORD}; give a results folder such as results/lift_object")
+
+
+def _unfinished(results: Path) -> list[Path]:
+    """Return the journals of runs that have no record."""
+    return [path for path in _in_runs(results, JOURNAL) if not path.with_name(RUN_RECORD).is_file()]
+
+
+def _in_runs(results: Path, name: str) -> list[Path]:
+    """Return the files of a name in folders of runs, except superseded files and logs of external trainers."""
+    elsewhere = rf"/seed_\d+/{EXTERNAL_WORK}/|/{SUPERSEDED}_\d+/"
+    return [path for path in sorted(results.rglob(name)) if not re.search(elsewhere, path.absolute().as_posix())]
 
 
 def _experiments(results: Path) -> list[Path]:
@@ -184,7 +190,7 @@ def _print_repetition(results: Path, iterations: int, threads: int) -> bool:
     from manyseeds.audit.repeat import repeat
 
     records = _records(results)
-    if len(records) > 1:
+    if len(records) != 1:
         raise UserError(f"{results} holds {len(records)} runs; with --repeat give one run's folder")
     folder = records[0].parent
     found = repeat(folder, iterations, threads)

@@ -4,22 +4,16 @@
 experiment is written to `results/<experiment>/config.json`, which is all that the later stages read.
 """
 
-from manyseeds.config.experiment import (
-    EvaluateSettings,
-    Experiment,
-    TrainSettings,
-    Variant,
-    checkpoint_iterations,
-    read_resolved,
-)
+from manyseeds.config.experiment import Experiment, Variant, read_resolved
 from manyseeds.config.loading import load, resolve
+from manyseeds.config.settings import EvaluateSettings, RunConfig, TrainSettings
 
 __all__ = [
     "EvaluateSettings",
     "Experiment",
+    "RunConfig",
     "TrainSettings",
     "Variant",
-    "checkpoint_iterations",
     "load",
     "read_resolved",
     "resolve",

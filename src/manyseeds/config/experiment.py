@@ -1,72 +1,146 @@
-"""The resolved experiment: every value filled in, every variant spelled out."""
+"""The experiment: as config.yaml gives it, and resolved, with every value filled in and every variant spelled out."""
 
 import json
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from manyseeds.config.external import Definition, from_fields
+from pydantic import AfterValidator, Field, ValidationError, field_serializer
+
+from manyseeds.config.external import External, Ours, Trainer
+from manyseeds.config.fields import (
+    Allowed,
+    Count,
+    Environment,
+    Ge,
+    Image,
+    Model,
+    Name,
+    Seed,
+    SimulatorEnvironment,
+    SimulatorName,
+    Text,
+    Unique,
+    Whole,
+    default_images,
+    environments,
+)
+from manyseeds.config.settings import CurvesSettings, EvaluateSettings, RunConfig, TrainSettings
+from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import checkpoint_iterations
+from manyseeds.core.text import plain
 
 SCHEMA_VERSION = 1
-ENVIRONMENTS = {"mujoco": "mujoco", "mujoco_warp": "mujoco", "isaaclab": "isaaclab"}
-"""In which environment of envs/ each simulator is."""
-# RSL-RL's rollout length where an agent file names none (that of Isaac Lab's lift task).
-DEFAULT_STEPS_PER_ENV = 24
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """How one run trains.
+def _not_published(name: str) -> str:
+    if name == "published":
+        raise ValueError("results/published is what the repository ships")
+    return name
+
+
+class Common(Model):
+    """Keys that config.yaml and the resolved experiment share."""
+
+    experiment: Annotated[
+        Name,
+        Field(json_schema_extra={"not": {"const": "published"}}),
+        AfterValidator(_not_published),
+        Allowed("a name of letters, digits, '_', '.' and '-' that is not 'published'"),
+    ] = Field(description="results go to results/<experiment>/")
+    simulator: SimulatorName = Field("mujoco", description="what steps the physics")
+    device: Annotated[Literal["cpu", "cuda", "auto"], Allowed("cpu, cuda or auto (gpus says which GPUs)")] = Field(
+        "cpu", description="where policies are trained; auto: a GPU where there is one"
+    )
+    gpus: Annotated[
+        Literal["auto", "none"] | Annotated[tuple[Annotated[Whole, Ge(0)], ...], *Unique],
+        Allowed("auto, none or a list of at least one GPU's number, each once"),
+    ] = Field("auto", description="GPUs that runs may use: auto (all), a list of numbers, or none (do not manage GPUs)")
+    jobs_per_gpu: Count = Field(1, description="runs that share one GPU")
+    gpus_per_run: Count = Field(1, description="GPUs that one run uses, a process on each")
+    keep_state: bool = Field(
+        True, description="keep each run's training state, so that a larger max_iterations continues it"
+    )
+    seeds: Annotated[tuple[Seed, ...], *Unique, Allowed("a list of at least one seed, each seed once")] = Field(
+        description="every variant is trained once with every seed"
+    )
+    evaluate: EvaluateSettings = Field(EvaluateSettings(), description="how every checkpoint is judged")
+    curves: CurvesSettings = Field(CurvesSettings(), description="how event files become curves")
+    container: Annotated[
+        dict[Environment, Image],
+        AfterValidator(default_images),
+        Allowed(f"a mapping of environments ({', '.join(environments('analysis'))}) to images"),
+    ] = Field(default_images({}), description="the container image of each environment, for --use-singularity")
+    python: Annotated[
+        dict[SimulatorEnvironment, Annotated[Text, Allowed("the path of a Python interpreter")]],
+        Allowed(f"a mapping of environments ({', '.join(environments())}) to the paths of their interpreters"),
+    ] = Field(default_factory=dict, description="interpreters of simulators that are not installed next to Snakemake")
+
+
+class AgentChoice(Model):
+    """Keys below `agent:`; a plain file name means {file: NAME}."""
+
+    shorthand = "file"
+    file: Annotated[Text | None, Allowed("the path of a JSON file")] = Field(
+        None, description="JSON file of hyper-parameters; by default the task's own agent.json"
+    )
+    overrides: dict[str, Any] = Field(default_factory=dict, description="single values, such as algorithm.gamma: 0.98")
+
+
+class TaskChoice(Model):
+    """Keys below `task:`; a plain text means {name: NAME} or {file: NAME.py}."""
+
+    shorthand = "name"
+    name: Annotated[Text | None, Allowed("the name of a task")] = Field(None, description="the name of a task")
+    file: Annotated[Text | None, Allowed("the path of a Python file")] = Field(
+        None, description="a Python file that defines TASK"
+    )
+    overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task to change")
+
+
+class TaskOverrides(Model):
+    """Keys below a variant's `task:`."""
+
+    overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task; a list makes a grid")
+
+
+AgentField = Annotated[AgentChoice, Allowed("the path of a JSON file, or a mapping with file and overrides")]
+
+
+class VariantChoice(Model):
+    """Keys of a variant: what it changes. A list of values makes a grid."""
+
+    train: dict[str, Any] = Field(default_factory=dict, description="keys of train; a list makes a grid")
+    agent: AgentField = Field(AgentChoice(), description="another agent file, or single values; a list makes a grid")
+    task: TaskOverrides = Field(TaskOverrides(), description="numbers of the task; a list makes a grid")
+
+
+class Config(Common):
+    """config.yaml."""
+
+    task: Annotated[TaskChoice, Allowed("the name of a task, or a mapping with name and overrides")] = Field(
+        TaskChoice(name="lift_object"), description="what is learned"
+    )
+    trainer: Annotated[
+        Text | dict[str, Any], Allowed("manyseeds, the path of a trainer's YAML file, or a mapping of its keys")
+    ] = Field("manyseeds", description="the program that trains")
+    train: TrainSettings = Field(description="how one run trains")
+    agent: AgentField = Field(AgentChoice(), description="hyper-parameters")
+    variants: dict[Name, VariantChoice | None] = Field(
+        default_factory=dict, description="variants to compare; without any there is one called default"
+    )
+
+
+class Variant(Model):
+    """One column of the comparison: the settings that all of its seeds share.
 
     Attributes:
-        num_envs: environments stepped side by side.
-        max_iterations: iterations of a whole run.
-        save_interval: iterations between two checkpoints; the last iteration always has one.
-        state_interval: iterations between two saves of the whole training state.
-        env_spacing: distance between neighboring environments, m.
-        threads: CPU threads of a run, or "auto".
+        name: the variant's name.
+        train: how its runs train.
+        agent_file: the file of its hyper-parameters; "" where an external trainer gets none.
+        agent: its hyper-parameters.
+        task_cfg: numbers of the task to change.
     """
-
-    num_envs: int
-    max_iterations: int
-    save_interval: int
-    state_interval: int
-    env_spacing: float
-    threads: int | str
-
-
-@dataclass(frozen=True)
-class EvaluateSettings:
-    """How every checkpoint is judged.
-
-    Attributes:
-        episodes: episodes per checkpoint, the same ones for every seed and checkpoint.
-        seed: what these episodes are drawn from.
-        tolerance: largest distance of the object from its target that counts as success, m.
-    """
-
-    episodes: int
-    seed: int
-    tolerance: float
-
-
-@dataclass(frozen=True)
-class CurvesSettings:
-    """How event files become curves; the defaults serve a config.json of a release without these keys.
-
-    Attributes:
-        allow_corrupt: read what is left of an event file that is corrupt in its middle, instead of failing.
-        band: what the bands of drawn curves cover: "pointwise" or "simultaneous" (the whole mean curve).
-    """
-
-    allow_corrupt: bool = False
-    band: str = "pointwise"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One column of the comparison: the settings that all of its seeds share."""
 
     name: str
     train: TrainSettings
@@ -80,30 +154,26 @@ class Variant:
         return checkpoint_iterations(self.train.max_iterations, self.train.save_interval)
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """All runs, variants times seeds, and how they are judged."""
+class Experiment(Common):
+    """All runs, variants times seeds, and how they are judged.
 
-    experiment: str
+    Attributes:
+        task: a task reference: a name or a path.
+        task_digest: of the task's file; None for an installed task.
+        trainer: `Ours` or an `External` one.
+        variants: in the order of the config.
+        description: the task as tables and figures see it; None where only the task's own process can tell.
+    """
+
     task: str
-    simulator: str
-    device: str
-    # Ours by name, or someone else's.
-    trainer: str | Definition
-    seeds: tuple[int, ...]
-    variants: tuple[Variant, ...]
-    evaluate: EvaluateSettings
-    curves: CurvesSettings
-    # Which GPUs a run may use changes no result (how many it takes does); records of older versions lack these.
-    gpus: str | tuple[int, ...] = "auto"
-    jobs_per_gpu: int = 1
-    gpus_per_run: int = 1
-    # These change no result either.
-    keep_state: bool = True
-    # Image by environment.
-    container: dict[str, str] = field(default_factory=dict)
-    # Interpreter by environment, where jobs run without container or conda.
-    python: dict[str, str] = field(default_factory=dict)
+    task_digest: str | None = None
+    trainer: Trainer = Ours()
+    variants: tuple[Variant, ...] = Field(strict=False)
+    description: dict[str, Any] | None = None
+
+    @field_serializer("trainer")
+    def _trainer_to_json(self, trainer: Trainer) -> str | dict[str, Any]:
+        return trainer.model_dump(mode="json") if isinstance(trainer, External) else trainer.name
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`.
@@ -118,14 +188,9 @@ class Experiment:
         raise UserError(f"experiment {self.experiment} has no variant {name!r}; it has {known}")
 
     @property
-    def foreign(self) -> Definition | None:
-        """The trainer, where it is not ours: then our evaluation cannot run its environment."""
-        return self.trainer if isinstance(self.trainer, Definition) else None
-
-    @property
     def environment(self) -> str:
-        """The environment (conda's, or a container's) that holds the simulator; another trainer brings its own."""
-        return "analysis" if self.foreign else ENVIRONMENTS[self.simulator]
+        """The environment (conda's, or a container's) that a training job runs in."""
+        return self.trainer.job_environment(self.simulator)
 
     @property
     def leases_gpus(self) -> bool:
@@ -137,98 +202,63 @@ class Experiment:
         """Processes that train one run together: one for each of its GPUs."""
         return self.gpus_per_run if self.device == "cuda" else 1
 
-    def settings(self, variant: str, seed: int) -> dict[str, Any]:
-        """Return what determines the result of one run, and nothing else.
-
-        How many threads it takes and how often it saves its state are left out: neither changes a policy.
-        """
+    def run(self, variant: str, seed: int) -> RunConfig:
+        """Return what one run is."""
         chosen = self.variant(variant)
-        train = asdict(chosen.train)
-        del train["threads"], train["state_interval"]
-        ranks = {"ranks": self.ranks} if self.ranks > 1 else {}
-        if self.foreign:
-            return {
-                "task": self.task,
-                "task_cfg": chosen.task_cfg,
-                "device": self.device,
-                "trainer": self.foreign.identity,
-                "seed": seed,
-                "train": train,
-                "agent": chosen.agent,
-                **ranks,
-            }
-        return {
-            "task": self.task,
-            "task_cfg": chosen.task_cfg,
-            "simulator": self.simulator,
-            "device": self.device,
-            "trainer": self.trainer,
-            "seed": seed,
-            "train": train,
-            "agent": chosen.agent,
-            **ranks,
-        }
+        return RunConfig(
+            task=self.task,
+            task_digest=self.task_digest,
+            task_cfg=chosen.task_cfg,
+            simulator=self.simulator if self.trainer.evaluates else None,
+            device=self.device,
+            trainer=self.trainer.settings(),
+            seed=seed,
+            train=chosen.train,
+            agent=chosen.agent,
+            agent_file=chosen.agent_file,
+            ranks=self.ranks,
+        )
+
+    def settings(self, variant: str, seed: int) -> dict[str, Any]:
+        """Return what determines the result of one run, and nothing else."""
+        return self.run(variant, seed).identity()
+
+    def checkpoints(self, variant: str) -> list[str]:
+        """Return the names of the checkpoints that a run must leave."""
+        train = self.variant(variant).train
+        return self.trainer.checkpoints(train.max_iterations, train.save_interval)
+
+    def samples_per_iteration(self, variant: str) -> int | None:
+        """Return the environment steps of an iteration; None where an external trainer does not say."""
+        chosen = self.variant(variant)
+        steps = chosen.agent.get("num_steps_per_env", self.trainer.steps_per_env)
+        return None if steps is None else chosen.train.num_envs * int(steps)
+
+    def described(self, task: Description | None) -> "Experiment":
+        """Return the experiment with the description of its outcomes.
+
+        Args:
+            task: what its task says of itself; None where that is not known yet.
+        """
+        description = self.trainer.describe(task)
+        return self.model_copy(update={"description": description and plain(description.to_dict())})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the experiment as plain JSON values, in the layout of `config.json`."""
-        fields = asdict(self)
-        fields["seeds"] = list(self.seeds)
-        fields["gpus"] = self.gpus if isinstance(self.gpus, str) else list(self.gpus)
+        fields = self.model_dump(mode="json")
         fields["variants"] = {variant.pop("name"): variant for variant in fields["variants"]}
         return {"schema": SCHEMA_VERSION, **fields}
-
-    def checkpoints(self, variant: str) -> list[str]:
-        """Return the names of the checkpoints that a run must leave; of another trainer's, the last."""
-        chosen = self.variant(variant)
-        if self.foreign:
-            return [self.foreign.checkpoint_name(chosen.train.max_iterations)]
-        return [f"model_{iteration}.pt" for iteration in chosen.checkpoints]
-
-    def samples_per_iteration(self, variant: str) -> int | None:
-        """Return the environment steps of an iteration; None where another trainer does not say."""
-        chosen = self.variant(variant)
-        steps = chosen.agent.get("num_steps_per_env", DEFAULT_STEPS_PER_ENV)
-        if self.foreign and "num_steps_per_env" not in chosen.agent:
-            steps = self.foreign.steps_per_env
-        return None if steps is None else chosen.train.num_envs * int(steps)
 
     def to_json(self) -> str:
         """Return the text of `config.json`."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
 
-def checkpoint_iterations(max_iterations: int, save_interval: int) -> list[int]:
-    """Return the iterations that leave a checkpoint: every `save_interval`-th and the last."""
-    regular = list(range(save_interval, max_iterations + 1, save_interval))
-    return regular if regular and regular[-1] == max_iterations else [*regular, max_iterations]
-
-
 def from_dict(fields: dict[str, Any]) -> Experiment:
     """Rebuild an experiment from `Experiment.to_dict`."""
-    fields = dict(fields)
-    del fields["schema"]
-    return Experiment(
-        **fields
-        | {
-            "seeds": tuple(fields["seeds"]),
-            "variants": tuple(
-                Variant(name=name, **variant | {"train": TrainSettings(**variant["train"])})
-                for name, variant in fields["variants"].items()
-            ),
-            "evaluate": EvaluateSettings(**fields["evaluate"]),
-            "curves": CurvesSettings(**fields.get("curves", {})),
-            "gpus": _gpus(fields.get("gpus", "auto")),
-            "trainer": _trainer(fields["trainer"]),
-        }
-    )
-
-
-def _gpus(value: str | list[int]) -> str | tuple[int, ...]:
-    return value if isinstance(value, str) else tuple(value)
-
-
-def _trainer(value: str | dict[str, Any]) -> str | Definition:
-    return value if isinstance(value, str) else from_fields(value)
+    variants = [{"name": name, **variant} for name, variant in fields["variants"].items()]
+    kept = {key: value for key, value in fields.items() if key != "schema"}
+    return Experiment.model_validate(kept | {"variants": variants})
 
 
 def read_resolved(path: str | Path) -> Experiment:
@@ -244,5 +274,9 @@ def read_resolved(path: str | Path) -> Experiment:
         return from_dict(fields)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path} is not a config.json as manyseeds writes it: {place}: {first['msg']}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a config.json as manyseeds.config writes it: {error!r}") from error
+        raise UserError(f"{path} is not a config.json as manyseeds writes it: {error!r}") from error

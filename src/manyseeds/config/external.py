@@ -1,4 +1,4 @@
-"""What another trainer is: its command line with placeholders, where it logs, and what its scalars mean.
+"""The trainers: ours, and any other program that trains with RSL-RL, as a command line with placeholders.
 
 A template is split into words first and its placeholders are filled afterwards, word by word. No shell reads it, so
 a value is never more than (part of) one word, whatever characters it has.
@@ -7,26 +7,20 @@ a value is never more than (part of) one word, whatever characters it has.
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from string import Formatter
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
-OURS = "manyseeds"
-"""The name of the trainer of this package."""
+from annotated_types import Ge, Le
+from pydantic import Field, model_validator
 
-VALUES = (
-    "seed",
-    "num_envs",
-    "max_iterations",
-    "save_interval",
-    "env_spacing",
-    "device",
-    "log_dir",
-    "task",
-    "threads",
-    "ranks",
-    "variant",
-)
+from manyseeds.config.fields import IMAGE, Allowed, Count, Image, Model, Name, Text, Whole
+from manyseeds.config.settings import NUM_STEPS_PER_ENV, OURS, TrainSettings
+from manyseeds.core.description import Description, Outcome
+from manyseeds.core.layout import checkpoint_iterations, checkpoint_name
+from manyseeds.core.simulators import SIMULATORS
+
+VALUES = ("seed", *TrainSettings.model_fields, "device", "log_dir", "task", "ranks", "variant")
+"""Placeholders that stand for one value each."""
 NEEDED = ("seed", "num_envs", "max_iterations")
 """Without these in its command a trainer would not do what the config says."""
 GROUPS = {
@@ -38,96 +32,160 @@ GROUPS = {
 """Placeholders that stand for no word or several, and the placeholders that their own templates may hold."""
 
 
-@dataclass(frozen=True)
-class Scalars:
-    """Which tags of the event files mean what.
+class Scalars(Model):
+    """Which tags of the event files mean what."""
 
-    Attributes:
-        reward: the return per episode.
-        reward_terms: what the tags of single reward terms begin with.
-        success: a success rate from 0 to 1; "" where the trainer logs none.
-    """
-
-    reward: str = "Train/mean_reward"
-    reward_terms: str = "Episode_Reward/"
-    success: str = ""
+    reward: Text = Field("Train/mean_reward", description="the return per episode")
+    reward_terms: Text = Field("Episode_Reward/", description="what the tags of single reward terms begin with")
+    success: str = Field("", description="a success rate from 0 to 1; empty where the trainer logs none")
 
 
 OUR_SCALARS = Scalars(success="Metrics/success_rate")
 """What the trainer of this package logs."""
 
 
-@dataclass(frozen=True)
-class Definition:
-    """A trainer of someone else.
+class Ours(Model):
+    """The trainer of this package: its simulators are ours, so runs are evaluated and continue exactly.
 
     Attributes:
-        name: what tables, figures and messages call it.
-        command: template of its command line, with `VALUES` and `GROUPS` as placeholders.
-        words: templates of the `GROUPS` that the command has.
-        logs: the folder that it logs to, relative to the folder in which it runs; may hold `*` and `VALUES`.
-        checkpoint: how it names its checkpoints, with `{iteration}`.
-        first_iteration: the number of its first iteration in checkpoints and event files. Stock RSL-RL counts from 0,
-            so that the last checkpoint of N iterations is model_<N-1>.pt.
-        steps_per_env: environment steps of an iteration in each environment; None when unknown.
-        environment: environment variables that it gets besides those of the workflow.
-        path: a folder to look for its programs in first; not used in a container.
-        links: names in the folder in which it runs, and what they lead to; for programs that are called by a relative
-            path.
-        container: its image, for `--use-singularity`.
-        versions: a command that prints its packages, a line `name==version` each; "" records none.
-        runtime: minutes to ask a cluster for.
-        mem_mb: memory to ask a cluster for.
+        name: what config.yaml and records call it.
+        evaluates: whether checkpoints are evaluated and filmed.
         scalars: what its scalars mean.
+        first_iteration: the number of its first iteration in event files.
+        steps_per_env: environment steps of an iteration where the agent does not say.
     """
 
-    name: str
-    command: str
-    words: dict[str, str] = field(default_factory=dict)
-    logs: str = "."
-    checkpoint: str = "model_{iteration}.pt"
-    first_iteration: int = 0
-    steps_per_env: int | None = None
-    environment: dict[str, str] = field(default_factory=dict)
-    path: str = ""
-    links: dict[str, str] = field(default_factory=dict)
-    container: str = ""
-    versions: str = ""
-    runtime: int = 1440
-    mem_mb: int = 16000
-    scalars: Scalars = Scalars()
+    name: ClassVar[str] = OURS
+    evaluates: ClassVar[bool] = True
+    scalars: ClassVar[Scalars] = OUR_SCALARS
+    first_iteration: ClassVar[int] = 1
+    steps_per_env: ClassVar[int] = NUM_STEPS_PER_ENV
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What of it determines the result of a run: not where it is, where it logs, nor what its scalars mean."""
-        kept = ("name", "command", "words", "environment")
-        return {name: value for name, value in asdict(self).items() if name in kept}
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {} if value == OURS else value
+
+    def settings(self) -> str:
+        """Return what of the trainer determines the result of a run."""
+        return OURS
+
+    def job_environment(self, simulator: str) -> str:
+        """Return the environment of envs/ that training jobs run in."""
+        return SIMULATORS[simulator].environment
+
+    def checkpoints(self, max_iterations: int, save_interval: int) -> list[str]:
+        """Return the names of the checkpoints that a run must leave."""
+        return [checkpoint_name(iteration) for iteration in checkpoint_iterations(max_iterations, save_interval)]
+
+    def describe(self, task: Description | None) -> Description | None:
+        """Return what tables and figures show: what evaluation measures."""
+        return task
+
+
+class Words(Model):
+    """Keys below `words:`, templates of the `GROUPS` that the command has."""
+
+    distributed: Text | None = None
+    agent_file: Text | None = None
+    agent_overrides: Text | None = None
+    task_overrides: Text | None = None
+
+
+Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$"), Allowed("the name of an environment variable")]
+FileName = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]*[A-Za-z0-9_-]$"), Allowed("a file name")]
+
+
+class External(Model):
+    """A trainer of someone else; docs/trainers.md explains the keys."""
+
+    evaluates: ClassVar[bool] = False
+
+    name: Name = Field(description="what tables, figures and messages call it")
+    command: Annotated[Text, Allowed("a command line with placeholders")] = Field(
+        description="template of its command line"
+    )
+    words: Annotated[
+        Words, Allowed("a mapping of distributed, agent_file, agent_overrides and task_overrides to words")
+    ] = Field(Words(), description="templates of the placeholders that stand for no word or several")
+    logs: Annotated[Text, Allowed("a folder below the one in which the trainer runs")] = Field(
+        ".", description="the folder that it logs to, relative to the one in which it runs; may hold *"
+    )
+    checkpoint: Annotated[str, Field(pattern="^[^/]+$"), Allowed("a file name with {iteration}")] = Field(
+        "model_{iteration}.pt", description="how it names its checkpoints"
+    )
+    # Stock RSL-RL counts from 0, so that the last checkpoint of N iterations is model_<N-1>.pt.
+    first_iteration: Annotated[Whole, Ge(0), Le(1)] = Field(
+        0, description="the number of its first iteration in checkpoints and event files"
+    )
+    steps_per_env: Count | None = Field(None, description="environment steps of an iteration in each environment")
+    environment: dict[Variable, str] = Field(
+        default_factory=dict, description="environment variables that it gets besides those of the workflow"
+    )
+    path: str = Field("", description="a folder to look for its programs in first; not used in a container")
+    links: dict[FileName, Text] = Field(
+        default_factory=dict, description="names in the folder in which it runs, and what they lead to"
+    )
+    container: Annotated[Image | Literal[""], Allowed(IMAGE)] = Field(
+        "", description="its image, for --use-singularity"
+    )
+    versions: Annotated[str, Allowed("a command line")] = Field(
+        "", description="a command that prints its packages, a line name==version each"
+    )
+    runtime: Count = Field(1440, description="minutes to ask a cluster for")
+    mem_mb: Count = Field(16000, description="memory to ask a cluster for (MB)")
+    scalars: Scalars = Field(Scalars(), description="what its scalars mean")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields that determine a run's result. Paths, log folders and names of tags do not."""
+        return self.model_dump(include={"name", "command", "words", "environment"}, exclude_none=True)
+
+    def job_environment(self, simulator: str) -> str:
+        """Return the environment of envs/ that training jobs run in; the trainer brings its own."""
+        return "analysis"
+
+    def checkpoints(self, max_iterations: int, save_interval: int) -> list[str]:
+        """Return the names of the checkpoints that a run must leave: the last."""
+        return [fill(self.checkpoint, {"iteration": max_iterations - 1 + self.first_iteration})]
+
+    def describe(self, task: Description | None) -> Description:
+        """Return what tables and figures show: what the trainer logs."""
+        success = Outcome(
+            "success",
+            "Success (%)",
+            "share",
+            f"the success rate that {self.name} logs in training ({self.scalars.success})",
+            tag=self.scalars.success,
+        )
+        total = Outcome(
+            "return",
+            "Return",
+            "measure",
+            f"the mean return of training episodes ({self.scalars.reward})",
+            tag=self.scalars.reward,
+        )
+        return Description(outcomes=(*([success] if self.scalars.success else []), total))
 
     def has(self, placeholder: str) -> bool:
         """Whether the command holds a placeholder."""
         return any(placeholder in _names(word) for word in split(self.command))
 
-    def checkpoint_name(self, iteration: int) -> str:
-        """Return the name of the checkpoint after so many completed iterations."""
-        return fill(self.checkpoint, {"iteration": iteration - 1 + self.first_iteration})
+
+Trainer = Ours | External
 
 
-def from_fields(fields: Mapping[str, Any]) -> Definition:
-    """Make a definition from what the schema allows, or from `dataclasses.asdict` of one."""
-    return Definition(**{**fields, "scalars": Scalars(**fields.get("scalars", {}))})
-
-
-def breaches(definition: Definition) -> list[str]:
+def template_problems(definition: External) -> list[str]:
     """Return one sentence for everything wrong in the templates of a definition."""
+    given = definition.words.model_dump(exclude_none=True)
     templates = {
         "command": (definition.command, (*VALUES, *GROUPS)),
         "versions": (definition.versions, VALUES),
-        **{f"words.{name}": (text, GROUPS.get(name, ())) for name, text in definition.words.items()},
+        **{f"words.{name}": (text, GROUPS[name]) for name, text in given.items()},
         **{f"environment.{name}": (text, VALUES) for name, text in definition.environment.items()},
         "logs": (definition.logs, VALUES),
         "checkpoint": (definition.checkpoint, ("iteration",)),
     }
-    split_first = ("command", "versions", *(f"words.{name}" for name in definition.words))
+    split_first = ("command", "versions", *(f"words.{name}" for name in given))
     problems = [
         f"trainer.{key} is {text!r}; {problem}"
         for key, (text, known) in templates.items()
@@ -149,9 +207,9 @@ def breaches(definition: Definition) -> list[str]:
         inside = [word for word in words if name in _names(word)]
         if any(word != f"{{{name}}}" for word in inside):
             problems.append(f"trainer.command has {inside[0]!r}; {{{name}}} must be a word of its own")
-        if inside and name not in definition.words:
+        if inside and name not in given:
             problems.append(f"trainer.words.{name} is missing; it says what stands for {{{name}}} in trainer.command")
-        if name in definition.words and not inside:
+        if name in given and not inside:
             problems.append(f"trainer.words.{name} is given, but trainer.command has no {{{name}}}")
     if _names(definition.checkpoint) != ["iteration"]:
         problems.append(f"trainer.checkpoint is {definition.checkpoint!r}; it must hold {{iteration}} once")
@@ -173,7 +231,7 @@ def fill(text: str, values: Mapping[str, Any]) -> str:
 
 
 def render(
-    definition: Definition,
+    definition: External,
     values: Mapping[str, Any],
     *,
     agent_file: str | None = None,
@@ -199,14 +257,14 @@ def render(
     for word in split(definition.command):
         group = word[1:-1]
         if word == f"{{{group}}}" and group in GROUPS:
-            template = split(definition.words[group])
+            template = split(getattr(definition.words, group))
             command += [fill(part, filling) for filling in fillings[group] for part in template]
         else:
             command.append(fill(word, values))
     return command
 
 
-def lacking(definition: Definition, given: Mapping[str, bool]) -> Iterator[str]:
+def missing_placeholders(definition: External, given: Mapping[str, bool]) -> Iterator[str]:
     """Yield a sentence for each thing that the config asks for and the command has no placeholder for.
 
     Args:

@@ -5,8 +5,13 @@ from pathlib import Path
 
 from manyseeds import gpus
 from manyseeds.config.experiment import read_resolved
+from manyseeds.core.simulators import SIMULATORS
 
-SIMULATOR_ON = {"cpu": "mujoco", "cuda": "mujoco_warp"}
+SIMULATOR_ON = {
+    device: next(name for name, simulator in SIMULATORS.items() if device in simulator.devices)
+    for device in ("cpu", "cuda")
+}
+"""The first simulator of the table that runs on each kind of device."""
 
 
 def chosen(device: str, simulator: str, allowed: str | Sequence[int], recorded: Path) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """From the text of config.yaml to a checked `Experiment`."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,13 +8,16 @@ from typing import Any
 
 import yaml
 
-from manyseeds.config import external as definition
-from manyseeds.config import hardware, schema, variants
-from manyseeds.config.experiment import CurvesSettings, EvaluateSettings, Experiment, TrainSettings, Variant
-from manyseeds.config.external import OURS, Definition
+from manyseeds.config import external, hardware, variants
+from manyseeds.config.errors import problems
+from manyseeds.config.experiment import AgentChoice, Config, Experiment, TaskChoice, Variant, VariantChoice
+from manyseeds.config.external import External, Ours, Trainer
+from manyseeds.config.settings import OURS, TrainSettings
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
-from manyseeds.core.layout import PACKAGE, REPOSITORY
+from manyseeds.core.layout import CONFIG, PACKAGE, REPOSITORY, RESULTS
+from manyseeds.core.text import did_you_mean, flatten
+from manyseeds.tasks import registry
 
 
 def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) -> Experiment:
@@ -24,12 +28,12 @@ def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) 
         changes: values that win over those of the files, nested as in a file (`snakemake --config`).
 
     Raises:
-        UserError: with one sentence, on a line of its own, for each thing that is wrong.
+        UserError: with one sentence per error, each on its own line.
     """
     fields: dict[str, Any] = {}
     for path in paths:
-        fields = _merged(fields, read_yaml(path))
-    return resolve(_merged(fields, changes or {}), source=", ".join(str(path) for path in paths))
+        fields = _over(fields, read_yaml(path))
+    return resolve(_over(fields, changes or {}), source=", ".join(str(path) for path in paths))
 
 
 def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
@@ -40,95 +44,46 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         source: the file's name, for the error messages.
     """
     complete = _with_longhands(fields)
-    _raise(source, schema.breaches(complete))
-    complete = schema.fill_defaults(complete)
-    trainer = _trainer(source, complete["trainer"])
-    if isinstance(complete["gpus"], list) and complete["gpus_per_run"] > len(complete["gpus"]):
+    _raise(source, problems(Config, complete))
+    config = Config.model_validate(complete)
+    trainer = _trainer(source, config.trainer)
+    task = _task(source, config.task, trainer)
+    if isinstance(config.gpus, tuple) and config.gpus_per_run > len(config.gpus):
         raise UserError(
-            f"{source}: gpus_per_run is {complete['gpus_per_run']}; it must be at most {len(complete['gpus'])},"
+            f"{source}: gpus_per_run is {config.gpus_per_run}; it must be at most {len(config.gpus)},"
             " the number of GPUs that gpus lists"
         )
-    named = complete["variants"] or {"default": {}}
+    named = config.variants or {"default": VariantChoice()}
     points = [
-        (name, point, overrides)
-        for variant, sections in named.items()
-        for name, point, overrides in _points(source, variant, sections or {})
+        (name, choice or VariantChoice(), overrides)
+        for variant, choice in named.items()
+        for name, overrides in _points(source, variant, choice or VariantChoice())
     ]
-    foreign = isinstance(trainer, Definition)
-    resolved = tuple(_variant(source, complete, *point, needs_agent=not foreign) for point in points)
+    resolved = tuple(_variant(source, config, trainer, task, *point) for point in points)
     names = [variant.name for variant in resolved]
-    _raise(
-        source,
-        [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1],
-    )
-    recorded = Path("results") / complete["experiment"] / "config.json"
-    # Another trainer has its own simulator.
-    simulator = "auto" if foreign else complete["simulator"]
-    device, simulator = hardware.chosen(complete["device"], simulator, complete["gpus"], recorded)
+    _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
+    # An external trainer has its own simulator.
+    simulator = config.simulator if trainer.evaluates else "auto"
+    recorded = Path(RESULTS) / config.experiment / CONFIG
+    device, simulator = hardware.chosen(config.device, simulator, config.gpus, recorded)
+    shared = {key: getattr(config, key) for key in Experiment.model_fields.keys() & Config.model_fields.keys()}
     experiment = Experiment(
-        experiment=complete["experiment"],
-        task=complete["task"]["name"],
-        simulator=simulator,
-        device=device,
-        trainer=trainer,
-        seeds=tuple(int(seed) for seed in complete["seeds"]),
-        variants=resolved,
-        evaluate=EvaluateSettings(**complete["evaluate"]),
-        curves=CurvesSettings(**complete["curves"]),
-        gpus=complete["gpus"] if isinstance(complete["gpus"], str) else tuple(map(int, complete["gpus"])),
-        jobs_per_gpu=int(complete["jobs_per_gpu"]),
-        gpus_per_run=int(complete["gpus_per_run"]),
-        container=dict(complete["container"]),
-        python=dict(complete["python"]),
-        keep_state=complete["keep_state"],
-    )
-    if isinstance(trainer, Definition):
-        _raise(source, list(dict.fromkeys(_lacking(trainer, experiment))))
-        return experiment
-    uneven = [
-        f"train.num_envs of variant {variant.name} is {variant.train.num_envs}; it must be a multiple of gpus_per_run,"
-        f" {experiment.ranks}"
-        for variant in resolved
-        if variant.train.num_envs % experiment.ranks
-    ]
-    _raise(source, uneven)
-    return experiment
-
-
-def _trainer(source: str, value: str | Mapping[str, Any]) -> str | Definition:
-    """Put a trainer's definition together: a file, the keys in the config, or the latter laid over the former."""
-    if value == OURS:
-        return OURS
-    fields = {"file": value} if isinstance(value, str) else dict(value)
-    name = fields.pop("file", None)
-    if name is not None:
-        path = _here_or_in_repository(str(name))
-        if not path.is_file():
-            raise UserError(
-                f"{source}: trainer is {str(name)!r}; it must be {OURS}, the path of a trainer's YAML file"
-                " (trainers/isaaclab.yaml), or a mapping with name and command"
-            )
-        fields = _merged(read_yaml(path), fields)
-    _raise(source, schema.section_breaches("trainer", fields))
-    trainer = definition.from_fields(fields)
-    _raise(source, definition.breaches(trainer))
-    return trainer
-
-
-def _lacking(trainer: Definition, experiment: Experiment) -> Iterator[str]:
-    """Yield what the config asks for and the command of another trainer has no placeholder for."""
-    for variant in experiment.variants:
-        given = {
-            "distributed": experiment.ranks > 1,
-            "agent_file": bool(variant.agent_file),
-            "agent_overrides": bool(variant.agent) and not variant.agent_file,
-            "task_overrides": bool(variant.task_cfg),
+        **shared
+        | {
+            "task": task,
+            "task_digest": registry.file_digest(task) if trainer.evaluates else None,
+            "simulator": simulator,
+            "device": device,
+            "trainer": trainer,
+            "variants": resolved,
         }
-        yield from definition.lacking(trainer, given)
+    )
+    _raise(source, list(dict.fromkeys(_impossible(experiment))))
+    return experiment.described(registry.describe(task) if trainer.evaluates and registry.is_built_in(task) else None)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping; a key that stands twice is an error."""
+    """Read a YAML file that holds a mapping; a repeated key is an error."""
     try:
         fields = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
@@ -153,6 +108,150 @@ def parse_scalar(text: str) -> Any:
     return value if isinstance(value, int | float) else text
 
 
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of config.yaml, for editors."""
+    made: dict[str, Any] = Config.model_json_schema()
+    trainer = External.model_json_schema(ref_template="#/$defs/{model}")
+    made["$defs"] |= trainer.pop("$defs")
+    # Keys may come from the file that `file` names.
+    del trainer["required"]
+    trainer["properties"] = {"file": {"type": "string", "description": "a trainer's YAML file"}} | trainer["properties"]
+    made["$defs"]["External"] = trainer
+    made["properties"]["trainer"]["anyOf"] = [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/External"}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "manyseeds experiment"}
+
+
+def schema_text() -> str:
+    """Return the text of workflow/schemas/config.schema.json."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+def _trainer(source: str, value: str | Mapping[str, Any]) -> Trainer:
+    """Put a trainer together: a file, the keys in the config, or the latter laid over the former."""
+    if value == OURS:
+        return Ours()
+    fields = {"file": value} if isinstance(value, str) else dict(value)
+    name = fields.pop("file", None)
+    if name is not None:
+        path = Path(str(name)) if Path(str(name)).exists() else REPOSITORY / str(name)
+        if not path.is_file():
+            raise UserError(
+                f"{source}: trainer is {str(name)!r}; it must be {OURS}, the path of a trainer's YAML file"
+                " (trainers/isaaclab.yaml), or a mapping with name and command"
+            )
+        fields = _merged(read_yaml(path), fields)
+    _raise(source, problems(External, fields, ("trainer",)))
+    trainer = External.model_validate(fields)
+    _raise(source, external.template_problems(trainer))
+    return trainer
+
+
+def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
+    """Return the task's reference: the name of an installed one or the path of a file."""
+    if (task.name is None) == (task.file is None):
+        raise UserError(
+            f"{source}: task.name is missing" if task.name is None else f"{source}: task has both name and file"
+        )
+    if task.file is not None:
+        if not Path(task.file).is_file():
+            raise UserError(f"{source}: task.file is {task.file!r}, which does not exist; it must be a Python file")
+        return task.file
+    name = str(task.name)
+    if trainer.evaluates and name not in (known := registry.names()):
+        hint = did_you_mean(name, known)
+        raise UserError(
+            f"{source}: task.name is {name!r}{hint}; it must be {' or '.join(known)}, or task.file a Python file"
+        )
+    return name
+
+
+def _impossible(experiment: Experiment) -> Iterator[str]:
+    """Yield what the config asks for and the trainer cannot do."""
+    for variant in experiment.variants:
+        if isinstance(experiment.trainer, External):
+            given = {
+                "distributed": experiment.ranks > 1,
+                "agent_file": bool(variant.agent_file),
+                "agent_overrides": bool(variant.agent) and not variant.agent_file,
+                "task_overrides": bool(variant.task_cfg),
+            }
+            yield from external.missing_placeholders(experiment.trainer, given)
+        elif variant.train.num_envs % experiment.ranks:
+            yield (
+                f"train.num_envs of variant {variant.name} is {variant.train.num_envs}; it must be a multiple of"
+                f" gpus_per_run, {experiment.ranks}"
+            )
+
+
+def _points(source: str, variant: str, choice: VariantChoice) -> list[tuple[str, dict[str, Any]]]:
+    """Return the points of a variant's grid: names and overrides by section."""
+    grid = {"train": choice.train, "agent": choice.agent.overrides, "task": choice.task.overrides}
+    empty = [f"{section}.{key}" for section in grid for key, value in flatten(grid[section]).items() if value == []]
+    _raise(f"{source}: variants.{variant}", [f"{key} is []; a grid needs at least one value" for key in empty])
+    return list(variants.expand(variant, grid))
+
+
+def _variant(
+    source: str,
+    config: Config,
+    trainer: Trainer,
+    task: str,
+    name: str,
+    choice: VariantChoice,
+    overrides: Mapping[str, Any],
+) -> Variant:
+    """Lay one variant's overrides over the base and check what comes out."""
+    where = f"{source}: variants.{name}" if config.variants else source
+    train = variants.override(config.train.model_dump(), overrides["train"])
+    _raise(where, problems(TrainSettings, train, ("train",)))
+    # A variant with its own agent file starts from that file, without the overrides of the other file.
+    agent = choice.agent if choice.agent.file else config.agent
+    base_overrides = flatten(agent.overrides) if agent is config.agent else {}
+    file, content = _agent(where, agent, trainer, task)
+    lists = [key for key, old in flatten(content).items() if isinstance(old, list)]
+    for key, value in overrides["agent"].items():
+        if key in lists and not isinstance(value, list):
+            raise UserError(
+                f"{where}: agent.overrides.{key} is {value!r}; it must be a list, which stands"
+                f" as a list in the list of a grid's values: [[{value!r}]]"
+            )
+    return Variant(
+        name=name,
+        train=TrainSettings.model_validate(train),
+        agent_file=file,
+        agent=variants.override(content, base_overrides | overrides["agent"]),
+        task_cfg=variants.override(config.task.overrides, overrides["task"]),
+    )
+
+
+def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of the agent file and its content; nothing where an external trainer gets none."""
+    if agent.file:
+        name, path = agent.file, _agent_path(agent.file, task if trainer.evaluates else None)
+    elif trainer.evaluates:
+        path = registry.agent_file(task)
+        name = path.name
+    else:
+        return "", {}
+    return name, read_object(path, f"{where}: agent file {name}")
+
+
+def _agent_path(name: str, task: str | None) -> Path:
+    """Return the path of an agent file: in the working directory, next to the task, or in this package."""
+    beside = [registry.agent_file(task).parent / name] if task else []
+    places = [Path(name), *beside, PACKAGE / "learning" / name, REPOSITORY / name]
+    return next((path for path in places if path.is_file()), Path(name))
+
+
+def _over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the values of a file over those of another, both with every shorthand written out."""
+    base, changes = _with_longhands(base), _with_longhands(changes)
+    task, other = base.get("task"), changes.get("task")
+    if isinstance(task, dict) and isinstance(other, dict) and {"name", "file"} & other.keys():
+        base["task"] = {key: value for key, value in task.items() if key not in ("name", "file")}
+    return _merged(base, changes)
+
+
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `changes` laid over it, mapping by mapping."""
     result = dict(base)
@@ -165,95 +264,25 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 def _with_longhands(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Write `agent: FILE` and `task: NAME` out as mappings, in the base and in the variants."""
-
-    def longhand(section: Any, keys: Mapping[str, str]) -> Any:
-        if not isinstance(section, Mapping):
-            return section
-        return {
-            str(key): {keys[key]: value} if key in keys and isinstance(value, str) else value
-            for key, value in section.items()
-        }
-
-    result: dict[str, Any] = longhand(fields, schema.SHORTHANDS)
-    if isinstance(result.get("variants"), Mapping):
-        result["variants"] = {
-            str(name): longhand(variant, {"agent": "file"}) for name, variant in result["variants"].items()
-        }
+    result = {str(key): value for key, value in fields.items()}
+    if isinstance(task := result.get("task"), str):
+        result["task"] = {"file" if registry.is_file(task) else "name": task}
+    if isinstance(agent := result.get("agent"), str):
+        result["agent"] = {"file": agent}
+    if isinstance(named := result.get("variants"), Mapping):
+        result["variants"] = {str(name): _variant_longhand(variant) for name, variant in named.items()}
     return result
 
 
-def _points(source: str, variant: str, sections: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    agent, task = sections.get("agent", {}), sections.get("task", {})
-    grid = {
-        "train": sections.get("train", {}),
-        "agent": agent.get("overrides", {}),
-        "task": task.get("overrides", {}),
-    }
-    empty = [
-        f"{section}.{key}" for section in grid for key, value in variants.flatten(grid[section]).items() if value == []
-    ]
-    _raise(f"{source}: variants.{variant}", [f"{key} is []; a grid needs at least one value" for key in empty])
-    return [(name, dict(agent), overrides) for name, overrides in variants.expand(variant, grid)]
+def _variant_longhand(variant: Any) -> Any:
+    if isinstance(variant, Mapping) and isinstance(variant.get("agent"), str):
+        return {**variant, "agent": {"file": variant["agent"]}}
+    return variant
 
 
-def _variant(
-    source: str,
-    base: Mapping[str, Any],
-    name: str,
-    agent: Mapping[str, Any],
-    overrides: Mapping[str, Any],
-    *,
-    needs_agent: bool,
-) -> Variant:
-    """Lay one variant's overrides over the base and check what comes out."""
-    where = f"{source}: variants.{name}" if base["variants"] else source
-    train = variants.override(base["train"], overrides["train"])
-    _raise(where, schema.section_breaches("train", train))
-    # A variant with an agent file of its own starts from that file, without the overrides meant for another.
-    base_agent = base.get("agent", {})
-    chosen = agent if "file" in agent else base_agent
-    base_overrides = variants.flatten(chosen.get("overrides", {}) if chosen is base_agent else {})
-    if "file" not in chosen and needs_agent:
-        raise UserError(f"{where}: agent.file is missing")
-    content = _agent_content(where, chosen["file"], base["task"]["name"]) if "file" in chosen else {}
-    lists = [key for key, old in variants.flatten(content).items() if isinstance(old, list)]
-    for key, value in overrides["agent"].items():
-        if key in lists and not isinstance(value, list):
-            raise UserError(
-                f"{where}: agent.overrides.{key} is {value!r}; it must be a list, which stands"
-                f" as a list in the list of a grid's values: [[{value!r}]]"
-            )
-    return Variant(
-        name=name,
-        train=TrainSettings(
-            **train
-            | {key: int(train[key]) for key in ("num_envs", "max_iterations", "save_interval", "state_interval")}
-            | {"env_spacing": float(train["env_spacing"])}
-        ),
-        agent_file=chosen.get("file", ""),
-        agent=variants.override(content, base_overrides | overrides["agent"]),
-        task_cfg=variants.override(base["task"].get("overrides", {}), overrides["task"]),
-    )
-
-
-def _agent_content(where: str, name: str, task: str) -> dict[str, Any]:
-    """Read an agent file."""
-    return read_object(_agent_path(name, task), f"{where}: agent file {name}")
-
-
-def _here_or_in_repository(name: str) -> Path:
-    return Path(name) if Path(name).exists() else REPOSITORY / name
-
-
-def _agent_path(name: str, task: str) -> Path:
-    """Return the path of an agent file: in the working directory, beside the task, or one of this package."""
-    places = [Path(name), PACKAGE / "tasks" / task / name, PACKAGE / "learning" / name, REPOSITORY / name]
-    return next((path for path in places if path.is_file()), Path(name))
-
-
-def _raise(where: str, problems: list[str]) -> None:
-    if problems:
-        raise UserError("\n".join(f"{where}: {problem}" for problem in problems))
+def _raise(where: str, found: list[str]) -> None:
+    if found:
+        raise UserError("\n".join(f"{where}: {problem}" for problem in found))
 
 
 def _yaml_problem(error: Exception) -> str:
@@ -263,7 +292,7 @@ def _yaml_problem(error: Exception) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in YAML 1.2, and no key stands twice."""
+    """YAML in which 1e-3 is a number, as in YAML 1.2, and a repeated key is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -271,7 +300,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key_node, yaml.ScalarNode):
                 if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
                     raise yaml.constructor.ConstructorError(
-                        problem=f"the key {key_node.value!r} stands twice", problem_mark=key_node.start_mark
+                        problem=f"the key {key_node.value!r} appears twice", problem_mark=key_node.start_mark
                     )
                 seen.add(key_node.value)
         return super().construct_mapping(node, deep)

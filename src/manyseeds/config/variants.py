@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from manyseeds.core.text import flatten
+
 SECTIONS = ("train", "agent", "task")
 
 
@@ -33,17 +35,6 @@ def expand(name: str, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[tup
         varied = [axis for axis in axes if len(flat[axis]) > 1]
         labels = [f"{_short(key, varied)}={_value_name(point[section, key])}" for section, key in varied]
         yield "_".join([name, *labels]), overrides
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one mapping with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def override(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

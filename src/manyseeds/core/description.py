@@ -74,12 +74,14 @@ class Description:
         outcomes: columns that say how episodes went. The first share is the success that figures show,
             the first measure the one that tables have room for.
         maps: pictures of the workspace in which failures are shown.
+        episode_steps: control steps of an episode, for estimates of run time.
         summary: the task in one line.
     """
 
     starts: tuple[Start, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     maps: tuple[Map, ...] = ()
+    episode_steps: int = 250
     summary: str = ""
 
     @property
@@ -100,12 +102,13 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, as config.json holds them."""
-        lists = {name: [asdict(item) for item in getattr(self, name)] for name in ("starts", "outcomes", "maps")}
-        return {"summary": self.summary} | lists
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Description":
         """Return what `to_dict` was made of."""
         kinds = {"starts": Start, "outcomes": Outcome, "maps": Map}
-        lists = {name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()}
-        return cls(**lists, summary=fields.get("summary", ""))
+        found: dict[str, Any] = {
+            name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()
+        }
+        return cls(**found | {name: fields[name] for name in ("episode_steps", "summary") if name in fields})

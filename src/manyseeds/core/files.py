@@ -1,5 +1,6 @@
 """Write files whole or not at all; read JSON files that a person wrote."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -44,6 +45,18 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    with write_atomic(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_object(path: str | Path, name: str) -> dict[str, Any]:

@@ -1,8 +1,76 @@
 """Names and places of files, each in one place."""
 
+import re
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 """The checkout that this package is imported from; without meaning for an installed wheel."""
 PACKAGE = Path(__file__).resolve().parents[1]
 """The installed package."""
+
+# The folder of a run.
+RUN_RECORD = "run.json"
+"""What made the run, and the checksums of its files; written when the run has ended."""
+JOURNAL = "journal.json"
+"""When the run began, how often it was resumed and what was noted, from its first start on."""
+RUN_CONFIG = "run_config.json"
+"""What `manyseeds train --run` reads."""
+LOCK = ".lock"
+EVENT_FILE = "events.out.tfevents.manyseeds"
+"""TensorBoard finds it by `tfevents`."""
+PARAMS = ("params/agent.yaml", "params/env.yaml")
+NEXT_STATE = "state.next.pt"
+STATE = "state.pt"
+PREVIOUS_STATE = "state.previous.pt"
+STATES = (NEXT_STATE, STATE, PREVIOUS_STATE)
+"""The names a state can have, the newest first; the first is there only when a kill left it."""
+SUPERSEDED = "superseded"
+"""Files that a run could not continue are in `superseded_<n>`."""
+SUPERSEDED_EVENTS = "superseded.events"
+"""The event file's name there: TensorBoard, which looks for `tfevents`, must not show its steps a second time."""
+SCALARS = "scalars.csv"
+SCALARS_ACCOUNT = "scalars.json"
+EPISODES = "episodes.csv"
+VIDEOS = "videos"
+EXTERNAL_WORK = "work"
+"""Where an external trainer runs, below the run's folder."""
+
+# The folder of an experiment.
+RESULTS = "results"
+CONFIG = "config.json"
+LEARNING_CURVES = "learning_curves.csv"
+FIGURES = "figures"
+PUBLISHED = "published.json"
+"""In a published copy: the checksums of the files that `manyseeds publish` cut."""
+NOT_SHIPPED = "not_shipped.txt"
+"""The outputs that a published copy lacks, a path a line."""
+
+
+def run_folder(variant: str, seed: int | str) -> str:
+    """Return the folder of a run below its experiment's."""
+    return f"{variant}/seed_{seed}"
+
+
+def checkpoint_name(iteration: int) -> str:
+    """Return the name of the checkpoint after `iteration` completed iterations."""
+    return f"model_{iteration}.pt"
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """Return a folder's checkpoints by completed iterations, in that order."""
+    found = {
+        int(match[1]): path
+        for path in folder.glob("model_*.pt")
+        if (match := re.fullmatch(r"model_(\d+)\.pt", path.name))
+    }
+    return dict(sorted(found.items()))
+
+
+def checkpoint_iterations(max_iterations: int, save_interval: int) -> list[int]:
+    """Return the iterations that leave a checkpoint: every `save_interval`-th and the last."""
+    return [*range(save_interval, max_iterations, save_interval), max_iterations]
+
+
+def dump_name(iteration: int) -> str:
+    """Return the name of the dump of a divergence in `iteration`."""
+    return f"diverged_{iteration}.pt"

@@ -1,6 +1,5 @@
 """The record of a run, run.json: the code, packages and machine that made it, and the checksums of its files."""
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -12,24 +11,16 @@ from typing import Any
 
 import manyseeds
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import PACKAGE, REPOSITORY
+from manyseeds.core.files import sha256, write_json
+from manyseeds.core.layout import JOURNAL, NOT_SHIPPED, PACKAGE, REPOSITORY, RUN_RECORD
+from manyseeds.core.simulators import SIMULATORS
+from manyseeds.core.text import now
 
-PACKAGES = (
-    "isaaclab",
-    "manyseeds",
-    "mujoco",
-    "mujoco-warp",
-    "newton",
-    "numba",
-    "numpy",
-    "rsl-rl-lib",
-    "snakemake",
-    "tensorboard",
-    "tensordict",
-    "torch",
-    "warp-lang",
+PACKAGES = sorted(
+    {"manyseeds", "numpy", "rsl-rl-lib", "snakemake", "tensorboard", "tensordict", "torch"}
+    | {package for simulator in SIMULATORS.values() for package in simulator.packages}
 )
+"""Packages whose versions a record has, where they are installed."""
 SCHEMA_VERSION = 1
 IMAGE_VARIABLE = "MANYSEEDS_IMAGE"
 """Environment variable with the image of the container, NAME@DIGEST; docker/run_docker.sh sets it."""
@@ -101,12 +92,6 @@ def image_digest(image: str) -> str | None:
     return f"sha256:{sha256(Path(image))}" if Path(image).is_file() else None
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Path:
     """Write `run.json` into the folder of a run.
 
@@ -125,9 +110,8 @@ def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Pat
         **{name: value for name, value in collect().items() if name not in fields},
         "outputs": {name: sha256(folder / name) for name in outputs},
     }
-    path = folder / "run.json"
-    with write_atomic(path) as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path = folder / RUN_RECORD
+    write_json(path, record)
     return path
 
 
@@ -143,6 +127,53 @@ def read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the record of a run: {error!r}") from error
     return record
+
+
+def check_checkpoints(folder: Path) -> None:
+    """Check that every checkpoint that a run's record names is there; a published copy may lack some.
+
+    Raises:
+        UserError: when one is missing.
+    """
+    path = folder / RUN_RECORD
+    if not path.is_file() or (folder.parent.parent / NOT_SHIPPED).is_file():
+        return
+    for name in read_record(path)["outputs"]:
+        if name.endswith(".pt") and not (folder / name).is_file():
+            raise UserError(
+                f"{folder / name} is missing, which {RUN_RECORD} names; remove {path} and train the run again"
+            )
+
+
+class Journal:
+    """When a run began, how often it was resumed and what was noted, from its first start until its record is written.
+
+    Args:
+        folder: the run's folder; what an earlier process wrote there is read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / JOURNAL
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            self.fields = {name: content[name] for name in ("started", "resumed", "notes")}
+        except (OSError, ValueError, KeyError, TypeError):
+            self.fields = _fresh_journal()
+
+    def start(self, *notes: str) -> None:
+        """Note that the run starts from the beginning."""
+        self.fields = _fresh_journal() | {"notes": list(notes)}
+        write_json(self._path, self.fields)
+
+    def resume(self, *notes: str) -> None:
+        """Note that the run continues."""
+        self.fields["resumed"] += 1
+        self.fields["notes"] += notes
+        write_json(self._path, self.fields)
+
+
+def _fresh_journal() -> dict[str, Any]:
+    return {"started": now(), "resumed": 0, "notes": []}
 
 
 def _package_version(name: str) -> str | None:

@@ -15,6 +15,8 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import checkpoints
+from manyseeds.core.record import check_checkpoints
 from manyseeds.tasks import registry
 
 if TYPE_CHECKING:
@@ -85,10 +87,24 @@ def make_evaluation_env(
 
 
 def evaluation_starts(env: "TaskEnv", episodes: int, seed: int) -> "Starts":
-    """Return where the fixed evaluation episodes of a task start, on the CPU."""
+    """Return where the fixed evaluation episodes of a task start, on the CPU.
+
+    Raises:
+        UserError: when the task's start leaves out a column of its description.
+    """
     import torch
 
-    return env.task.start(env.task_cfg, episodes, torch.Generator().manual_seed(seed))
+    starts = env.task.start(env.task_cfg, episodes, torch.Generator().manual_seed(seed))
+    _check_names(env, "start", starts.columns, [start.name for start in env.task.description.starts])
+    return starts
+
+
+def _check_names(env: "TaskEnv", what: str, given: Mapping[str, Any], wanted: Sequence[str]) -> None:
+    if missing := [name for name in wanted if name not in given]:
+        raise UserError(
+            f"task {env.task.name}: {what} gives {', '.join(given) or 'no column'}; "
+            f"its description has {', '.join(missing)}, too."
+        )
 
 
 def evaluate_run(
@@ -118,12 +134,12 @@ def evaluate_run(
         UserError: when there is no checkpoint, or one or the params are damaged, the task's file has changed, or the
             simulator does not run on the device.
     """
-    from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.learning.policy import Policy, read_params
 
     paths = checkpoints(run_dir)
     if not paths:
         raise UserError(f"{run_dir} holds no checkpoint model_<iteration>.pt.")
+    check_checkpoints(run_dir)
     params = read_params(run_dir)
     threads = threads or len(os.sched_getaffinity(0))
     elsewhere = {key: value for key, value in (("simulator", simulator), ("device", device)) if value}
@@ -148,6 +164,7 @@ def _evaluate(env: "TaskEnv", model: Any, iteration: int, starts: "Starts") -> E
     import torch
 
     description = env.task.description
+    names = [outcome.name for outcome in description.outcomes]
     outcomes, rewards = [], []
     with torch.inference_mode():
         for first in range(0, len(starts), env.num_envs):
@@ -155,10 +172,10 @@ def _evaluate(env: "TaskEnv", model: Any, iteration: int, starts: "Starts") -> E
             rows = torch.arange(first, first + env.num_envs) % len(starts)
             trace, total = play(env, model, starts[rows])
             judged = env.task.judge(env.task_cfg, trace)
-            outcomes.append([judged[outcome.name] for outcome in description.outcomes])
+            _check_names(env, "judge", judged, names)
+            outcomes.append([judged[name] for name in names])
             rewards.append(total)
     columns = [torch.cat(parts)[: len(starts)] for parts in zip(*outcomes, strict=True)]
-    names = [outcome.name for outcome in description.outcomes]
     total_reward = torch.cat(rewards)[: len(starts)]
     return Episodes(iteration, description, starts.columns, dict(zip(names, columns, strict=True)), total_reward)
 
@@ -247,7 +264,6 @@ def _overrides(text: str) -> dict[str, Any]:
 
 
 def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
-    from manyseeds.learning.checkpoint import checkpoints
     from manyseeds.simulators import NonFiniteError
 
     total = len(checkpoints(args.run_dir))

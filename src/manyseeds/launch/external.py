@@ -1,8 +1,8 @@
-"""Starting another trainer, and finding what it left.
+"""Starting an external trainer, and finding what it left.
 
-A run works in `<run>/work/run`, alone: the trainer is started there, so that a relative log folder is its own and two
-seeds that start in the same second cannot take each other's. It cannot go on from where it was killed, so a start that
-finds an unfinished folder moves it aside and begins again; a finished one is not repeated.
+Each run has its own folder `<run>/work/run`, in which the trainer starts, so that two seeds that start in the same
+second never share a relative log folder. An external trainer cannot resume: a start that finds an unfinished folder
+moves it aside and begins again. A finished run is not repeated.
 """
 
 import itertools
@@ -11,49 +11,63 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from manyseeds.config import Experiment
-from manyseeds.config.external import Definition, fill, render, split
-from manyseeds.config.variants import flatten
+from manyseeds.config import Experiment, RunConfig
+from manyseeds.config.external import External, fill, render, split
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
-from manyseeds.core.record import image_digest
+from manyseeds.core.files import write_atomic, write_json
+from manyseeds.core.layout import EVENT_FILE, EXTERNAL_WORK, JOURNAL, RUN_RECORD, SUPERSEDED
+from manyseeds.core.record import Journal, image_digest, write_run_record
+from manyseeds.core.text import flatten, now
 
 FINISHED = "finished.json"
-AT_REST = "at-rest"
-"""Instead of `tfevents` in the names of event files that shall not be a second run to TensorBoard."""
-# Lines of a trainer that failed which are told.
+HIDDEN_EVENTS = "at-rest"
+"""Instead of `tfevents` in the names of event files that TensorBoard must not show as a second run."""
+# Lines of a trainer that failed which are shown.
 LAST_LINES = 10
 
-Start = Callable[[Sequence[str], Path, Mapping[str, str]], None]
-"""Runs a command in a folder with additional environment variables; raises CalledProcessError."""
+
+class Job(Protocol):
+    """What the launcher does for a trainer; see `manyseeds.launch.run.Job`."""
+
+    def show(self, line: str) -> None:
+        """Show a line to whoever started the workflow."""
+
+    def start(
+        self,
+        arguments: Sequence[str],
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        last_lines: int = 1,
+    ) -> Iterator[str]:
+        """Run a command and yield its output by line; raises CalledProcessError."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run of another trainer.
+    """A run of an external trainer.
 
     Attributes:
-        definition: the trainer.
+        trainer: the trainer.
         experiment: the resolved experiment.
-        variant: name of the variant.
-        seed: the run's seed.
-        threads: CPU threads to use.
-        work: the run's working folder.
+        run: what the run is; its threads and folder are the job's.
         image: the container image to run it in; "" for none.
     """
 
-    definition: Definition
+    trainer: External
     experiment: Experiment
-    variant: str
-    seed: int
-    threads: int
-    work: Path
+    run: RunConfig
     image: str
+
+    @property
+    def work(self) -> Path:
+        """The run's working folder."""
+        return self.run.log_dir / EXTERNAL_WORK
 
     @property
     def folder(self) -> Path:
@@ -61,59 +75,58 @@ class Attempt:
         return self.work / "run"
 
     @property
+    def name(self) -> str:
+        """<variant>/seed_<seed>."""
+        assert self.run.launched is not None
+        return f"{self.run.launched.variant}/seed_{self.run.seed}"
+
+    @property
     def values(self) -> dict[str, Any]:
-        """What the placeholders of the templates stand for."""
-        train = self.experiment.variant(self.variant).train
+        """The values of the placeholders of the templates."""
         return {
-            "seed": self.seed,
-            "num_envs": train.num_envs,
-            "max_iterations": train.max_iterations,
-            "save_interval": train.save_interval,
-            "env_spacing": train.env_spacing,
-            "device": self.experiment.device,
+            **self.run.train.model_dump(),
+            "seed": self.run.seed,
+            "device": self.run.device,
             "log_dir": self.folder.resolve(),
-            "task": self.experiment.task,
-            "threads": self.threads,
-            "ranks": self.experiment.ranks,
-            "variant": self.variant,
+            "task": self.run.task,
+            "ranks": self.run.ranks,
+            "variant": self.name.rpartition("/")[0],
         }
 
     def command(self) -> list[str]:
         """Return the trainer's command line, without the container around it."""
-        chosen = self.experiment.variant(self.variant)
         return render(
-            self.definition,
+            self.trainer,
             self.values,
-            agent_file=str(self.folder.resolve() / "agent.json") if chosen.agent_file else None,
-            agent_overrides={} if chosen.agent_file else flatten(chosen.agent),
-            task_overrides=flatten(chosen.task_cfg),
+            agent_file=str(self.folder.resolve() / "agent.json") if self.run.agent_file else None,
+            agent_overrides={} if self.run.agent_file else flatten(self.run.agent),
+            task_overrides=flatten(self.run.task_cfg),
         )
 
     def finished(self) -> dict[str, Any] | None:
         """Return the account of a former start that trained to the end with the same settings."""
         try:
             account: dict[str, Any] = json.loads((self.folder / FINISHED).read_text(encoding="utf-8"))
-            return account if account["settings"] == self.experiment.settings(self.variant, self.seed) else None
+            return account if account["settings"] == self.run.identity() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def make_way(self) -> str | None:
+    def move_aside(self) -> str | None:
         """Move aside what a former start left; return a sentence on it, None when there was nothing."""
         if not self.folder.exists():
             return None
         done = (self.folder / FINISHED).is_file()
-        aside = next(path for n in itertools.count(1) if not (path := self.work / f"superseded_{n}").exists())
-        for events in self.folder.rglob("*tfevents*"):
-            _put_to_rest(events)
+        aside = next(path for n in itertools.count(1) if not (path := self.work / f"{SUPERSEDED}_{n}").exists())
+        self.hide_events()
         os.replace(self.folder, aside)
-        why = "other settings" if done else f"{self.definition.name} cannot continue a run that was interrupted"
+        why = "other settings" if done else f"{self.trainer.name} cannot continue a run that was interrupted"
         return f"[INFO] Starting over: {why}. The older files are in {aside}."
 
-    def train(self, start: Start) -> dict[str, Any]:
+    def train(self, job: Job) -> dict[str, Any]:
         """Start the trainer and wait for its end.
 
         Args:
-            start: runs a command.
+            job: runs commands.
 
         Returns:
             The account of it: `settings`, `command` (words), `container`, `container_digest`, `packages`.
@@ -123,28 +136,27 @@ class Attempt:
             subprocess.CalledProcessError: when it fails.
         """
         self.folder.mkdir(parents=True)
-        chosen = self.experiment.variant(self.variant)
-        if chosen.agent_file:
-            (self.folder / "agent.json").write_text(json.dumps(chosen.agent, indent=2) + "\n", encoding="utf-8")
-        for name, target in self.definition.links.items():
+        if self.run.agent_file:
+            write_json(self.folder / "agent.json", self.run.agent)
+        for name, target in self.trainer.links.items():
             (self.folder / name).symlink_to(target if self.image else Path(target).expanduser().absolute())
         command = self.command()
-        environment = {name: fill(text, self.values) for name, text in self.definition.environment.items()}
+        environment = {name: fill(text, self.values) for name, text in self.trainer.environment.items()}
         if not self.image:
-            environment["PATH"] = search_path(self.definition)
-            find_program(self.definition)
+            environment["PATH"] = search_path(self.trainer)
+            find_program(self.trainer)
         packages = self._packages(environment)
-        start(self._contained(command), self.folder, environment)
+        for _ in job.start(self._contained(command), self.folder, environment, LAST_LINES):
+            pass
         account = {
-            "settings": self.experiment.settings(self.variant, self.seed),
+            "settings": self.run.identity(),
             "command": command,
             "container": self.image or None,
             "container_digest": image_digest(self.image),
             "packages": packages,
         }
         # Before its products are looked for: where the definition looks in the wrong place, nothing is trained twice.
-        with write_atomic(self.folder / FINISHED) as partial:
-            partial.write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
+        write_json(self.folder / FINISHED, account)
         return account
 
     def products(self) -> dict[str, Path]:
@@ -154,18 +166,20 @@ class Attempt:
             UserError: when it left no single log folder, no event file, or not the last checkpoint; says what was
                 looked for and what was found.
         """
-        run = f"{self.variant}/seed_{self.seed}: {self.definition.name} ended with success but left"
+        run = f"{self.name}: {self.trainer.name} ended with success but left"
         logs = self._logs(run)
-        events = [path for mark in ("tfevents", AT_REST) for path in sorted(logs.glob(f"*{mark}*")) if path.is_file()]
+        events = [
+            path for mark in ("tfevents", HIDDEN_EVENTS) for path in sorted(logs.glob(f"*{mark}*")) if path.is_file()
+        ]
         if not events:
             raise UserError(f"{run} no event file (a name with 'tfevents') in {logs}; {_listing(logs)}")
-        last = self.experiment.checkpoints(self.variant)[0]
-        found = _numbered(self.definition, logs)
+        train = self.run.train
+        [last] = self.trainer.checkpoints(train.max_iterations, train.save_interval)
+        found = _numbered(self.trainer, logs)
         if last not in found:
-            train = self.experiment.variant(self.variant).train
             raise UserError(
                 f"{run} no {last} in {logs}, the checkpoint of iteration {train.max_iterations} when the first is"
-                f" numbered {self.definition.first_iteration} (trainer.checkpoint, trainer.first_iteration); found:"
+                f" numbered {self.trainer.first_iteration} (trainer.checkpoint, trainer.first_iteration); found:"
                 f" {', '.join(found) or 'no checkpoint'}. Without {self.folder} the next start trains again"
             )
         empty = [name for name, path in found.items() if not path.stat().st_size]
@@ -173,20 +187,37 @@ class Attempt:
             raise UserError(f"{run} an empty {empty[0]} in {logs}")
         params = {f"params/{path.name}": path for path in sorted(logs.glob("params/*.yaml"))}
         names = ["", *(f".{number}" for number in range(1, len(events)))]
-        return (
-            found | {f"events.out.tfevents.manyseeds{n}": path for n, path in zip(names, events, strict=True)} | params
-        )
+        return found | {f"{EVENT_FILE}{n}": path for n, path in zip(names, events, strict=True)} | params
 
-    def put_to_rest(self) -> None:
-        """Rename the event files that the run's folder has now, so that they are not a second run to TensorBoard."""
+    def collect(self) -> list[str]:
+        """Link what the trainer left into the run's folder; hide its event files from TensorBoard.
+
+        Returns:
+            The names of the files, relative to the run's folder.
+
+        Raises:
+            UserError: when something is missing.
+        """
+        folder, products = self.run.log_dir, self.products()
+        strays = [self.trainer.checkpoint.replace("{iteration}", "*"), f"{EVENT_FILE}*", "params/*.yaml"]
+        for stray in (path for pattern in strays for path in folder.glob(pattern)):
+            if str(stray.relative_to(folder)) not in products:
+                stray.unlink()
+        for name, source in products.items():
+            _link(source, folder / name)
+        self.hide_events()
+        return list(products)
+
+    def hide_events(self) -> None:
+        """Rename the event files in the trainer's folder: they are not a second run to TensorBoard."""
         for events in self.folder.rglob("*tfevents*"):
-            _put_to_rest(events)
+            os.replace(events, events.with_name(events.name.replace("tfevents", HIDDEN_EVENTS)))
 
     def _logs(self, run: str) -> Path:
-        pattern = fill(self.definition.logs, self.values)
+        pattern = fill(self.trainer.logs, self.values)
         folders = [self.folder] if pattern == "." else [path for path in self.folder.glob(pattern) if path.is_dir()]
         if len(folders) > 1:  # a trainer may make more folders; those of another kind hold no event file
-            folders = [path for path in folders if any(path.glob("*tfevents*")) or any(path.glob(f"*{AT_REST}*"))]
+            folders = [path for path in folders if any(path.glob("*tfevents*")) or any(path.glob(f"*{HIDDEN_EVENTS}*"))]
         if len(folders) == 1:
             return folders[0]
         there = _listing(self.folder) if not folders else f"there are {', '.join(sorted(map(str, folders)))}"
@@ -202,13 +233,13 @@ class Attempt:
 
     def _packages(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Ask the trainer's environment for its packages; none where it does not say."""
-        if not self.definition.versions:
+        if not self.trainer.versions:
             return {}
-        command = [fill(word, self.values) for word in split(self.definition.versions)]
+        command = [fill(word, self.values) for word in split(self.trainer.versions)]
         variables = os.environ | environment
         if not self.image:
-            # The Python beside the trainer's program, not the one that runs this.
-            variables["PATH"] = f"{Path(find_program(self.definition)).parent}{os.pathsep}{variables['PATH']}"
+            # The Python next to the trainer's program, not the one that runs this.
+            variables["PATH"] = f"{Path(find_program(self.trainer)).parent}{os.pathsep}{variables['PATH']}"
             command[0] = shutil.which(command[0], path=variables["PATH"]) or command[0]
         # Ours are not the trainer's.
         variables.pop("PYTHONPATH", None)
@@ -229,24 +260,71 @@ class Attempt:
         return dict(pairs)
 
 
-def search_path(definition: Definition) -> str:
+def train(attempt: Attempt, job: Job) -> None:
+    """Train, unless that is done; collect what the trainer left and write the record of the run.
+
+    Raises:
+        UserError: when something is missing.
+        subprocess.CalledProcessError: when training fails.
+    """
+    folder, run = attempt.run.log_dir, attempt.run
+    for pattern in (f".{Path(RUN_RECORD).stem}.*.json", f".{Path(JOURNAL).stem}.*.json", ".*.link", "params/.*.link"):
+        for partial in folder.glob(pattern):  # of a killed process
+            partial.unlink()
+    journal = Journal(folder)
+    account = attempt.finished()
+    if account is None:
+        sentence = attempt.move_aside()
+        if sentence:
+            job.show(sentence)
+        (folder / RUN_RECORD).unlink(missing_ok=True)
+        journal.start(*([sentence] if sentence else []))
+        account = attempt.train(job)
+    assert run.launched is not None
+    made_by = {name: account[name] for name in ("command", "container", "container_digest", "packages")}
+    write_run_record(
+        folder,
+        attempt.collect(),
+        **run.launched.model_dump() | made_by,
+        seed=run.seed,
+        config=run.identity(),
+        threads=run.train.threads,
+        **journal.fields,
+        ended=now(),
+    )
+
+
+def remove_work(folder: Path) -> None:
+    """Remove the folder in which an external trainer ran; superseded runs in it stay."""
+    for path in (folder / EXTERNAL_WORK).glob("*"):
+        if path.name.startswith(SUPERSEDED):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        (folder / EXTERNAL_WORK).rmdir()
+
+
+def search_path(trainer: External) -> str:
     """Return the PATH on which a trainer's programs are looked for."""
-    own = [str(Path(definition.path).expanduser().absolute())] if definition.path else []
+    own = [str(Path(trainer.path).expanduser().absolute())] if trainer.path else []
     return os.pathsep.join([*own, os.environ.get("PATH", os.defpath)])
 
 
-def find_program(definition: Definition) -> str:
+def find_program(trainer: External) -> str:
     """Return the path of the program that a trainer's command begins with.
 
     Raises:
         UserError: when it is not there.
     """
-    program = split(definition.command)[0]
-    found = shutil.which(program, path=search_path(definition))
+    program = split(trainer.command)[0]
+    found = shutil.which(program, path=search_path(trainer))
     if found is None:
-        where = f"in {definition.path} or on PATH" if definition.path else "on PATH"
+        where = f"in {trainer.path} or on PATH" if trainer.path else "on PATH"
         raise UserError(
-            f"trainer {definition.name}: its program {program} is not found {where}; trainer.path names the folder"
+            f"trainer {trainer.name}: its program {program} is not found {where}; trainer.path names the folder"
             " where it is, and --use-singularity runs it in trainer.container"
         )
     return str(Path(found).absolute())
@@ -258,16 +336,28 @@ def events_in_progress(work: Path) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def _numbered(definition: Definition, logs: Path) -> dict[str, Path]:
+def _numbered(trainer: External, logs: Path) -> dict[str, Path]:
     """Return the checkpoints in a log folder by name, in the order of their iterations."""
-    before, after = definition.checkpoint.split("{iteration}")
+    before, after = trainer.checkpoint.split("{iteration}")
     pattern = re.compile(f"{re.escape(before)}([0-9]+){re.escape(after)}")
     found = [(int(match[1]), path) for path in logs.iterdir() if (match := pattern.fullmatch(path.name))]
     return {path.name: path for _, path in sorted(found)}
 
 
-def _put_to_rest(events: Path) -> None:
-    os.replace(events, events.with_name(events.name.replace("tfevents", AT_REST)))
+def _link(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`, or a copy where the file system knows no hard links."""
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.link")
+    partial.unlink(missing_ok=True)
+    try:
+        os.link(source, partial)
+    except OSError:
+        with write_atomic(target) as copy:
+            shutil.copyfile(source, copy)
+    else:
+        os.replace(partial, target)
 
 
 def _listing(folder: Path) -> str:

@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from manyseeds.config import Experiment, Variant, read_resolved
-from manyseeds.config.external import OUR_SCALARS, Definition
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import CONFIG, EVENT_FILE, EXTERNAL_WORK, RUN_RECORD, run_folder
+from manyseeds.core.text import duration
 from manyseeds.eventfiles.log import RunLog, read_log
 from manyseeds.launch.external import events_in_progress
-from manyseeds.launch.run import EVENTS
 
 RECENT_ITERATIONS = 50
 QUIET_AFTER_S = 120.0
@@ -82,28 +82,25 @@ class Watcher:
         Raises:
             UserError: when the folder holds no readable config.json.
         """
-        experiment: Experiment = read_resolved(self.folder / "config.json")
+        experiment: Experiment = read_resolved(self.folder / CONFIG)
         return [
-            self._of_run(experiment.foreign, variant, seed, now)
-            for variant in experiment.variants
-            for seed in experiment.seeds
+            self._of_run(experiment, variant, seed, now) for variant in experiment.variants for seed in experiment.seeds
         ]
 
-    def _of_run(self, foreign: Definition | None, variant: Variant, seed: int, now: float) -> Progress:
-        scalars = foreign.scalars if foreign else OUR_SCALARS
-        name = f"{variant.name}/seed_{seed}"
+    def _of_run(self, experiment: Experiment, variant: Variant, seed: int, now: float) -> Progress:
+        scalars = experiment.trainer.scalars
+        name = run_folder(variant.name, seed)
         folder = self.folder / name
         total = variant.train.max_iterations
-        # While a run trains its event file stands in work/, afterwards beside run.json.
-        known = (folder / "work" / EVENTS, folder / EVENTS, events_in_progress(folder / "work"))
+        known = (folder / EVENT_FILE, events_in_progress(folder / EXTERNAL_WORK))
         events = next((path for path in known if path is not None and path.is_file()), None)
         if events is None:
             return Progress(name, "waiting", 0, total)
         log = self._read(events)
         if log is None or not log.step.size:
             return Progress(name, "starting", 0, total)
-        iteration = int(log.step.max()) + (1 - foreign.first_iteration if foreign else 0)
-        if (folder / "run.json").is_file() and iteration >= total:
+        iteration = int(log.step.max()) + 1 - experiment.trainer.first_iteration
+        if (folder / RUN_RECORD).is_file() and iteration >= total:
             state = "finished"
         else:
             state = "training" if now - events.stat().st_mtime < QUIET_AFTER_S else "quiet"
@@ -143,14 +140,6 @@ def table(folder: Path, rows: Sequence[Progress]) -> Group:
     return Group(Text(str(folder)), lines)
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as h:mm:ss, or "-" when unknown."""
-    if not math.isfinite(seconds):
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
 def _values(log: RunLog, tag: str) -> np.ndarray:
     if tag not in log.tags:
         return np.zeros(0)
@@ -173,7 +162,7 @@ def _number(value: float, form: str) -> str:
 
 
 def _experiments(folder: Path) -> list[Path]:
-    found = [path.parent for path in (folder / "config.json", *sorted(folder.glob("*/config.json"))) if path.is_file()]
+    found = [path.parent for path in (folder / CONFIG, *sorted(folder.glob(f"*/{CONFIG}"))) if path.is_file()]
     if not found:
         raise UserError(f"{folder} holds no experiment; a run of the workflow makes one, such as results/lift_object")
     return found

@@ -11,21 +11,7 @@ from rsl_rl.algorithms import PPO
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-
-
-def checkpoint_path(folder: Path, iteration: int) -> Path:
-    """Return the path of the checkpoint after `iteration` iterations."""
-    return folder / f"model_{iteration}.pt"
-
-
-def checkpoints(folder: Path) -> dict[int, Path]:
-    """Return a folder's checkpoints by completed iterations, in ascending order."""
-    found = {
-        int(match[1]): path
-        for path in folder.glob("model_*.pt")
-        if (match := re.fullmatch(r"model_(\d+)\.pt", path.name))
-    }
-    return dict(sorted(found.items()))
+from manyseeds.core.layout import checkpoints as checkpoints
 
 
 def save_checkpoint(path: Path, alg: PPO, iteration: int) -> None:

@@ -1,6 +1,7 @@
-"""The command line of training, as the document has it."""
+"""The command line of training, with the flags of Isaac Lab Arena's policy-training guide."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -9,72 +10,79 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from manyseeds.config.errors import problems
+from manyseeds.config.fields import FLAG
+from manyseeds.config.settings import RunConfig, TrainSettings
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
+from manyseeds.core.layout import dump_name
+from manyseeds.tasks import registry
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the argument parser."""
+def parser(run: RunConfig | None = None) -> argparse.ArgumentParser:
+    """Return the argument parser.
+
+    Args:
+        run: the run whose values are the defaults; without one they are the model's.
+    """
     parser = verb_parser(
         "train",
         "Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
         "--num_envs 512 --max_iterations 700 --seed 1 lift_object",
     )
     add = parser.add_argument
-    add("task", help="task to train; must be the last argument")
-    add("--env_spacing", type=float, default=5.0, help="spacing between parallel environments (m)")
-    add("--num_envs", type=int, default=512, help="number of parallel environments")
-    add(
-        "--max_iterations",
-        type=int,
-        default=12000,
-        help="training iterations of 24 steps in each environment",
-    )
-    add("--save_interval", type=int, default=500, help="save a checkpoint every that many iterations")
+    optional: dict[str, Any] = {"nargs": "?", "default": run.task} if run else {}
+    add("task", help="task to train; must be the last argument", **optional)
+    of_run = {name: field for name, field in RunConfig.model_fields.items() if FLAG in field.metadata}
+    for fields, values in ((TrainSettings.model_fields, run and run.train), (of_run, run)):
+        for name, field in fields.items():
+            default = getattr(values, name) if values else field.default
+            if isinstance(default, bool):
+                add(f"--{name}", action="store_true", default=default, help=field.description)
+            else:
+                kind = _threads if name == "threads" else type(default)
+                add(f"--{name}", type=kind, default=default, help=field.description)
     add("--headless", action="store_true", help="run without a window; there is none anyway")
-    add("--seed", type=int, default=42, help="random seed")
-    add("--device", default="", help="cpu, cuda or cuda:N (what the simulator runs on)")
-    add("--video", action="store_true", help="record training videos to <log_dir>/videos")
-    add("--video_interval", type=int, default=500, help="iterations between videos")
-    add("--video_length", type=int, default=250, help="environment steps of a video (50 are one second)")
     add("--agent_cfg_path", type=Path, help="JSON file of hyper-parameters (generic_policy.json)")
     add("--task_cfg_path", type=Path, help="JSON file of numbers of the task to change")
-    add("--simulator", default="mujoco", help="what steps the physics")
-    add("--log_dir", type=Path, help=f"folder of the run ({LOGS}/<timestamp>)")
-    add(
-        "--state_interval",
-        type=int,
-        default=10,
-        help="save the state to continue from every that many iterations",
-    )
-    add("--threads", type=int, default=0, help="CPU threads (of each process), which do not change the results; 0: all")
+    add("--log_dir", type=Path, default=run and run.log_dir, help=f"folder of the run ({LOGS}/<timestamp>)")
+    add("--run", type=Path, metavar="FILE", help="JSON file of a run, as the workflow writes it; flags win over it")
     add(
         "--distributed",
         action="store_true",
+        default=bool(run and run.ranks > 1),
         help="train in several processes that share the environments out: one for every GPU here, or those of torchrun",
     )
-    add("--nproc_per_node", type=int, help="processes of --distributed on this machine (one for every GPU)")
+    add(
+        "--nproc_per_node",
+        type=int,
+        default=run.ranks if run and run.ranks > 1 else None,
+        help="processes of --distributed on this machine (one for every GPU)",
+    )
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; return 0 when done, 1 when the run failed, 2 on bad input."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    args = parser().parse_args(argv)
     try:
-        _check_numbers(args)
-        from manyseeds.learning.distributed import launched
-
-        settings = _settings(args)
+        base = _read_run(argv)
+        args = parser(base).parse_args(argv)
+        run = _run(args, base)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
+    from manyseeds.learning.distributed import launched
+
     if args.distributed and not launched():
-        return _launch([*argv[:-1], "--log_dir", str(settings.log_dir), argv[-1]], _processes(args))
-    return _train(settings, args.distributed)
+        log_dir = [] if base else ["--log_dir", str(run.log_dir)]
+        return _launch([*log_dir, *argv], _processes(args))
+    return _train(run, args.distributed)
 
 
 def _launch(argv: Sequence[str], processes: int) -> int:
@@ -88,14 +96,14 @@ def _launch(argv: Sequence[str], processes: int) -> int:
     return 0
 
 
-def _train(settings: Any, distributed: bool) -> int:
+def _train(run: RunConfig, distributed: bool) -> int:
     from manyseeds.learning.distributed import ALONE, RankError, joined
     from manyseeds.learning.runner import DivergedError
-    from manyseeds.runs.train import dump_path, train
+    from manyseeds.runs.train import train
 
     try:
-        with joined(settings.device) if distributed else nullcontext(ALONE) as ranks:
-            train(settings, ranks)
+        with joined(run.device) if distributed else nullcontext(ALONE) as ranks:
+            train(run, ranks)
     except StorageError as error:
         print(f"error: {error}; the same command continues later.", file=sys.stderr)
         return 1
@@ -106,56 +114,82 @@ def _train(settings: Any, distributed: bool) -> int:
         print(f"error: {error}; the same command continues.", file=sys.stderr)
         return 1
     except DivergedError as error:
-        dump = dump_path(settings.log_dir, error.iteration)
-        advice = f"; see it again with: python -m manyseeds replay {dump}" if dump.exists() else ""
+        dump = run.log_dir / dump_name(error.iteration)
+        advice = f"; see it again with: manyseeds replay {dump}" if dump.exists() else ""
         print(f"error: {error}; earlier checkpoints are kept{advice}", file=sys.stderr)
         return 1
     except OSError as error:
-        place = error.filename or settings.log_dir
+        place = error.filename or run.log_dir
         print(
             f"error: {place} cannot be written: {error.strerror}; the same command continues later.",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print(f"interrupted; the same command with --log_dir {settings.log_dir} continues.", file=sys.stderr)
+        print(f"interrupted; the same command with --log_dir {run.log_dir} continues.", file=sys.stderr)
         return 130
     return 0
 
 
-def _settings(args: argparse.Namespace) -> Any:
-    from manyseeds.learning.agent import DEFAULT_AGENT, load_agent
-    from manyseeds.learning.distributed import local_size
-    from manyseeds.runs.train import Settings
+def _read_run(argv: Sequence[str]) -> RunConfig | None:
+    """Return what the file says that `--run` names; None without the flag."""
+    only = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    only.add_argument("--run", type=Path)
+    path = only.parse_known_args(argv)[0].run
+    if path is None:
+        return None
+    content = read_object(path, f"run file {path}")
+    try:
+        return RunConfig.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        found = problems(RunConfig, content)
+        raise UserError("\n".join(f"run file {path}: {problem}" for problem in found or [str(error)])) from error
 
+
+def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
+    """Return the run that the flags describe, laid over that of `--run`."""
+    from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent
+
+    fields = {
+        name: getattr(args, name)
+        for name, field in RunConfig.model_fields.items()
+        if name == "task" or FLAG in field.metadata
+    }
+    fields["train"] = {name: getattr(args, name) for name in TrainSettings.model_fields}
+    if args.agent_cfg_path or base is None:
+        path = args.agent_cfg_path or DEFAULT_AGENT
+        load_agent(path)
+        fields |= {"agent": read_object(path, f"agent file {path}"), "agent_file": str(path)}
+    if args.task_cfg_path:
+        fields["task_cfg"] = read_object(args.task_cfg_path, f"task file {args.task_cfg_path}")
+    complete = base.model_dump() | fields if base else fields
+    _check(RunConfig, {key: value for key, value in complete.items() if key != "train"})
+    _check(TrainSettings, complete["train"])
+    _check_processes(args)
     processes = _processes(args)
-    if args.num_envs % processes:
-        raise UserError(f"--num_envs is {args.num_envs}; {processes} processes need a multiple of {processes}.")
-    agent_path = args.agent_cfg_path or DEFAULT_AGENT
-    agent = load_agent(agent_path)
-    samples, batches = args.num_envs // processes * agent["num_steps_per_env"], agent["algorithm"]["num_mini_batches"]
-    if samples < batches:
+    run = RunConfig.model_validate(complete)
+    if run.train.num_envs % processes:
+        raise UserError(f"--num_envs is {run.train.num_envs}; {processes} processes need a multiple of {processes}.")
+    agent = resolve_agent(run.agent, f"agent file {run.agent_file}")
+    samples = run.train.num_envs // processes * agent["num_steps_per_env"]
+    if samples < (batches := agent["algorithm"]["num_mini_batches"]):
         raise UserError(
-            f"agent file {agent_path}: algorithm.num_mini_batches is {batches}; "
+            f"agent file {run.agent_file}: algorithm.num_mini_batches is {batches}; "
             f"it must be at most num_envs (of one process) times num_steps_per_env, {samples}."
         )
-    return Settings(
-        task=args.task,
-        simulator=args.simulator,
-        num_envs=args.num_envs,
-        env_spacing=args.env_spacing,
-        seed=args.seed,
-        device=_device(args.device),
-        agent=agent,
-        task_cfg=read_object(args.task_cfg_path, f"task file {args.task_cfg_path}") if args.task_cfg_path else {},
-        log_dir=args.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
-        max_iterations=args.max_iterations,
-        save_interval=args.save_interval,
-        state_interval=args.state_interval,
-        threads=args.threads or max(1, len(os.sched_getaffinity(0)) // local_size()),
-        video_interval=args.video_interval if args.video else 0,
-        video_length=args.video_length,
+    return run.model_copy(
+        update={
+            "device": _device(run.device),
+            "log_dir": args.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
+            "task_digest": run.task_digest if base else registry.file_digest(run.task),
+        }
     )
+
+
+def _check(model: type[RunConfig] | type[TrainSettings], values: dict[str, Any]) -> None:
+    """Raise UserError for values that are not allowed, by the names of their flags."""
+    if found := problems(model, values, name=lambda path: f"--{path[0]}"):
+        raise UserError("\n".join(f"{problem}." for problem in found))
 
 
 def _processes(args: argparse.Namespace) -> int:
@@ -172,26 +206,16 @@ def _processes(args: argparse.Namespace) -> int:
     return args.nproc_per_node or default_count()
 
 
-def _check_numbers(args: argparse.Namespace) -> None:
+def _check_processes(args: argparse.Namespace) -> None:
     if args.nproc_per_node is not None and (not args.distributed or args.nproc_per_node < 1):
         raise UserError(f"--nproc_per_node is {args.nproc_per_node}; it needs --distributed and must be at least 1.")
-    for name in (
-        "num_envs",
-        "max_iterations",
-        "save_interval",
-        "state_interval",
-        "video_interval",
-        "video_length",
-    ):
-        if getattr(args, name) < 1:
-            raise UserError(f"--{name} is {getattr(args, name)}; it must be at least 1.")
-    for name in ("seed", "threads"):
-        if getattr(args, name) < 0:
-            raise UserError(f"--{name} is {getattr(args, name)}; it must be at least 0.")
-    if args.seed >= 2**63:
-        raise UserError(f"--seed is {args.seed}; it must be less than 2^63.")
-    if not 0 < args.env_spacing < float("inf"):
-        raise UserError(f"--env_spacing is {args.env_spacing}; it must be a finite number of metres greater than 0.")
+
+
+def _threads(text: str) -> int | str:
+    """Return a number of threads; 0 stands for auto."""
+    if text == "auto":
+        return text
+    return int(text) or "auto"
 
 
 def _device(name: str) -> str:

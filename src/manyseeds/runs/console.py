@@ -1,5 +1,7 @@
 """What training says on the console: the iteration block of the document."""
 
+from manyseeds.core.text import duration
+
 WIDTH = 80
 _PAD = 41
 _LOSS_NAMES = {"value": "value_function"}
@@ -45,17 +47,11 @@ def iteration_block(
         "=" * WIDTH,
         _line("Total timesteps", str(timesteps)),
         _line("Iteration time", f"{iteration_time:.2f}s"),
-        _line("Time elapsed", clock(elapsed)),
-        _line("ETA", clock(elapsed / iteration * (total - iteration))),
+        _line("Time elapsed", duration(elapsed).zfill(8)),
+        _line("ETA", duration(elapsed / iteration * (total - iteration)).zfill(8)),
     ]
     title = f" Learning iteration {iteration}/{total} ".center(WIDTH).rstrip()
     return "\n".join(["#" * WIDTH, title, "", *lines, ""])
-
-
-def clock(seconds: float) -> str:
-    """Return seconds as hours, minutes and seconds: 01:02:03."""
-    whole = int(seconds)
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def _line(label: str, value: str) -> str:

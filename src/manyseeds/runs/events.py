@@ -5,12 +5,10 @@ import struct
 import time
 from pathlib import Path
 
-import google_crc32c
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-EVENT_FILE = "events.out.tfevents.manyseeds"
-"""Its name; TensorBoard finds it by `tfevents`."""
+from manyseeds.eventfiles.checksum import masked_crc
 
 
 class EventWriter:
@@ -63,9 +61,8 @@ def _record(event: Event) -> bytes:
     """Frame an event as TensorFlow's records do: length, its checksum, data, its checksum."""
     data = event.SerializeToString()
     length = struct.pack("<Q", len(data))
-    return length + _masked_crc(length) + data + _masked_crc(data)
+    return length + _checksum(length) + data + _checksum(data)
 
 
-def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+def _checksum(data: bytes) -> bytes:
+    return struct.pack("<I", masked_crc(data))

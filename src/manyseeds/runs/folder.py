@@ -1,30 +1,42 @@
-"""A run's folder: who may write in it, what of it can be continued, and what must make way."""
+"""A run's folder: who may write in it, what of it can be continued, and what is moved aside."""
 
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import yaml
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.learning.checkpoint import checkpoint_path, checkpoints
-from manyseeds.runs.events import EVENT_FILE
-from manyseeds.runs.state import STATE_FILES, read_states
+from manyseeds.core.layout import (
+    EVENT_FILE,
+    JOURNAL,
+    LOCK,
+    RUN_RECORD,
+    STATES,
+    SUPERSEDED,
+    SUPERSEDED_EVENTS,
+    VIDEOS,
+    checkpoint_iterations,
+    checkpoint_name,
+    checkpoints,
+)
+from manyseeds.core.locks import LOCKED_VARIABLE, locked
+from manyseeds.core.text import flatten, plain
+from manyseeds.runs.state import read_states
 
-SUPERSEDED = "superseded"
-SUPERSEDED_EVENTS = "superseded.events"
-"""The event file's name there: TensorBoard, which looks for `tfevents`, must not show its steps a second time."""
-
-PARAMS = ("params/agent.yaml", "params/env.yaml")
-RUN_RECORD = "run.json"
-
-_LOCK = ".lock"
-_PARTIALS = (".model_*.pt", ".state*.pt", ".diverged_*.pt", ".run.*.json", "params/.*.yaml", "videos/.*.mp4")
+_PARTIALS = (
+    ".model_*.pt",
+    ".state*.pt",
+    ".diverged_*.pt",
+    f".{Path(RUN_RECORD).stem}.*.json",
+    f".{Path(JOURNAL).stem}.*.json",
+    "params/.*.yaml",
+    f"{VIDEOS}/.*.mp4",
+)
 
 
 @contextmanager
@@ -34,52 +46,71 @@ def sole_writer(folder: Path) -> Iterator[None]:
     Raises:
         UserError: when another process holds it or it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / _LOCK, timeout=0)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise UserError(f"--log_dir {folder} is in use by another training process.") from error
-    except OSError as error:
-        raise UserError(f"--log_dir {folder} cannot be written: {error.strerror}.") from error
-    try:
-        for pattern in _PARTIALS:  # a killed process could not remove its own
-            for partial in folder.glob(pattern):
-                partial.unlink()
+    # The launcher locks the folder for its child, which has inherited the descriptor.
+    held = os.environ.get(LOCKED_VARIABLE) == str(folder.resolve())
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not held:
+                stack.enter_context(locked(folder / LOCK))
+            for pattern in _PARTIALS:  # a killed process could not remove its own
+                for partial in folder.glob(pattern):
+                    partial.unlink()
+        except BlockingIOError as error:
+            raise UserError(f"--log_dir {folder} is in use by another training process.") from error
+        except OSError as error:
+            raise UserError(f"--log_dir {folder} cannot be written: {error.strerror}.") from error
         yield
-    finally:
-        lock.release()
 
 
-def find_state(folder: Path, config: dict[str, Any], max_iterations: int, save_interval: int) -> dict[str, Any] | None:
-    """Return the newest state that training can go on from; None when it must start from the beginning.
+def find_state(
+    folder: Path, config: dict[str, Any], max_iterations: int, save_interval: int
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Find the newest state that training can go on from.
 
-    Says on the console which state is damaged and why a run starts over; then older files are moved aside.
+    Prints which state is damaged and why a run starts over; then older files are moved aside.
 
     Args:
         folder: the run's folder.
         config: everything that decides the results.
         max_iterations: iterations asked for.
         save_interval: iterations between checkpoints.
+
+    Returns:
+        The state, None when the run must start from the beginning; and the printed lines that its record keeps.
     """
     reason = "the event file is left without a state"
+    notes: list[str] = []
     for name, state in read_states(folder):
         if isinstance(state, UserError):
-            print(f"[WARNING] {state} Looking for the state before it.", flush=True)
+            notes.append(f"[WARNING] {state} Looking for the state before it.")
+            print(notes[-1], flush=True)
             reason = "no whole state is left"
             continue
         if _size(folder / EVENT_FILE) < state["event_file_size"]:
-            print(f"[WARNING] {name} does not fit {EVENT_FILE}, which is missing or cut short.", flush=True)
+            notes.append(f"[WARNING] {name} does not fit {EVENT_FILE}, which is missing or cut short.")
+            print(notes[-1], flush=True)
             reason = f"{EVENT_FILE} is missing or cut short"
             continue
         changed = _why_not(folder, state, config, max_iterations, save_interval)
         if changed is None:
-            return state
+            return state, notes
         reason = changed
         break
-    if aside := _supersede(folder):
-        print(f"[INFO] Starting over: {reason}. The older files are in {aside}.", flush=True)
-    return None
+    aside = _supersede(folder)
+    if aside is None:
+        return None, []
+    note = f"[INFO] Starting over: {reason}. The older files are in {aside}."
+    print(note, flush=True)
+    return None, [note]
+
+
+def remove_strays(folder: Path, max_iterations: int, save_interval: int) -> None:
+    """Remove checkpoints that a run of other settings left: the last one of a shorter run, for instance."""
+    kept = checkpoint_iterations(max_iterations, save_interval)
+    for iteration, path in checkpoints(folder).items():
+        if iteration not in kept:
+            path.unlink()
 
 
 def write_params(folder: Path, agent: dict[str, Any], env: dict[str, Any]) -> None:
@@ -89,52 +120,43 @@ def write_params(folder: Path, agent: dict[str, Any], env: dict[str, Any]) -> No
             partial.write_text(yaml.safe_dump(plain(content), sort_keys=False), encoding="utf-8")
 
 
-def plain(content: Any) -> Any:
-    """Return nested containers as dictionaries and lists only."""
-    if isinstance(content, dict):
-        return {key: plain(value) for key, value in content.items()}
-    return [plain(item) for item in content] if isinstance(content, (list, tuple)) else content
-
-
 def _why_not(
     folder: Path, state: dict[str, Any], config: dict[str, Any], max_iterations: int, save_interval: int
 ) -> str | None:
     """Say why a whole state cannot be continued, or return None."""
-    old, new = _flat(state["config"]), _flat(config)
+    old, new = flatten(state["config"]), flatten(config)
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             return f"{key} was {old.get(key, 'not set')} and is {new.get(key, 'not set')}"
     done = state["runner"]["iteration"]
     if done > max_iterations:
         return f"max_iterations is {max_iterations}, fewer than the {done} that are done"
-    for iteration in range(save_interval, done + 1, save_interval):
-        if not (path := checkpoint_path(folder, iteration)).exists():
+    # The last checkpoint is made of the state, where it is missing.
+    for iteration in checkpoint_iterations(max_iterations, save_interval)[:-1]:
+        name = checkpoint_name(iteration)
+        if iteration <= done and not (folder / name).exists():
             if save_interval != state["save_interval"]:
                 return f"save_interval was {state['save_interval']} and is {save_interval}"
-            return f"{path.name} is missing"
+            return f"{name} is missing"
     return None
 
 
 def _supersede(folder: Path) -> Path | None:
-    """Move a former run's files into a folder of their own, if there are any worth it; return that folder."""
-    states = [path for name in STATE_FILES if (path := folder / name).exists()]
+    """Move the files of an older run into a `superseded_<n>` folder, if there are any; return that folder."""
+    states = [path for name in STATES if (path := folder / name).exists()]
     old = [*checkpoints(folder).values(), *states]
     if not old:
         (folder / EVENT_FILE).unlink(missing_ok=True)  # killed before its first state
         return None
     aside = next(path for n in itertools.count(1) if not (path := folder / f"{SUPERSEDED}_{n}").exists())
     aside.mkdir()
-    rest = [folder / name for name in (EVENT_FILE, "params", "videos", RUN_RECORD)] + [*folder.glob("diverged_*.pt")]
+    rest = [folder / name for name in (EVENT_FILE, "params", VIDEOS, JOURNAL, RUN_RECORD)] + [
+        *folder.glob("diverged_*.pt")
+    ]
     # The states go last: killed in between, the next start finds them and moves the rest.
     for path in [*(path for path in rest if path.exists()), *old]:
         os.replace(path, aside / (SUPERSEDED_EVENTS if path.name == EVENT_FILE else path.name))
     return aside
-
-
-def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(content, dict):
-        return {prefix[:-1]: content}
-    return {key: value for name, part in content.items() for key, value in _flat(part, f"{prefix}{name}.").items()}
 
 
 def _size(path: Path) -> int:

@@ -8,35 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import NEXT_STATE, PREVIOUS_STATE, STATE, STATES
 from manyseeds.learning.checkpoint import dump, read_plain, write_bytes
-
-NEXT_STATE_FILE = "state.next.pt"
-STATE_FILE = "state.pt"
-PREVIOUS_STATE_FILE = "state.previous.pt"
-STATE_FILES = (NEXT_STATE_FILE, STATE_FILE, PREVIOUS_STATE_FILE)
-"""The names a state can have, the newest first; the first is there only when a kill left it."""
 
 _MAGIC = b"manyseeds state 3\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write the state beside the last one; keep that as the previous one until the new one is whole.
+    """Write the state; the last one stays as the previous state until the new one is complete.
 
-    A kill at any point leaves at least one whole state under one of STATE_FILES, even if the last one is damaged.
+    A kill at any point leaves at least one whole state under one of STATES, even if the last one is damaged.
     """
-    fresh = folder / NEXT_STATE_FILE
+    fresh = folder / NEXT_STATE
     write_sealed(fresh, state)
-    current = folder / STATE_FILE
+    current = folder / STATE
     if current.exists():
-        os.replace(current, folder / PREVIOUS_STATE_FILE)
+        os.replace(current, folder / PREVIOUS_STATE)
     os.replace(fresh, current)
     _sync_folder(folder)
 
 
 def read_states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | UserError]]:
     """Yield the names of a folder's states, the newest first, with their content or what is wrong with it."""
-    for name in STATE_FILES:
+    for name in STATES:
         if (folder / name).exists():
             try:
                 yield name, read_sealed(folder / name)

@@ -10,12 +10,12 @@ from manyseeds.simulators import make_env
 from manyseeds.simulators.film import film, frame_rate, write_video
 
 if TYPE_CHECKING:
-    from manyseeds.runs.train import Settings
+    from manyseeds.config.settings import RunConfig
     from manyseeds.simulators.base import TaskEnv
 
 
 class TrainingVideos:
-    """Films the policy every now and then into <log_dir>/videos, in an environment of its own.
+    """Films the policy at intervals into <log_dir>/videos, in a separate environment.
 
     Some simulators hold one simulation per process; there, training's environments are borrowed and put back as they
     were.
@@ -29,11 +29,11 @@ class TrainingVideos:
         UserError: when this machine cannot draw.
     """
 
-    def __init__(self, settings: "Settings", alg: PPO, env: "TaskEnv") -> None:
+    def __init__(self, settings: "RunConfig", alg: PPO, env: "TaskEnv") -> None:
         self._env = env
-        if not SIMULATORS[settings.simulator].one_a_process:
+        if not SIMULATORS[str(settings.simulator)].one_a_process:
             self._env = make_env(
-                settings.simulator,
+                str(settings.simulator),
                 settings.task,
                 num_envs=1,
                 seed=settings.seed,

@@ -36,6 +36,11 @@ def is_file(reference: str) -> bool:
     return reference.endswith(".py")
 
 
+def is_built_in(reference: str) -> bool:
+    """Return whether a task is one of this package, which `describe` describes without torch."""
+    return reference in _built_in()
+
+
 def describe(reference: str) -> Description:
     """Return what tables and figures say of a task; of a built-in task without importing torch.
 

@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Sequence
 
-from manyseeds.config.loading import load
+from manyseeds.config.loading import load, schema_text
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.workflow.content import check_content
+from manyseeds.workflow.content import checked
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,10 +18,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=["config.yaml"],
         help="the experiment file (config.yaml); of several, later ones win",
     )
+    parser.add_argument("--schema", action="store_true", help="print the JSON schema of experiment files and end")
     arguments = parser.parse_args(argv)
+    if arguments.schema:
+        print(schema_text(), end="")
+        return 0
     try:
-        experiment = load(arguments.config)
-        check_content(experiment, arguments.config[-1])
+        experiment = checked(load(arguments.config), arguments.config[-1])
     except UserError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2

@@ -1,57 +1,66 @@
-"""Checks of agent and task values that need the trainer's own packages."""
+"""Checks of agent and task values that need the trainer's own packages, and what the task says of itself."""
 
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 from manyseeds.config.experiment import Experiment, from_dict
+from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import REPOSITORY
 
 
-def check_content(experiment: Experiment, source: str) -> None:
+def checked(experiment: Experiment, source: str) -> Experiment:
     """Check the agent and task values of every variant by the code that will use them.
 
-    In the analysis environment, which has no trainer, nothing can be trained and nothing is checked; what another
+    In the analysis environment, which has no trainer, nothing can be trained and nothing is checked; what an external
     trainer allows is not known.
 
     Args:
         experiment: the resolved experiment.
         source: the config file's name, for the error messages.
 
+    Returns:
+        The experiment with the description of its task.
+
     Raises:
         UserError: with one sentence for each variant whose values are not allowed.
     """
-    if experiment.foreign or importlib.util.find_spec("rsl_rl") is None:
-        return
+    if not _can_check(experiment):
+        return experiment
     # Imported here because it takes seconds, and what reads a config file should be quick.
     from manyseeds.learning.agent import resolve_agent
     from manyseeds.tasks import registry
     from manyseeds.tasks.base import configure
 
+    task = registry.load(experiment.task)
     problems = []
+    overrides = [("", {}), ("evaluate.", experiment.evaluate.overrides)]
     for variant in experiment.variants:
         where = f"{source}: variant {variant.name}: "
         try:
             resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
-            configure(registry.load(experiment.task), variant.task_cfg, f"{where}task overrides")
+            for section, changes in overrides:
+                configure(task, variant.task_cfg | changes, f"{where}{section or 'task '}overrides")
         except UserError as error:
             problems.append(str(error))
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
+    return experiment.described(task.description)
 
 
-def check_content_apart(experiment: Experiment, source: str) -> None:
-    """Do `check_content` in a process of its own, unless the trainer's packages are loaded here anyway.
+def checked_apart(experiment: Experiment, source: str) -> Experiment:
+    """Run `checked` in a separate process, unless the trainer's packages are already loaded here.
 
-    They take 300 MB, which whoever goes on to plan thousands of jobs need not hold.
+    They take 300 MB, which the planning of thousands of jobs does not need.
     """
-    if "rsl_rl" in sys.modules or importlib.util.find_spec("rsl_rl") is None:
-        return check_content(experiment, source)
+    if "rsl_rl" in sys.modules or not _can_check(experiment):
+        return checked(experiment, source)
     path = os.pathsep.join([str(REPOSITORY / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    checked = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "manyseeds.workflow.content", source],
         input=experiment.to_json(),
         env=os.environ | {"PYTHONPATH": path},
@@ -59,16 +68,23 @@ def check_content_apart(experiment: Experiment, source: str) -> None:
         text=True,
         check=False,
     )
-    if checked.returncode == 2:
-        raise UserError(checked.stdout.rstrip("\n"))
-    if checked.returncode:
-        raise RuntimeError(f"the check of {source} failed:\n{checked.stderr}")
+    if done.returncode == 2:
+        raise UserError(done.stdout.rstrip("\n"))
+    if done.returncode:
+        raise RuntimeError(f"the check of {source} failed:\n{done.stderr}")
+    # What the task's own file prints comes before the last line.
+    description: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return experiment.described(Description.from_dict(description))
+
+
+def _can_check(experiment: Experiment) -> bool:
+    return experiment.trainer.evaluates and importlib.util.find_spec("rsl_rl") is not None
 
 
 def _main() -> int:
-    """Check the resolved experiment on standard input; print what is wrong and return 2 where something is."""
+    """Check the resolved experiment on standard input; print its description, or what is wrong and return 2."""
     try:
-        check_content(from_dict(json.load(sys.stdin)), sys.argv[1])
+        print(json.dumps(checked(from_dict(json.load(sys.stdin)), sys.argv[1]).description))
     except UserError as error:
         print(error)
         return 2

@@ -1,26 +1,39 @@
 """What the Snakefile needs to know before it can lay out its jobs."""
 
-import fcntl
 import importlib.util
 import json
-import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from manyseeds import gpus
-from manyseeds.config import Experiment, Variant, load
-from manyseeds.config.external import Definition
+from manyseeds.config import Experiment, Variant, load, read_resolved
+from manyseeds.config.external import External
 from manyseeds.config.loading import parse_scalar
+from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import (
+    CONFIG,
+    EPISODES,
+    LOCK,
+    REPOSITORY,
+    RESULTS,
+    RUN_RECORD,
+    SCALARS,
+    checkpoint_name,
+    run_folder,
+)
+from manyseeds.core.locks import locked
+from manyseeds.core.simulators import SIMULATORS
 from manyseeds.launch.external import find_program
 from manyseeds.workflow import images as containers
-from manyseeds.workflow.content import check_content_apart
+from manyseeds.workflow.content import checked_apart
 from manyseeds.workflow.resources import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
 
 
@@ -39,16 +52,37 @@ class Plan:
     cores: int | None
     drawn_from: str
     source: str
+    _locks: ExitStack = field(default_factory=ExitStack, compare=False)
 
     @property
     def results(self) -> str:
         """The folder that the runs write to."""
-        return f"results/{self.experiment.experiment}"
+        return f"{RESULTS}/{self.experiment.experiment}"
+
+    @property
+    def logs(self) -> str:
+        """The folder of the jobs' logs."""
+        return f"logs/{self.experiment.experiment}"
+
+    @property
+    def tidy(self) -> str:
+        """What the last step that reads a run appends to its command: nothing, or the removal of its state."""
+        return "" if self.experiment.keep_state else " && python -m manyseeds tidy {params.run:q}"
+
+    @property
+    def shell_prefix(self) -> str:
+        """What every job's command begins with: jobs import the code of this checkout."""
+        return f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(REPOSITORY / 'src'))}; "
+
+    @property
+    def evaluation_overrides(self) -> str:
+        """The numbers of the task that evaluation changes, as JSON."""
+        return json.dumps(self.experiment.evaluate.overrides, sort_keys=True)
 
     @property
     def config_json(self) -> str:
         """The file that holds the resolved experiment."""
-        return f"{self.results}/config.json"
+        return f"{self.results}/{CONFIG}"
 
     def begin(self) -> None:
         """Lock the results folder until this process ends, and write the resolved experiment for the jobs.
@@ -62,9 +96,7 @@ class Plan:
             return
         try:
             Path(self.results).mkdir(parents=True, exist_ok=True)
-            # A bare descriptor, because a file object would be closed, and the lock lost, when nobody refers to it.
-            lock = os.open(Path(self.results) / ".lock", os.O_RDWR | os.O_CREAT)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._locks.enter_context(locked(Path(self.results) / LOCK))
             if not self.is_written():
                 with write_atomic(self.config_json) as partial:
                     partial.write_text(self.experiment.to_json(), encoding="utf-8")
@@ -80,13 +112,13 @@ class Plan:
         return containers.image(self.experiment.container[environment])
 
     def python(self, deployed: bool) -> str:
-        """Return the interpreter of the simulator's jobs, quoted for a shell.
+        """Return the interpreter of the simulator's jobs, quoted for the shell command of a rule.
 
         Args:
             deployed: whether a container or conda gives the environment, with its own `python`.
 
         Raises:
-            UserError: when the config's interpreter is none.
+            UserError: if the config's interpreter is not a program.
         """
         environment = self.experiment.environment
         named = self.experiment.python.get(environment)
@@ -95,25 +127,26 @@ class Plan:
         found = shutil.which(Path(named).expanduser())
         if found is None:
             raise UserError(
-                f"{self.source}: python.{environment} is {named}, which is no program; it must be the path of a Python"
-                " interpreter"
+                f"{self.source}: python.{environment} is {named}, which is not a program; it must be the path of a"
+                " Python interpreter"
             )
-        return shlex.quote(str(Path(found).absolute()))
+        # No brace of a path may look like a wildcard.
+        return shlex.quote(str(Path(found).absolute())).replace("{", "{{").replace("}", "}}")
 
     def check_simulator(self) -> None:
-        """Check, before runs are trained beside Snakemake, that its environment has the simulator.
+        """Check that Snakemake's own environment has the simulator, before runs are trained in it.
 
         Raises:
-            UserError: when it has not, and the config names no other interpreter.
+            UserError: if it does not, and the config names no other interpreter.
         """
         simulator, environment = self.experiment.simulator, self.experiment.environment
         if (
-            not self.experiment.foreign
+            self.evaluates
             and environment not in self.experiment.python
-            and importlib.util.find_spec(simulator) is None
+            and importlib.util.find_spec(SIMULATORS[simulator].module) is None
         ):
             raise UserError(
-                f"{self.source}: simulator is {simulator}, which is not installed beside Snakemake;"
+                f"{self.source}: simulator is {simulator}, which is not installed next to Snakemake;"
                 f" python.{environment} must be the interpreter of an environment that has it (docs/{simulator}.md)"
             )
 
@@ -125,13 +158,13 @@ class Plan:
         """
         needed = ["analysis"] if self.drawn_from != self.results else [self.experiment.environment, "analysis"]
         containers.check_images({name: self.experiment.container[name] for name in needed}, self.source)
-        if self.experiment.foreign and self.drawn_from == self.results:
-            self._check_trainer_image(self.experiment.foreign)
+        if isinstance(self.experiment.trainer, External) and self.drawn_from == self.results:
+            self._check_trainer_image(self.experiment.trainer)
         # Jobs hash the file of their own image, for run.json.
         files = [path for name in needed if Path(path := self.image(name)).is_file()]
         return containers.settings([self.results, "logs", self.drawn_from, *files])
 
-    def _check_trainer_image(self, trainer: Definition) -> None:
+    def _check_trainer_image(self, trainer: External) -> None:
         if not trainer.container:
             raise UserError(f"{self.source}: trainer.container is missing; with --use-singularity it must be an image")
         if "://" not in trainer.container and not Path(containers.image(trainer.container)).exists():
@@ -142,24 +175,24 @@ class Plan:
 
     @property
     def trainer_image(self) -> str:
-        """The image that another trainer is started in with `--use-singularity`; "" for ours."""
-        foreign = self.experiment.foreign
-        return containers.image(foreign.container) if foreign and foreign.container else ""
+        """The image that an external trainer is started in with `--use-singularity`; "" for ours."""
+        trainer = self.experiment.trainer
+        return containers.image(trainer.container) if isinstance(trainer, External) and trainer.container else ""
 
     @property
     def evaluates(self) -> bool:
-        """Whether checkpoints are evaluated and filmed: another trainer's environment is not ours."""
-        return self.experiment.foreign is None
+        """Whether checkpoints are evaluated and filmed: an external trainer's environment is not ours."""
+        return self.experiment.trainer.evaluates
 
     @property
     def evaluations(self) -> list[str]:
         """The evaluations of all runs."""
-        return self.run_files("episodes.csv") if self.evaluates else []
+        return self.run_files(EPISODES) if self.evaluates else []
 
     @property
     def first_iteration(self) -> int:
         """The number that the event files give to the first iteration."""
-        return 1 if self.experiment.foreign is None else self.experiment.foreign.first_iteration
+        return self.experiment.trainer.first_iteration
 
     def is_written(self) -> bool:
         """Whether an earlier invocation has checked and written the same experiment."""
@@ -203,29 +236,42 @@ class Plan:
             )
 
     def check_trainer(self) -> None:
-        """Raise UserError when another trainer's program is not on this machine, on which its runs shall go."""
-        if self.experiment.foreign and self.cores is not None:
-            find_program(self.experiment.foreign)
+        """Raise UserError when an external trainer's program is not on this machine, on which its runs will start."""
+        if isinstance(self.experiment.trainer, External) and self.cores is not None:
+            find_program(self.experiment.trainer)
+
+    @property
+    def training_resources(self) -> dict[str, Callable[[Any], int]]:
+        """The resources of the rule that trains, as functions of its wildcards: run time (min), memory (MB), GPUs."""
+        # Where runs take no GPU the resource is left out: some clusters treat gpu=0 as a request.
+        names = ["runtime", "mem_mb", *(["gpu", "gpu_slots"] if self.experiment.leases_gpus else [])]
+        return {name: _resource(self.training_demand, name) for name in names}
+
+    @property
+    def evaluation_resources(self) -> dict[str, Callable[[Any], int]]:
+        """The resources of the rule that evaluates, as functions of its wildcards: run time (min), memory (MB)."""
+        return {name: _resource(self.evaluation_demand, name) for name in ("runtime", "mem_mb")}
 
     def training_demand(self, variant: str) -> dict[str, int]:
         """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs."""
-        chosen, leases = self.experiment.variant(variant), self.experiment.leases_gpus
-        # Not even 0 GPUs, which some clusters take for a wish.
+        chosen, leases, trainer = self.experiment.variant(variant), self.experiment.leases_gpus, self.experiment.trainer
         wanted = dict.fromkeys(("gpu", "gpu_slots"), self.experiment.gpus_per_run) if leases else {}
-        if foreign := self.experiment.foreign:
-            return wanted | {"runtime": foreign.runtime, "mem_mb": foreign.mem_mb}
+        if isinstance(trainer, External):
+            return wanted | {"runtime": trainer.runtime, "mem_mb": trainer.mem_mb}
+        samples = (self.experiment.samples_per_iteration(variant) or 0) * chosen.train.max_iterations
         return wanted | {
-            "runtime": training_minutes(chosen, self._fewest_threads(variant), leases),
+            "runtime": training_minutes(samples, self._fewest_threads(variant), leases),
             "mem_mb": memory_mb(chosen.train.num_envs),
         }
 
     def evaluation_demand(self, variant: str) -> dict[str, int]:
         """Return the resources of the evaluation of one run: run time (min), memory (MB)."""
+        episodes = self.experiment.evaluate.episodes
+        played = episodes * len(self.experiment.variant(variant).checkpoints)
+        steps = Description.from_dict(self.experiment.description or {}).episode_steps
         return {
-            "runtime": evaluation_minutes(
-                self.experiment.variant(variant), self.experiment.evaluate, self._fewest_threads(variant)
-            ),
-            "mem_mb": memory_mb(self.experiment.evaluate.episodes),
+            "runtime": evaluation_minutes(played * steps, self._fewest_threads(variant)),
+            "mem_mb": memory_mb(episodes),
         }
 
     @property
@@ -242,27 +288,32 @@ class Plan:
         """What determines the results of all runs, in the order of the config."""
         return [self.settings(variant.name, seed) for variant in self.variants for seed in self.experiment.seeds]
 
-    def checkpoints(self, variant: str) -> list[str]:
-        """Return the names of the checkpoints of a run."""
-        return self.experiment.checkpoints(variant)
+    def filmed(self, variant: str) -> str:
+        """Return the checkpoint of a variant that is filmed: the last of its first seed."""
+        iteration = self.experiment.variant(variant).checkpoints[-1]
+        return f"{self.results}/{run_folder(variant, self.experiment.seeds[0])}/{checkpoint_name(iteration)}"
 
     @property
-    def all_checkpoints(self) -> list[str]:
-        """The checkpoints of all runs."""
-        return [
-            f"{self.results}/{variant.name}/seed_{seed}/{checkpoint}"
-            for variant in self.variants
-            for seed in self.experiment.seeds
-            for checkpoint in self.checkpoints(variant.name)
-        ]
+    def records(self) -> list[str]:
+        """The records of all runs."""
+        return self.run_files(RUN_RECORD)
+
+    @property
+    def scalars(self) -> list[str]:
+        """The scalars of all runs."""
+        return self.run_files(SCALARS)
 
     def run_files(self, name: str) -> list[str]:
         """Return the path of a file of this name in every run's folder."""
         return [
-            f"{self.results}/{variant.name}/seed_{seed}/{name}"
+            f"{self.results}/{run_folder(variant.name, seed)}/{name}"
             for variant in self.variants
             for seed in self.experiment.seeds
         ]
+
+
+def _resource(demand: Callable[[str], dict[str, int]], name: str) -> Callable[[Any], int]:
+    return lambda wildcards: demand(wildcards.variant)[name]
 
 
 def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cores: int | None) -> Plan:
@@ -288,16 +339,27 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
                 f"{files[-1]}: train.threads is {threads}, but Snakemake has {cores} cores;"
                 " it must be auto or at most the number of --cores"
             )
+    if experiment.description is None:
+        plan = replace(plan, experiment=_with_recorded_description(experiment, Path(plan.config_json)))
     if not plan.is_written():
-        check_content_apart(experiment, files[-1])
+        plan = replace(plan, experiment=checked_apart(experiment, files[-1]))
     return plan
 
 
-def threads_of_runs(runs: int, cores: int) -> list[int]:
-    """Return the threads of every run with which all are done soonest.
+def _with_recorded_description(experiment: Experiment, recorded: Path) -> Experiment:
+    """Return the experiment with the description that an earlier invocation got of the task's own process."""
+    if not recorded.is_file():
+        return experiment
+    known = read_resolved(recorded)
+    same = known.model_copy(update={"description": None}) == experiment
+    return known if same else experiment
 
-    Rounds of `floor(cores / threads)` runs side by side; what is left over goes likewise, with more threads each. A
-    run's speed follows Amdahl's law.
+
+def threads_of_runs(runs: int, cores: int) -> list[int]:
+    """Return the threads of every run, so that all runs end soonest.
+
+    Rounds of `floor(cores / threads)` runs at once; the remaining runs share the cores in the same way, with more
+    threads each. A run's speed follows Amdahl's law.
 
     Args:
         runs: how many runs there are.
@@ -329,6 +391,6 @@ def _typed(value: Any) -> Any:
 
 
 def _relative(path: str | Path) -> Path:
-    """Return a path relative to the working directory where it lies below it, to keep no machine's path."""
+    """Return a path relative to the working directory if it is below it, so that no path of this machine is stored."""
     path = Path(path)
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

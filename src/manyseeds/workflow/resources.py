@@ -2,19 +2,16 @@
 
 import math
 
-from manyseeds.config import EvaluateSettings, Variant
-
-# A run takes so many threads where there is no machine whose cores could be shared out.
+# Threads of a run on a cluster, where there are no cores of one machine to share.
 CLUSTER_THREADS = 4
 # Samples per second of one core of an AMD EPYC (Zen 5), and of a GPU that does 12,000 iterations of 512 environments in
 # 6 hours; another machine may be that many times slower.
 SAMPLES_PER_S_CPU = 11000.0
 SAMPLES_PER_S_GPU = 6800.0
 SLOWEST = 4.0
-# A day is what most partitions allow. A run that needs longer goes on from its state in its next attempt.
+# A day is what most partitions allow. A longer run resumes from its state in its next attempt.
 LONGEST_MIN = 24 * 60
 START_MIN = 10
-EPISODE_STEPS = 250
 BASE_MB = 2000
 # Share of a training iteration that more threads do not shorten: 2 cores make one run 1.56 times as fast.
 SERIAL_SHARE = 0.28
@@ -22,16 +19,13 @@ SERIAL_SHARE = 0.28
 MB_PER_ENV = 1.0
 
 
-def training_minutes(variant: Variant, threads: int, on_gpu: bool) -> int:
-    """Return the run time to ask for a whole training, in minutes."""
-    train = variant.train
-    samples = train.num_envs * train.max_iterations * int(variant.agent.get("num_steps_per_env", 24))
+def training_minutes(samples: int, threads: int, on_gpu: bool) -> int:
+    """Return the run time to ask for a training of so many environment steps, in minutes."""
     return _minutes(samples, SAMPLES_PER_S_GPU if on_gpu else SAMPLES_PER_S_CPU * speedup(threads))
 
 
-def evaluation_minutes(variant: Variant, evaluate: EvaluateSettings, threads: int) -> int:
-    """Return the run time to ask for the evaluation of all checkpoints of a run, in minutes."""
-    samples = evaluate.episodes * EPISODE_STEPS * len(variant.checkpoints)
+def evaluation_minutes(samples: int, threads: int) -> int:
+    """Return the run time to ask for an evaluation of so many environment steps, in minutes."""
     return _minutes(samples, SAMPLES_PER_S_CPU * speedup(threads))
 
 

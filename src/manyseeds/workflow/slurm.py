@@ -1,14 +1,16 @@
 """Jobs of an earlier Snakemake that are still in Slurm's queue."""
 
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def queued(folder: Path) -> dict[str, str]:
     """Return the ids of this user's jobs from a working directory, by the comment that names rule and wildcards.
 
-    A Snakemake that was killed leaves its jobs behind. They go on, and a job for the same run, submitted again, must
-    not take a GPU only to wait for the other one's lock.
+    A killed Snakemake leaves its jobs in the queue, and they continue. A new job for the same run must not take a GPU
+    only to wait for the old job's lock.
 
     Args:
         folder: the working directory.
@@ -22,6 +24,16 @@ def queued(folder: Path) -> dict[str, str]:
     return {row[2]: row[0] for row in rows if len(row) == 3 and Path(row[1]) == folder}
 
 
-def after(job: str | None) -> str:
-    """Return the option of sbatch that lets a job start when another has ended, nothing without another."""
-    return f"--dependency=afterany:{job}" if job else ""
+def after_queued(rule: str, jobs: Mapping[str, str]) -> dict[str, Callable[[Any], str]]:
+    """Return the resource by which a run's job starts when the run's earlier job has ended.
+
+    Args:
+        rule: the rule of the jobs, whose wildcards are variant and seed.
+        jobs: from `queued`.
+    """
+
+    def option(wildcards: Any) -> str:
+        job = jobs.get(f"rule_{rule}_wildcards_{wildcards.variant}_{wildcards.seed}")
+        return f"--dependency=afterany:{job}" if job else ""
+
+    return {"slurm_extra": option} if jobs else {}

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from helpers.kills import fingerprint
+from manyseeds.core.files import sha256
 from manyseeds.core.layout import REPOSITORY
-from manyseeds.core.record import sha256
 
 pytestmark = pytest.mark.containers
 

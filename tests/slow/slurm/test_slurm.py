@@ -45,7 +45,7 @@ IMAGES = os.environ.get("MANYSEEDS_IMAGES")
 # Without accounting only squeue answers, and this machine is asked more often than a cluster should be.
 HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"]
 # The tiny experiment trains on the CPU; the GPUs are asked for all the same.
-ONE_GPU = ["--set-resources", "train_default:gpu=1"]
+ONE_GPU = ["--set-resources", "train_run:gpu=1"]
 
 
 def snakemake(*arguments: str) -> list[str]:
@@ -79,20 +79,20 @@ def queue(*states: str) -> dict[str, str]:
     """Return the ids of the jobs in these states by the seed they train."""
     command = ["squeue", "--noheader", f"--states={','.join(states)}", "--format=%i %k"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    jobs = (re.fullmatch(r"(\d+) rule_train_default_wildcards_(\d+)", line.strip()) for line in lines)
+    jobs = (re.fullmatch(r"(\d+) rule_train_run_wildcards_default_(\d+)", line.strip()) for line in lines)
     return {match[2]: match[1] for match in jobs if match}
 
 
-def work(folder: Path, seed: str | int) -> Path:
-    return folder / "results" / "tiny" / "default" / f"seed_{seed}" / "work"
+def run_folder(folder: Path, seed: str | int) -> Path:
+    return folder / "results" / "tiny" / "default" / f"seed_{seed}"
 
 
 def has_state(folder: Path, seed: str | int) -> bool:
-    return (work(folder, seed) / "state.previous.pt").exists()
+    return (run_folder(folder, seed) / "state.previous.pt").exists()
 
 
 def record(folder: Path, seed: int) -> dict:
-    return json.loads((work(folder, seed).parent / "run.json").read_text())
+    return json.loads((run_folder(folder, seed) / "run.json").read_text())
 
 
 def wait_for(condition: Callable[[], object], what: str, log: Path, seconds: float = 600) -> None:
@@ -103,7 +103,7 @@ def wait_for(condition: Callable[[], object], what: str, log: Path, seconds: flo
 
 
 def policies(folder: Path) -> dict[int, bytes]:
-    return {seed: (work(folder, seed).parent / f"model_{ITERATIONS}.pt").read_bytes() for seed in SEEDS}
+    return {seed: (run_folder(folder, seed) / f"model_{ITERATIONS}.pt").read_bytes() for seed in SEEDS}
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_a_killed_snakemake_finds_its_jobs_again_and_repeats_nothing(folder, wit
 
 def test_a_job_that_no_node_can_ever_run_is_an_error_not_a_wait(folder):
     result = subprocess.run(
-        on_slurm("--set-resources", "train_default:gpu=3", "--config", "seeds=[1]", "--", "train"),
+        on_slurm("--set-resources", "train_run:gpu=3", "--config", "seeds=[1]", "--", "train"),
         cwd=folder,
         capture_output=True,
         text=True,

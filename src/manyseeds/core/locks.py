@@ -1,0 +1,43 @@
+"""Locks between processes, which the kernel releases when their holders end.
+
+Not the package filelock: a child process inherits the descriptor of a lock, so that a run stays locked when the
+process that started its training is killed and the training continues.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOCKED_VARIABLE = "MANYSEEDS_LOCKED"
+"""Environment variable with the run folder that a process has locked for its children."""
+
+
+@contextmanager
+def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[int]:
+    """Hold a lock on a file, which is made where it is missing and stays.
+
+    Args:
+        path: the file.
+        wait: called once before waiting for another holder; without it another holder is an error.
+
+    Yields:
+        The file's descriptor; a child that inherits it holds the lock too.
+
+    Raises:
+        BlockingIOError: when another process holds the lock.
+        OSError: when the file cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait is None:
+                raise
+            wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
