@@ -204,7 +204,7 @@ class SteppedEnv(TaskEnv):
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
         task, cfg = self.task, self.task_cfg
         self._previous_action.copy_(self._action)
-        self._action.copy_(actions)
+        self._action.copy_(actions.detach())
         self._advance(task.act(cfg, self._action))
         self.episode_length_buf += 1
         state = self.state()
