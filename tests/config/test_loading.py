@@ -157,7 +157,7 @@ def test_a_missing_key_is_named(key):
     ("content", "words"),
     [
         (b"a: [", "not valid YAML"),
-        (b"seeds: [1]\nseeds: [2]\n", "the key 'seeds' stands twice (line 2, column 1)"),
+        (b"seeds: [1]\nseeds: [2]\n", "the key 'seeds' appears twice (line 2, column 1)"),
         (b"\xff\xfe", "not UTF-8"),
         (b"", "must hold keys and values"),
         (b"- 1\n", "must hold keys and values"),

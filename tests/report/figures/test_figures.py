@@ -22,11 +22,19 @@ from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES, palette, style
 from manyseeds.report.figures.draw import draw, drawing, main
 
-# No torch and no simulator: an import of one of these fails.
-BARE = (
-    "import sys; sys.modules.update(dict.fromkeys(('torch', 'mujoco', 'rsl_rl', 'tensorboard')));"
-    "from manyseeds.report.figures.draw import main; sys.exit(main(sys.argv[1:]))"
-)
+# No torch and no simulator: an import of one of these fails. SciPy looks for torch in sys.modules: leave that alone.
+BARE = """
+import sys
+
+class Absent:
+    def find_spec(self, name, *_):
+        if name in ("torch", "mujoco", "rsl_rl", "tensorboard"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+from manyseeds.report.figures.draw import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def digests(folder: Path) -> dict[str, str]:
