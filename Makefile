@@ -50,10 +50,11 @@ watch: setup ## show a line per run while runs are going
 tensorboard: setup ## open TensorBoard over all runs
 	tensorboard --logdir results
 
-check: setup ## format, lint and type checks
+check: setup ## check format, style, types and that modules import from lower floors only
 	ruff format --check src tests
 	ruff check src tests
 	mypy
+	lint-imports
 	snakefmt --check Snakefile workflow
 
 format: setup ## bring all code into the project's format

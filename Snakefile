@@ -28,7 +28,7 @@ plan = exit_on_error(
     make_plan,
     workflow.config_settings.configfiles,
     workflow.config_settings.config,
-    # A job of a cluster must see what the one who submitted it saw, whatever cores its machine has.
+    # A cluster job must plan with the cores of the submitting process, not of its own machine.
     (
         workflow.resource_settings.cores
         if workflow.local_exec and workflow.is_main_process
@@ -36,7 +36,7 @@ plan = exit_on_error(
     ),
 )
 
-# {variant} and {seed} stand for one run everywhere below.
+# The wildcards {variant} and {seed} name one run in all rules.
 RESULTS = plan.results
 RUN = f"{RESULTS}/{{variant}}/seed_{{seed}}"
 LOGS = plan.logs
@@ -58,7 +58,7 @@ SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
 ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
 
 
-# What a killed Snakemake left in Slurm's queue goes on; a job for the same run starts when it has ended.
+# Jobs that a killed Snakemake left in Slurm's queue continue; a new job for the same run starts after the old one.
 left_in_queue = (
     queued(Path.cwd())
     if workflow.is_main_process
@@ -68,10 +68,10 @@ left_in_queue = (
 )
 
 
-report: f"workflow/report/{'workflow' if plan.evaluates else 'training_only'}.rst"
+report: "workflow/report/workflow.rst"
 
 
-# The jobs read results/<experiment>/config.json. It is no output of a rule: one key changed must not repeat every run.
+# Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
     exit_on_error(plan.begin)
     if any(
@@ -84,12 +84,12 @@ onstart:
             exit_on_error(plan.check_simulator)
 
 
-# As many runs go side by side as there are GPUs for, without a flag.
+# Run as many trainings at once as there are GPUs, without a flag.
 if plan.gpu_slots:
     workflow.register_resource("gpu_slots", plan.gpu_slots)
 
 
-# On a cluster these run beside Snakemake, since each takes seconds.
+# On a cluster these rules run next to Snakemake: each takes seconds.
 localrules:
     export,
     aggregate,
@@ -132,7 +132,7 @@ rule evaluate:
         plan.evaluations,
 
 
-# Draws again what the CSV files of a results folder say, and asks for nothing else, so that it never trains.
+# Redraws a results folder from its CSV files. It has no inputs, so that it never trains.
 rule figures:
     localrule: True
     conda:

@@ -1,4 +1,4 @@
-"""The training command of the document: `python train.py --num_envs 512 --headless lift_object`."""
+"""`python train.py ...`, as in Isaac Lab Arena's policy-training guide, is `manyseeds train ...`."""
 
 import sys
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Gives this machine a real Apptainer, and says how to reach it: eval "$(.ci/apptainer.sh)".
+# Installs Apptainer and prints the exports that put it on the PATH: eval "$(.ci/apptainer.sh)".
 #
-# Where the distribution has no package of it (Debian 12), Debian sid's is unpacked into a folder of its own, beside the C
-# library it was built for. Only the exports go to standard output. A second call downloads nothing.
+# If the distribution has no package (Debian 12), Debian sid's package is unpacked into its own folder, together with
+# the C library it was built for. Only the exports go to standard output. A second call downloads nothing.
 set -euo pipefail
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/manyseeds
 exec 3>&1 >&2
 
-die() { echo "error: Apptainer cannot be had here: $*"; exit 1; }
+die() { echo "error: Apptainer cannot be installed here: $*"; exit 1; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-# Installs those packages that are missing.
+# Installs the packages that are missing.
 install() {
     local missing=()
     for package in "$@"; do
@@ -23,7 +23,7 @@ install() {
 }
 
 # Downloads packages of other releases ("libc6/trixie") from the archive that this machine's apt uses.
-download_foreign() {
+download_other_releases() {
     local archive
     archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $VERSION_CODENAME" \
         | awk 'NR == 1')
@@ -37,14 +37,14 @@ download_foreign() {
     APT_CONFIG=$PWD/apt/apt.conf apt-get download -q "$@" || die "$* cannot be downloaded"
 }
 
-# Unpacks Debian sid's Apptainer into a folder and ties it to the C library beside it.
-unpack_foreign() {
+# Unpacks Debian sid's Apptainer into a folder and links it to the C library in that folder.
+unpack_from_sid() {
     local folder=$1 partial=$1.partial loader=ld-linux-x86-64.so.2
-    [ "$(dpkg --print-architecture)" = amd64 ] || die "only amd64 is provided for where there is no package of it"
+    [ "$(dpkg --print-architecture)" = amd64 ] || die "without a package only amd64 is supported"
     rm -rf "$partial"
     mkdir -p "$partial/glibc"
     cd "$partial"
-    download_foreign apptainer libc6/trixie
+    download_other_releases apptainer libc6/trixie
     dpkg -x apptainer_*.deb .
     dpkg -x libc6_*.deb libc
     cp -a libc/usr/lib/x86_64-linux-gnu/{libc.so.6,"$loader",libresolv.so.2,libm.so.6,libnss_*.so.2} glibc
@@ -52,7 +52,7 @@ unpack_foreign() {
         patchelf --set-interpreter "$folder/glibc/$loader" --force-rpath \
             --set-rpath "$folder/glibc:/usr/lib/x86_64-linux-gnu" "$program"
     done
-    # Apptainer finds its configuration relative to where its program lies.
+    # Apptainer finds its configuration relative to its program.
     ln -sfn ../etc usr/etc && ln -sfn ../var usr/var && ln -sfn ../../etc usr/lib/etc && ln -sfn ../../var usr/lib/var
     rm -rf apt libc ./*.deb
     cd - > /dev/null
@@ -68,14 +68,14 @@ if ! command -v apptainer > /dev/null; then
         install apptainer
     else
         install squashfs-tools squashfuse patchelf uidmap debian-archive-keyring
-        # Where every user of the machine can reach it, if it may be written to.
+        # For all users of the machine, if we are root.
         folder=$([ "$(id -u)" = 0 ] && echo /usr/local/lib/apptainer || echo "$cache/apptainer")
-        [ -x "$folder/usr/bin/apptainer" ] || unpack_foreign "$folder"
+        [ -x "$folder/usr/bin/apptainer" ] || unpack_from_sid "$folder"
         echo "export PATH=$folder/usr/bin:\$PATH" >&3
         PATH=$folder/usr/bin:$PATH
     fi
 fi
-# Root in a virtual machine may lack CAP_SYS_RESOURCE (24), which Apptainer otherwise wants to keep.
+# Root in a virtual machine may lack CAP_SYS_RESOURCE (24), which Apptainer would try to keep.
 if [ "$(id -u)" = 0 ] && (( ! (0x$(awk '/^CapPrm/ {print $2}' /proc/self/status) >> 24 & 1) )); then
     echo "export APPTAINER_DROP_CAPS=CAP_SYS_RESOURCE" >&3
     export APPTAINER_DROP_CAPS=CAP_SYS_RESOURCE

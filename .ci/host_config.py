@@ -1,8 +1,7 @@
-"""Lends this machine's pip and apt configuration to the build of an image: `host_config.py FOLDER CODENAME`.
+"""Share this machine's pip and apt configuration with the build of an image: `host_config.py FOLDER CODENAME`.
 
-Writes files to FOLDER and prints options of buildah or podman, one a line, that mount them while the image is built.
-What pip is told (package indexes, local wheels, certificates) and where apt finds its packages is thus the machine's
-own, and no image keeps any of it.
+It writes files to FOLDER and prints options for buildah or podman, one per line, that mount them during the build. The
+build then uses the machine's package indexes, local wheels, certificates and apt sources, and no image keeps them.
 """
 
 import ast
@@ -15,16 +14,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 INSIDE = Path("/run/host")
-"""Where an image being built sees FOLDER."""
+"""The path of FOLDER inside the build."""
 
 
 def output(*command: str) -> str:
-    """Return what a command prints."""
+    """Return the output of a command."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def pip_settings() -> dict[str, str]:
-    """Return pip's settings by option; those of environment variables win, as they do for pip."""
+    """Return pip's settings by option; environment variables override files, as in pip."""
     settings: dict[str, str] = {}
     for line in output(sys.executable, "-m", "pip", "config", "list").splitlines():
         key, _, value = line.partition("=")
@@ -40,20 +39,20 @@ def local_folders(settings: dict[str, str]) -> set[Path]:
         for place in settings.get(option, "").split():
             if place.startswith(("/", "file://")):
                 folder = Path(unquote(urlsplit(place).path))
-                # The pages of an index refer to files beside its own folder.
+                # The pages of an index refer to files next to the index folder.
                 folders.add(folder if option == "find-links" else folder.parent)
     return {folder for folder in folders if folder.exists()}
 
 
-def lend_pip(folder: Path) -> list[str]:
-    """Write pip.conf; return the options that lend it."""
+def share_pip(folder: Path) -> list[str]:
+    """Write pip.conf; return the options that mount it."""
     settings = pip_settings()
     settings.pop("cache-dir", None)
     if certificates := settings.get("cert") or os.environ.get("SSL_CERT_FILE"):
         shutil.copy(certificates, folder / "certificates.crt")
         settings["cert"] = str(INSIDE / "certificates.crt")
     for option in {"constraint", "build-constraint"} & settings.keys():
-        settings[option] = " ".join(_lent(place, folder) for place in settings[option].split())
+        settings[option] = " ".join(_copied(place, folder) for place in settings[option].split())
     values = {option: " ".join(value.split()) for option, value in settings.items()}
     text = "".join(f"{option} = {value}\n" for option, value in sorted(values.items()))
     (folder / "pip.conf").write_text(f"[global]\n{text}", encoding="utf-8")
@@ -61,8 +60,8 @@ def lend_pip(folder: Path) -> list[str]:
     return [f"--secret=id=pip.conf,src={folder / 'pip.conf'}", f"--volume={folder}:{INSIDE}:ro", *mounts]
 
 
-def _lent(place: str, folder: Path) -> str:
-    """Copy a file of constraints into the folder; return where an image being built finds it, or its address."""
+def _copied(place: str, folder: Path) -> str:
+    """Copy a constraints file into the folder; return its path inside the build, or its address if it is not a file."""
     path = Path(unquote(urlsplit(place).path))
     if not path.is_file():
         return place
@@ -70,8 +69,8 @@ def _lent(place: str, folder: Path) -> str:
     return str(INSIDE / path.name)
 
 
-def lend_apt(folder: Path, codename: str) -> list[str]:
-    """Write apt's sources of one Debian release and how they are reached; return the options that lend them."""
+def share_apt(folder: Path, codename: str) -> list[str]:
+    """Write apt's sources of one Debian release and its network settings; return the options that mount them."""
     places = output("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)")
     sources = {
         f"deb {uri} {release} {component}\n"
@@ -91,7 +90,7 @@ def main() -> None:
     """Run the command line."""
     folder, codename = Path(sys.argv[1]).resolve(), sys.argv[2]
     folder.mkdir(parents=True, exist_ok=True)
-    print("\n".join([*lend_pip(folder), *lend_apt(folder, codename)]))
+    print("\n".join([*share_pip(folder), *share_apt(folder, codename)]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Speed of mjlab's task that lifts a cube, which MuJoCo Warp steps too: prints JSON for warp_simulator.py.
+"""Speed of mjlab's task of lifting a cube in MuJoCo Warp; prints JSON for warp_simulator.py.
 
 python benchmarks/_mjlab_lift.py DEVICE NUM_ENVS STEPS ITERATIONS
 """

@@ -1,4 +1,4 @@
-"""How the benchmarks take times and print them."""
+"""Timing and printing for the benchmarks."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ CONFIG = Path(__file__).resolve().parents[1] / "config.yaml"
 
 @dataclass(frozen=True)
 class Time:
-    """Seconds that something took: by the clock, and of this process's CPU over all of its threads."""
+    """Seconds: wall-clock time, and CPU time of this process over all its threads."""
 
     wall: float
     cpu: float
@@ -38,22 +38,22 @@ def median(times: Sequence[Time]) -> Time:
 
 
 class Measurements:
-    """Times of several things, taken in turn so that whatever else the machine does disturbs all of them alike.
+    """Times of several contestants, measured in turn, so that other load on the machine affects all of them equally.
 
     Args:
-        contestants: what is timed, by name; each returns the time it took.
-        repeats: rounds, in each of which everybody has a turn.
+        contestants: functions by name; each returns the time it took.
+        repeats: rounds; each contestant runs once per round.
     """
 
     def __init__(self, contestants: Mapping[str, Callable[[], Time]], repeats: int) -> None:
         self.rounds = [{name: run() for name, run in contestants.items()} for _ in range(repeats)]
 
     def best(self, name: str) -> Time:
-        """Return the least seconds of each kind."""
+        """Return the smallest wall-clock and CPU time."""
         return Time(min(r[name].wall for r in self.rounds), min(r[name].cpu for r in self.rounds))
 
     def ratio(self, a: str, b: str) -> Time:
-        """Return how many times as long `a` took as `b`: the median over the rounds."""
+        """Return the ratio of the times of `a` and `b`: the median over the rounds."""
         pairs = [(r[a], r[b]) for r in self.rounds]
         return Time(
             statistics.median(x.wall / y.wall for x, y in pairs), statistics.median(x.cpu / y.cpu for x, y in pairs)
@@ -61,26 +61,26 @@ class Measurements:
 
 
 def cores() -> int:
-    """Return the cores this process may use."""
+    """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def thread_counts() -> list[int]:
-    """Return one thread and, where there are more cores, all of them."""
+    """Return 1 and, if there are more cores, their number."""
     return sorted({1, cores()})
 
 
 def machine() -> str:
-    """Return what the numbers were measured on, in one line."""
+    """Return a line that describes the machine and its load."""
     with open("/proc/cpuinfo", encoding="utf-8") as stream:
         names = [line.split(":", 1)[1].strip() for line in stream if line.startswith("model name")]
     load = os.getloadavg()[0]
-    busy = "; OTHER PROGRAMS KEEP IT BUSY: trust ratios of CPU time only" if load > 0.5 * cores() else ""
+    busy = "; OTHER PROGRAMS ARE RUNNING: trust only ratios of CPU time" if load > 0.5 * cores() else ""
     return f"{cores()} cores, {names[0] if names else platform.machine()}; load average {load:.1f}{busy}"
 
 
 class Table:
-    """A Markdown table that shows each row as soon as it is known."""
+    """A Markdown table that prints each row as soon as it is measured."""
 
     def __init__(self, *columns: str) -> None:
         self._columns = columns
@@ -95,7 +95,7 @@ class Table:
 
 
 def integers(text: str) -> list[int]:
-    """Read a command line's list such as 64,512."""
+    """Parse a list such as 64,512."""
     return [int(part) for part in text.split(",")]
 
 
@@ -105,7 +105,7 @@ def share(part: float) -> str:
 
 
 def task_overrides() -> dict[str, Any]:
-    """Return what config.yaml, the default experiment, changes about the task."""
-    import yaml  # which the peers' environments lack
+    """Return the task overrides of config.yaml, the default experiment."""
+    import yaml  # missing in the peers' environments
 
     return yaml.safe_load(CONFIG.read_text())["task"]["overrides"]

@@ -13,7 +13,7 @@ from manyseeds import statistics
 def main() -> None:
     curves = np.random.default_rng(0).normal(size=(10, 12_000)).cumsum(axis=1)
     for function in (statistics.t_interval, statistics.simultaneous_band, statistics.iqm_bootstrap):
-        function(curves[:, :10])  # imports what it needs
+        function(curves[:, :10])  # first call imports what it needs
         start = time.process_time()
         function(curves)
         print(f"{function.__name__}: {time.process_time() - start:.3f} s")

@@ -1,11 +1,10 @@
-"""Event file to CSV: our reader, the usual ones and a plain read of the bytes; CPU seconds, peak memory.
+"""Event file to CSV: our reader, common others, and a plain read of the bytes; CPU seconds and peak memory.
 
     python benchmarks/event_reader.py [--iterations 12000] [--repeats 3] [--peers FOLDER]
 
-The peers run in an environment of their own, made once in FOLDER from requirements-event-reader.txt. Every
-measurement is a process of its own; the log (25 tags) is written first and lies in the page cache. "work" is
-the process time of reading and writing the CSV, without imports; "process" is all of it. The figure is the
-median of the repeats.
+The peers run in their own environment, created once in FOLDER from requirements-event-reader.txt. Every measurement is
+its own process; the log (25 tags) is written first and is in the page cache. "work" is the process time of reading and
+writing the CSV, without imports; "process" includes imports. The numbers are medians over the repeats.
 """
 
 import argparse
@@ -63,7 +62,7 @@ def manyseeds_ten_runs(log: Path, output: Path) -> Callable[[], None]:
 
 
 def manyseeds_ten_runs_and_curves(log: Path, output: Path) -> Callable[[], None]:
-    """Ten runs to CSV, and these to learning curves: mean, t interval, interquartile mean, 2,000 resamples."""
+    """Ten runs to CSV, then to learning curves: mean, t interval, interquartile mean, 2,000 resamples."""
     from manyseeds.analysis.curves import aggregate, named_runs
 
     export_all = manyseeds_ten_runs(log, output)
@@ -141,7 +140,7 @@ def write_log(folder: Path, iterations: int) -> int:
 
 
 def peers_python(folder: Path) -> Path:
-    """The interpreter of the peers' environment, which is made when it is not there."""
+    """Return the interpreter of the peers' environment; create the environment if it is missing."""
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
         print(f"installing the peers into {folder}", file=sys.stderr)

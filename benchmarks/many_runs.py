@@ -1,6 +1,6 @@
-"""What a thousand runs cost beside their training: planning, the steps and files of each run, the curves over all.
+"""What a thousand runs cost besides training: planning, the steps and files of each run, the curves over all runs.
 
-Training is a stand-in that copies a real event file and a real checkpoint; everything else is the workflow itself.
+A stand-in for training copies a real event file and a real checkpoint; everything else is the workflow itself.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from manyseeds.core.layout import REPOSITORY
 
 CHECKPOINT = REPOSITORY / "results/published/lift_object/default/seed_92/model_700.pt"
 ITERATIONS, TAGS = 500, 25
-# Python runs this at its start; what is called as the trainer becomes the stand-in.
+# sitecustomize: Python runs this at start-up, and it replaces the trainer by the stand-in.
 STAND_IN = """
 import os, sys
-if "manyseeds.training" in sys.orig_argv:
+if "manyseeds" in sys.orig_argv and "train" in sys.argv[1:2]:
     import shutil
     from pathlib import Path
     options = dict(zip(sys.argv[1:], sys.argv[2:]))
@@ -43,7 +43,7 @@ if "manyseeds.training" in sys.orig_argv:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds by the clock and of CPU, and the largest resident size of one process in MB."""
+    """Wall-clock and CPU seconds, and the peak resident size of one process in MB."""
 
     wall: float
     cpu: float
@@ -54,7 +54,7 @@ class Cost:
 
 
 def run(*command: str, folder: Path, **environment: str) -> Cost:
-    """Run a command and measure it with its children."""
+    """Run a command; measure it with its children."""
     with (folder / "out.log").open("w") as out:
         begin = time.perf_counter()
         process = subprocess.Popen(
@@ -68,7 +68,7 @@ def run(*command: str, folder: Path, **environment: str) -> Cost:
 
 
 def snakemake(folder: Path, *arguments: str, **environment: str) -> Cost:
-    """Run the workflow in a folder and measure it with its children."""
+    """Run the workflow in a folder; measure it with its children."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
     return run(*command, folder=folder, **environment)
 
@@ -89,7 +89,7 @@ def experiment(folder: Path, variants: int, seeds: int) -> None:
 
 
 def resolve(folder: Path) -> Path:
-    """Write the config.json of the experiment in a folder, as the workflow does when it begins."""
+    """Write the config.json of the experiment in a folder, as the workflow does at its start."""
     command = [sys.executable, "-m", "manyseeds", "config"]
     path = folder / "results" / "many" / "config.json"
     path.parent.mkdir(parents=True)
@@ -108,7 +108,7 @@ def event_file(path: Path) -> None:
 
 
 def files(folder: Path) -> tuple[int, float]:
-    """Return how many files are below a folder, each counted once however many names it has, and their MB."""
+    """Return the number of files below a folder, counting hard links once, and their MB."""
     found = {
         (stat.st_dev, stat.st_ino): stat.st_size
         for path in folder.rglob("*")
@@ -118,12 +118,12 @@ def files(folder: Path) -> tuple[int, float]:
 
 
 def main() -> None:
-    """Run all parts."""
+    """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variants", type=int, default=50, help="variants that are planned and aggregated (50)")
+    parser.add_argument("--variants", type=int, default=50, help="variants to plan and aggregate (50)")
     parser.add_argument("--seeds", type=int, default=20, help="seeds of each (20)")
     parser.add_argument(
-        "--run", type=int, default=20, help="runs that the workflow goes through with the stand-in (20)"
+        "--run", type=int, default=20, help="runs of the workflow with the stand-in (20)"
     )
     arguments = parser.parse_args()
     print(machine())
@@ -152,7 +152,7 @@ def main() -> None:
         cost = snakemake(small, "--cores", "2", "results/many/learning_curves.csv", **environment)
         finished = [str(path.parent) for path in small.rglob("run.json")]
         done = len(finished)
-        # As the evaluation of each run does in the end, which is left out here.
+        # The evaluation of each run, which is skipped here, would do this at its end.
         run(sys.executable, "-m", "manyseeds", "tidy", *finished, folder=small)
         print(
             f"{done} runs, training a stand-in, with export and curves: {cost} ({cost.cpu / done:.2f} s of CPU a run)"

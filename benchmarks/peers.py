@@ -1,14 +1,14 @@
-"""manyseeds' lift_object against other ways to step a robot that grasps a cube, on this CPU.
+"""Speed of manyseeds' lift_object and of other simulators of a robot that grasps a cube, on this CPU.
 
     python benchmarks/peers.py [--repeats 3] [--seconds 3] [--peers FOLDER] [--isaaclab PYTHON]
 
-Random actions, episodes that end and start again, no policy. EnvPool and gymnasium-robotics are installed once into an
-environment of their own in FOLDER, from requirements-peers.txt. With --isaaclab, an interpreter that
-`envs/isaaclab_cpu.sh` made, the same task in Isaac Lab with Newton takes part, too. Every measurement is a process of
-its own; all take turns; the best of the repeats counts. CPU seconds are those of all processes and threads that step.
+Random actions, episodes that end and restart, no policy. EnvPool and gymnasium-robotics are installed once into their
+own environment in FOLDER, from requirements-peers.txt. With --isaaclab, an interpreter that `envs/isaaclab_cpu.sh`
+made, the same task in Isaac Lab with Newton is measured too. Every measurement is its own process; they take turns, and
+the best of the repeats counts. CPU seconds are those of all processes and threads that step.
 
-The tasks are alike, not the same: the last columns say how their physics differ. Contacts are those of the model at
-rest, one second after its start.
+The tasks are similar, not equal: the last columns show how their physics differ. Contacts are counted one second after
+the start of the model.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def manyseeds(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
     import torch
 
     from manyseeds.simulators import make_env
-    from manyseeds.simulators.mujoco import load_model
+    from manyseeds.simulators.model import load_model
 
     torch.set_num_threads(1)
     torch.inference_mode().__enter__()
@@ -41,7 +41,7 @@ def manyseeds(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
     env.episode_length_buf = torch.randint_like(env.episode_length_buf, env.max_episode_length)
     cfg = env.task_cfg
     facts = {"observations": env.get_observations()["policy"].shape[1], "actions": env.num_actions}
-    facts |= physics(load_model(cfg), cfg.decimation)
+    facts |= physics(load_model(env.task, cfg), cfg.decimation)
     return lambda: env.step(torch.randn(num_envs, env.num_actions)), facts
 
 
@@ -49,13 +49,13 @@ def isaaclab_newton(num_envs: int, threads: int) -> tuple[Step, dict[str, Any]]:
     import torch
 
     from manyseeds.simulators import make_env
-    from manyseeds.simulators.base import load_model
+    from manyseeds.simulators.model import load_model
 
     torch.set_num_threads(1)
     torch.inference_mode().__enter__()
     env = make_env("isaaclab", "lift_object", num_envs=num_envs, seed=0, threads=threads)
     facts = {"observations": env.get_observations()["policy"].shape[1], "actions": env.num_actions}
-    facts |= physics(load_model(env.task_cfg), env.task_cfg.decimation)
+    facts |= physics(load_model(env.task, env.task_cfg), env.task_cfg.decimation)
     return lambda: env.step(torch.randn(num_envs, env.num_actions)), facts
 
 
@@ -120,8 +120,8 @@ def physics(model: Any, substeps: int) -> dict[str, Any]:
     }
 
 
-# Contestant -> environments at once. EnvPool loads its meshes for each, which takes a minute for 512; Gymnasium has a
-# process for each; Newton steps them one after the other on a CPU.
+# Environments of each contestant. EnvPool loads its meshes for each environment, a minute for 512; Gymnasium has one
+# process per environment; Newton steps them one after the other on a CPU.
 SIZES = {
     "manyseeds": 512,
     "envpool_panda_pick_cube": 128,
@@ -131,7 +131,7 @@ SIZES = {
 
 
 def cpu_seconds() -> float:
-    """Return the CPU seconds of this process and its live children."""
+    """Return the CPU seconds of this process and its living children."""
     total = time.process_time()
     for child in multiprocessing.active_children():
         fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
@@ -154,11 +154,11 @@ def measure(name: str, threads: int, seconds: float) -> None:
     print("\n" + json.dumps(numbers), flush=True)
     for child in multiprocessing.active_children():
         child.terminate()
-    os._exit(0)  # without waiting for destructors
+    os._exit(0)  # skips destructors
 
 
 def peers_python(folder: Path) -> Path:
-    """Return the interpreter of the peers' environment, which is made when it is not there."""
+    """Return the interpreter of the peers' environment; create the environment if it is missing."""
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
         print(f"installing the peers into {folder}", file=sys.stderr)
@@ -172,7 +172,7 @@ def peers_python(folder: Path) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=3, help="of stepping in each measurement")
+    parser.add_argument("--seconds", type=float, default=3, help="seconds of stepping in each measurement")
     parser.add_argument("--peers", type=Path, default=Path(sys.prefix) / "peers" / "physics", help="their environment")
     parser.add_argument("--isaaclab", type=Path, metavar="PYTHON", help="interpreter that has Isaac Lab")
     parser.add_argument("--measure", nargs=3, metavar=("NAME", "THREADS", "SECONDS"), help=argparse.SUPPRESS)
@@ -182,7 +182,7 @@ def main() -> int:
     theirs = peers_python(args.peers)
     pythons = dict.fromkeys(SIZES, theirs) | {"manyseeds": Path(sys.executable), "isaaclab_newton": args.isaaclab}
     print(machine(), "\n")
-    # Gymnasium's processes are as many as its environments; Newton has one thread on a CPU.
+    # Gymnasium has as many processes as environments; Newton has one thread on a CPU.
     counts = {"gymnasium_fetch_pick_and_place": thread_counts()[-1:], "isaaclab_newton": [1]}
     rows = [(name, n) for name in SIZES if pythons[name] for n in counts.get(name, thread_counts())]
     runs: dict[tuple[str, int], list[dict[str, Any]]] = {row: [] for row in rows}

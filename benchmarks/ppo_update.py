@@ -1,10 +1,10 @@
-"""The PPO update of manyseeds against rsl_rl's own: seconds, and how far their parameters are apart afterwards.
+"""The PPO update of manyseeds and of RSL-RL: seconds, and the difference of their parameters afterwards.
 
     python benchmarks/ppo_update.py [--repeats 5]
 
 One update learns from 512 environments x 24 steps in 5 epochs of 4 mini-batches. Both start from the same parameters,
-the same rollout and the same random state, so that they take the same mini-batches in the same order; they take turns.
-The difference is the largest over all parameters; next to it stands the largest change that rsl_rl's update made.
+the same rollout and the same random state, so they use the same mini-batches in the same order. They take turns. The
+difference is the largest over all parameters; the next column is the largest change by RSL-RL's update.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def compare(stock: Any, ours: Any, start: dict[str, Any], threads: int, repeats:
         torch.set_num_threads(torch_threads)
         return measure(algorithm.update)
 
-    # rsl_rl splits its work by torch's own threads; manyseeds by a pool, torch at one.
+    # RSL-RL uses torch's threads; manyseeds uses a pool of threads, with one torch thread.
     contestants = {"rsl_rl": lambda: update(stock, threads), "manyseeds": lambda: update(ours, 1)}
     for run in contestants.values():
         run()

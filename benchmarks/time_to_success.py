@@ -1,11 +1,11 @@
 """How long training took to success, from a results folder: seconds and samples of every seed, and the worst seed.
 
-    python benchmarks/time_to_success.py [results/<experiment>] [--threshold 0.9] [--held]
+    python benchmarks/time_to_success.py [results/<experiment>] [--threshold 0.9] [--outcome held]
 
-A seed's time is that of the first evaluated checkpoint from which on the success rate, over the evaluation's episodes,
-stays at or above the threshold up to the last checkpoint. Seconds are those of collection and learning up to there,
-from scalars.csv: the evaluation and the start of the process do not count. How many runs shared the machine decides
-what they are worth; "threads" is what each run was given. It is an upper bound, as coarse as the checkpoints.
+A seed's time is the time of the first evaluated checkpoint from which on the success rate, over the evaluation's
+episodes, stays at or above the threshold. Seconds are those of collection and learning up to that checkpoint, from
+scalars.csv; evaluation and start-up do not count. The seconds depend on how many runs shared the machine; "threads" is
+the number of threads of each run. The time is an upper bound, as coarse as the checkpoints.
 """
 
 import argparse
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from _timing import Table
 
-from manyseeds.analysis.results import Run, find_experiments, read_episodes, read_scalars
+from manyseeds.analysis.rates import evaluation_rates
+from manyseeds.analysis.results import ResultsFolder, Run, find_results, read_episodes, read_scalars
 from manyseeds.core.errors import UserError
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "results" / "published"
@@ -27,27 +28,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, nargs="?", default=PUBLISHED, help="folder of one or more experiments")
     parser.add_argument("--threshold", type=float, default=0.9, help="share of the episodes that must succeed")
-    parser.add_argument("--held", action="store_true", help="count episodes that end at the target")
+    parser.add_argument("--outcome", help="the share that counts as success (default: the first of each experiment)")
     args = parser.parse_args()
-    outcome = "held" if args.held else "reached"
     try:
         if not 0 < args.threshold <= 1:
             raise UserError(f"--threshold is {args.threshold}; it must be greater than 0 and at most 1.")
-        for experiment in find_experiments(args.results):
+        for experiment in find_results(args.results):
+            names = [share.name for share in experiment.successes]
+            outcome = args.outcome or next(iter(names), None)
+            if outcome not in names:
+                raise UserError(
+                    f"--outcome is {outcome}; {experiment.folder} has {', '.join(names) or 'no such share'}."
+                )
             for variant in experiment.variants:
                 print(f"{experiment.name}, {variant}: {outcome} >= {args.threshold:g} from then on\n")
-                show(experiment.of(variant), experiment.samples_per_iteration.get(variant), outcome, args.threshold)
+                show(experiment, variant, outcome, args.threshold)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def show(runs: list[Run], samples_per_iteration: int | None, outcome: str, threshold: float) -> None:
+def show(folder: ResultsFolder, variant: str, outcome: str, threshold: float) -> None:
+    samples_per_iteration = folder.samples_per_iteration.get(variant)
     table = Table("seed", "iteration", "samples", "s", "threads", f"{outcome} there", f"{outcome} at the end")
     times = {}
-    for run in runs:
-        rates = read_episodes(run).groupby("iteration")[outcome].mean()
+    for run in folder.of(variant):
+        rates = evaluation_rates(folder, {run: read_episodes(run, folder.description)}).set_index("iteration")[outcome]
         stays = rates[::-1].ge(threshold).cummin()[::-1]
         end = f"{rates.iloc[-1]:.3f}"
         if not stays.any():

@@ -2,13 +2,13 @@
 
     python benchmarks/training_iteration.py [--iterations 8] [--run RUN_DIR] [--estimate 32]
 
-512 environments x 24 steps, agent.json with its own hidden layers and with the document's. With
---run, training goes on from that run's last checkpoint, with its own layers: cubes are held then, which costs the
-physics most.
+512 environments x 24 steps, with agent.json's hidden layers and with those of Isaac Lab Arena's policy-training guide.
+With --run, training starts from that run's last checkpoint, with its own layers; cubes are held then, which costs the
+most physics.
 
-The runners on one core and on all do the same, bit for bit, and take turns. The estimate fits seconds = serial +
-parallel / cores to both, for collection and learning apart; it is reckoned, not measured: it knows
-nothing of memory, caches and clocks, and is worth nothing when other programs kept the machine busy.
+The runners on one core and on all cores do the same, bit for bit, and take turns. The estimate fits seconds = serial +
+parallel / cores to both, separately for collection and learning. It is not a measurement: it ignores memory, caches and
+clock rates, and it is useless if other programs were running.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from _timing import Table, Time, cores, machine, median, task_overrides, thread_counts
 
 from manyseeds.learning.agent import load_agent, resolve_agent

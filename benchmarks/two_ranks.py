@@ -1,10 +1,10 @@
-"""Whether one process and two that share the same environments out learn alike, on a CPU over gloo.
+"""Do one process and two processes that share the environments learn equally well? On a CPU over gloo.
 
     python benchmarks/two_ranks.py [--seeds 3] [--iterations 60] [--num_envs 128]
 
 Trains the same agent with every seed in one process and in two (`--distributed --nproc_per_node 2`), one thread each,
-and compares the reward for reaching the cube, and the return of the last episodes, over training. Both draw other
-samples, so that no two curves are the same; what is to be seen is that they differ by no more than seeds do.
+and compares the reward for reaching the cube and the return of the last episodes over training. The two draw different
+samples, so their curves differ; they should differ no more than seeds do.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from manyseeds.eventfiles.table import read_scalars
 AGENT = Path(__file__).resolve().parents[1] / "src/manyseeds/tasks/lift_object/agent.json"
 TAGS = ("Episode_Reward/reaching_object", "Train/mean_reward")
 LAST = 10
-"""Iterations at the end over which a seed's number is the mean."""
+"""A seed's number is the mean over this many last iterations."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=60)
-    parser.add_argument("--num_envs", type=int, default=128, help="environments of all processes together")
+    parser.add_argument("--num_envs", type=int, default=128, help="environments of all processes in total")
     args = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def run(folder: Path, ranks: int, seed: int, args: argparse.Namespace) -> dict[str, np.ndarray]:
-    """Train one run; returns its curves by tag, (iterations,)."""
+    """Train one run; return its curves by tag, (iterations,)."""
     options = {
         "num_envs": args.num_envs,
         "max_iterations": args.iterations,
@@ -63,7 +63,7 @@ def run(folder: Path, ranks: int, seed: int, args: argparse.Namespace) -> dict[s
 
 
 def show(tag: str, curves: dict[int, np.ndarray]) -> None:
-    """Print the seeds' numbers, (seeds, iterations), along training and compare them at its end."""
+    """Print the seeds' numbers, (seeds, iterations), over training; compare them at the end."""
     print(f"\n{tag}\n")
     table = Table("iteration", "one process, each seed", "two processes, each seed", "mean of one", "mean of two")
     iterations = curves[1].shape[1]

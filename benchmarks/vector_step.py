@@ -1,26 +1,27 @@
-"""The whole vector step of MujocoEnv against pure C physics: same model, states, controls and threads.
+"""The whole vector step of MujocoEnv compared with pure C physics: same model, states, controls and threads.
 
     python benchmarks/vector_step.py [--num_envs 64,512,4096] [--run RUN_DIR]
 
-"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log. "rollout" is one call of
-MuJoCo's Batch.rollout over the same steps, which records nothing and never returns to Python: nothing that answers a
-policy can be faster. "loop" is Batch.step once per environment step, its controls written before: the least that
-something does which answers a policy. Policies themselves cost nothing here, for the actions are recorded before.
+"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log; with the task's kernels, or with
+--generic as a task without kernels steps. "rollout" is one call of
+MuJoCo's Batch.rollout over the same steps, which records nothing and never returns to Python: an upper limit for every
+environment. "loop" is Batch.step once per environment step, with controls set before: the limit for an environment that
+returns to a policy after each step. The actions are recorded beforehand, so policies cost nothing here.
 
 Phases: "reaching" (noise moves the arm, the cube lies on the table) and "holding" (the cube is in the lifted gripper
-and the arm trembles; with --run, a trained policy has grasped it and its actions are played). Episodes end evenly over
-time, as in training. Every measurement starts from the same saved state. An environment in which no episode ended must
-end in the same state, bit for bit, in "step" and in "rollout"; otherwise the script fails.
+and the arm trembles; with --run, the recorded actions of a trained policy). Episodes end evenly over time, as in training.
+Every measurement starts from the same saved state. An environment in which no episode ended must end in the same state,
+bit for bit, in "step" and in "rollout"; otherwise the script fails.
 
-Ratios are medians over rounds in which all have a turn; speeds are the best round's. "CPU" counts the process's CPU
-time, which other programs disturb less; on several threads it hides that Python keeps all but one of them waiting.
+Ratios are medians over rounds in which all take turns; speeds are those of the best round. "CPU" is the process's CPU
+time, which other programs disturb less. With several threads it hides that Python lets all but one of them wait.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +30,23 @@ from _timing import Measurements, Table, Time, integers, machine, mean, measure,
 from mujoco.batch import Batch
 from torch import Tensor
 
-from manyseeds.simulators import make_env
-from manyseeds.simulators.mujoco import MujocoEnv, end_effector_chain, load_model
-from manyseeds.tasks.lift_object import task
-from manyseeds.tasks.lift_object.grasp_starts import solve_grasp_starts
+from manyseeds.simulators.base import Options
+from manyseeds.simulators.model import load_model
+from manyseeds.simulators.mujoco import MujocoEnv
+from manyseeds.tasks import registry
+from manyseeds.tasks.base import configure
+from manyseeds.tasks.lift_object.grasp_starts import grasp_starts
 
 Policy = Callable[[int], Tensor]
 PREPARED = 512
-"""Environments that are brought into a phase; smaller and larger batches take or repeat their states."""
+"""Environments that are prepared for a phase; other batch sizes use part of their states or repeat them."""
 STEPS = 24
 REACHING_NOISE, HOLDING_NOISE = 1.0, 0.2
 
 
 @dataclass(frozen=True)
 class Work:
-    """A saved state, the actions (steps, num_envs, 8) that follow, and what the cubes do meanwhile, as shares."""
+    """A saved state, the following actions (steps, num_envs, 8), and the shares of cubes on the table and held."""
 
     state: dict[str, Tensor]
     actions: Tensor
@@ -51,19 +54,20 @@ class Work:
     held: float
 
     def of(self, rows: Tensor, steps: int) -> "Work":
-        """Return the same for some of the environments, in the order of `rows`, and the first steps."""
+        """Return the same for the environments `rows`, in their order, and the first steps."""
         state = self.state | {key: self.state[key][rows] for key in ("physics", "episode", "episode_length")}
         return Work(state, self.actions[:steps, rows].clone(), self.on_table, self.held)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--num_envs", type=integers, default=[64, 512, 4096], help="sizes, as in 64,512")
+    parser.add_argument("--num_envs", type=integers, default=[64, 512, 4096], help="environments, such as 64,512")
     parser.add_argument("--phases", default="reaching,holding", help="what to measure")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
-    parser.add_argument("--run", type=Path, help="folder of a trained run whose last policy holds the cube")
+    parser.add_argument("--generic", action="store_true", help="step without the task's kernels")
+    parser.add_argument("--run", type=Path, help="folder of a run whose last policy holds the cube")
     args = parser.parse_args()
-    torch.set_num_threads(1)  # as in training, which splits its networks over threads by itself
+    torch.set_num_threads(1)  # as in training, which has its own threads for the networks
     print(machine(), "\n")
     table = Table(
         "phase", "envs", "threads", "step, env steps/s", "loop", "rollout", "step/rollout", "step/rollout, CPU",
@@ -71,27 +75,30 @@ def main() -> int:
     )  # fmt: skip
     with torch.inference_mode():
         for phase in args.phases.split(","):
-            prepared = prepare(new_env(PREPARED, thread_counts()[-1]), phase, args.run)
+            prepared = prepare(new_env(PREPARED, thread_counts()[-1], args.generic), phase, args.run)
             for num_envs in args.num_envs:
                 work = prepared.of(torch.arange(num_envs) % PREPARED, steps=min(max(8192 // num_envs, 3), STEPS))
                 for threads in thread_counts():
-                    cells = compare(new_env(num_envs, threads), work, threads, args.repeats)
+                    cells = compare(new_env(num_envs, threads, args.generic), work, threads, args.repeats)
                     table.row(phase, num_envs, threads, *cells)
     return 0
 
 
-def new_env(num_envs: int, threads: int) -> MujocoEnv:
-    return make_env("mujoco", "lift_object", num_envs=num_envs, seed=0, threads=threads, task_cfg=task_overrides())
+def new_env(num_envs: int, threads: int, generic: bool) -> MujocoEnv:
+    task = registry.load("lift_object")
+    if generic:
+        task = replace(task, kernels=None)
+    return MujocoEnv(task, configure(task, task_overrides()), Options(num_envs, seed=0, threads=threads))
 
 
 def compare(env: MujocoEnv, work: Work, threads: int, repeats: int) -> list[str]:
     """Measure one row of the table."""
     decimation, samples = env.task_cfg.decimation, len(work.actions) * env.num_envs
-    batch = Batch(load_model(env.task_cfg), env.num_envs, nthread=threads)
+    batch = Batch(load_model(env.task, env.task_cfg), env.num_envs, nthread=threads)
     ctrl = batch.bind("ctrl")
-    targets = torch.stack([task.joint_targets(env.task_cfg, a) for a in work.actions]).double().numpy()
+    targets = torch.stack([env.task.act(env.task_cfg, a) for a in work.actions]).double().numpy()
     control = np.ascontiguousarray(targets.transpose(1, 0, 2).repeat(decimation, axis=1))
-    calls = max(1, 8192 // samples)  # small batches, too, shall run long enough to be timed
+    calls = max(1, 8192 // samples)  # so that small batches run long enough to be timed
     never_ends = work.state | {"episode_length": torch.full_like(work.state["episode_length"], -len(work.actions))}
 
     def repeated(restore: Callable[[], None], run: Callable[[], object]) -> Time:
@@ -102,8 +109,8 @@ def compare(env: MujocoEnv, work: Work, threads: int, repeats: int) -> list[str]
         return mean(times)
 
     # Training draws where episodes start some 250 steps ahead; a measurement of 16 steps shall not draw each time.
-    drawn = [torch.cat(parts) for parts in zip(env._draw_starts(), env._draw_starts(), strict=True)]
-    starts = dict(zip(("start_qpos", "start_target"), drawn, strict=True))
+    drawn = env._draw(2 * env.num_envs)
+    starts = {"start_qpos": drawn.qpos, "start_command": drawn.command} if env._compiled else {}
 
     def steps(state: dict[str, Tensor]) -> Time:
         return repeated(
@@ -154,10 +161,10 @@ def compare(env: MujocoEnv, work: Work, threads: int, repeats: int) -> list[str]
 
 
 def check_same(env: MujocoEnv, batch: Batch, work: Work) -> None:
-    """Stop unless the environments in which no episode ended are where the pure physics is, bit for bit."""
+    """Exit unless the environments in which no episode ended equal the pure physics, bit for bit."""
     running = (work.state["episode_length"] + len(work.actions) < env.max_episode_length).numpy()
     same = (env.state_dict()["physics"].numpy() == batch.state).all(1)[running].mean()
-    if not same > 0.97:  # a cube that fell from the table ends an episode, too
+    if not same > 0.97:  # a cube that fell off the table ends its episode too
         sys.exit(f"error: {same:.0%} of the environments agree with Batch.rollout: different work was timed.")
 
 
@@ -177,7 +184,7 @@ def physics_timed() -> Iterator[list[float]]:
 
 
 def prepare(env: MujocoEnv, phase: str, run_dir: Path | None) -> Work:
-    """Bring the environments into a phase and record what they do from there."""
+    """Bring the environments into a phase and record the following steps."""
     noise = torch.Generator().manual_seed(1)
     if phase == "reaching":
         policy, std, warm_up = (lambda step: gripper(env, +1.0)), REACHING_NOISE, 30
@@ -188,7 +195,7 @@ def prepare(env: MujocoEnv, phase: str, run_dir: Path | None) -> Work:
 
     def act(step: int) -> Tensor:
         action = policy(step).clone()
-        # A scripted hand must not tremble before it has the cube.
+        # The scripted hand gets noise only after it has the cube.
         action[:, :7] += (std if phase == "reaching" or step > 60 else 0.0) * torch.randn(
             len(action), 7, generator=noise
         )
@@ -208,15 +215,14 @@ def prepare(env: MujocoEnv, phase: str, run_dir: Path | None) -> Work:
 
 
 def gripper(env: MujocoEnv, command: float) -> Tensor:
-    """Return actions (num_envs, 8) of the default pose; a negative command closes the hand."""
+    """Return actions (num_envs, 8) for the default pose; a negative command closes the hand."""
     return torch.tensor([0.0] * 7 + [command]).repeat(env.num_envs, 1)
 
 
 def scripted_grasp(env: MujocoEnv) -> Policy:
     """Put the open hands around the cubes; close them, lift towards the default pose, stay there."""
-    cfg, model = env.task_cfg, load_model(env.task_cfg)
-    limits = np.array([model.joint(f"panda_joint{i}").range for i in range(1, 8)])
-    starts = solve_grasp_starts(cfg, end_effector_chain(model), limits)
+    cfg, model = env.task_cfg, load_model(env.task, env.task_cfg)
+    starts = grasp_starts(cfg)
     rows = torch.arange(env.num_envs) % len(starts.arm)
     state = env.state_dict()
     batch = Batch(model, env.num_envs)
@@ -246,7 +252,7 @@ def trained_policy(env: MujocoEnv, run_dir: Path) -> Policy:
 
 def where_cubes_are(env: MujocoEnv) -> tuple[float, float]:
     """Return the share of cubes that rest on the table, and of those lifted between fingers they keep apart."""
-    height = env.object_position()[:, 2]
+    height = env.state().qpos[:, 11]
     opening = env.get_observations()["policy"][:, 7:9].sum(1) + 2 * env.task_cfg.gripper_open
     held = (height > env.task_cfg.lifting_object_height) & (opening > 0.03) & (opening < 0.06)
     return ((height - 0.024).abs() < 0.005).double().mean().item(), held.double().mean().item()

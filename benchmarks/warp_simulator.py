@@ -1,12 +1,11 @@
-"""The simulator mujoco_warp: steps/s of environments and of training, and time to success, next to the CPU simulator.
+"""Speed of the simulator mujoco_warp: environment steps, training samples and time to success, next to mujoco.
 
     python benchmarks/warp_simulator.py [--device cuda] [--num_envs 512,4096,16384] [--success] [--peers [FOLDER]]
 
-Without --device it takes the GPU, or sizes that a CPU can do where there is none: that checks the script and says
-nothing about a GPU. --success trains three seeds until 95 % of the episodes that end in
-training succeed, and at most --max_iterations. --peers puts mjlab's task of lifting a cube beside it, which MuJoCo Warp
-steps too, with a smaller robot and its own rewards; it is installed once into an environment of its own in FOLDER.
-Throughput is by the clock: a GPU's work is no CPU time.
+Without --device it uses the GPU. On a machine without a GPU it uses tiny sizes, which only checks the script. --success
+trains three seeds until 95 % of the episodes that end in training succeed, for at most --max_iterations. --peers also
+measures mjlab's task of lifting a cube in MuJoCo Warp, which has a smaller robot and its own rewards; mjlab is
+installed once into its own environment in FOLDER. Throughput is in wall-clock time: a GPU's work is not CPU time.
 """
 
 import argparse
@@ -35,20 +34,20 @@ SEEDS = (1, 2, 3)
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", help="cuda, or cpu with tiny sizes (cuda where there is one)")
+    parser.add_argument("--device", help="cuda, or cpu with tiny sizes (default: cuda if there is a GPU)")
     parser.add_argument("--num_envs", type=integers, help="environments (512,4096,16384; 2,4 on a CPU)")
     parser.add_argument("--steps", type=int, help="environment steps timed (240; 10 on a CPU)")
     parser.add_argument("--iterations", type=int, help="training iterations timed (10; 1 on a CPU)")
-    parser.add_argument("--success", action="store_true", help="measure the time to success, too")
-    parser.add_argument("--max_iterations", type=int, default=400, help="iterations at most for success")
+    parser.add_argument("--success", action="store_true", help="also measure the time to success")
+    parser.add_argument("--max_iterations", type=int, default=400, help="most iterations for success")
     beside = Path(sys.prefix) / "peers" / "warp"
-    parser.add_argument("--peers", type=Path, nargs="?", const=beside, metavar="FOLDER", help="measure mjlab, too")
+    parser.add_argument("--peers", type=Path, nargs="?", const=beside, metavar="FOLDER", help="also measure mjlab")
     args = parser.parse_args()
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     on_gpu = device != "cpu"
     sizes = args.num_envs or ([512, 4096, 16384] if on_gpu else [2, 4])
     steps, iterations = args.steps or (240 if on_gpu else 10), args.iterations or (10 if on_gpu else 1)
-    print(f"{machine()}; {torch.cuda.get_device_name(device) if on_gpu else 'NO GPU: a check of the script'}\n")
+    print(f"{machine()}; {torch.cuda.get_device_name(device) if on_gpu else 'NO GPU: only a check of the script'}\n")
     table = Table("simulator", "device", "envs", "env steps/s", "training samples/s", "collection", "GPU memory, MiB")
     for num_envs in sizes:
         for simulator, place in (("mujoco_warp", device), ("mujoco", "cpu")):
@@ -88,7 +87,7 @@ def throughput(table: Table, simulator: str, device: str, num_envs: int, steps: 
     done = [runner.iterate() for _ in range(iterations)]
     total = statistics.median(i.collection_time + i.learning_time for i in done)
     share = statistics.median(i.collection_time for i in done) / total
-    # Warp's and torch's together, which torch alone does not count.
+    # Memory of Warp and torch together; torch alone counts only its own.
     memory = f"{(free - torch.cuda.mem_get_info(device)[0]) / 2**20:,.0f}" if device != "cpu" else ""
     rate, samples = steps * num_envs / seconds, runner.num_steps * num_envs / total
     table.row(simulator, device, f"{num_envs:,}", f"{rate:,.0f}", f"{samples:,.0f}", f"{100 * share:.0f} %", memory)
@@ -104,7 +103,7 @@ def mjlab(table: Table, python: Path, device: str, num_envs: int, steps: int, it
 
 
 def peers_python(folder: Path) -> Path:
-    """Return the interpreter of the peers' environment, which is made when it is not there."""
+    """Return the interpreter of the peers' environment; create the environment if it is missing."""
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
         print(f"installing the peers into {folder}", file=sys.stderr)

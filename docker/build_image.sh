@@ -6,15 +6,15 @@ usage() {
     cat <<'END'
 usage: docker/build_image.sh [--cpu] [TARGET] [BUILDER OPTIONS...]
 
-Builds the image of an environment, unless it is there, and prints its name.
+Builds the image of an environment, unless it exists, and prints its name.
 
   TARGET     mujoco (the default), isaaclab or analysis
   --cpu      install PyTorch without CUDA: 2 GB less, for machines without a GPU
   BUILDER OPTIONS
-             go to the builder, such as --secret id=pip.conf,src=FILE or --network host
+             are passed to the builder, such as --secret id=pip.conf,src=FILE or --network host
 
 Environment variables:
-  BUILDER     docker, podman or buildah; the first one found is taken
+  BUILDER     docker, podman or buildah (default: the first one found)
   BASE_IMAGE  the image to start from: Debian or Ubuntu (debian:bookworm-slim; ubuntu:24.04 for isaaclab)
 END
 }
@@ -31,7 +31,7 @@ base=debian:bookworm-slim
 case $target in
     mujoco | analysis) ;;
     isaaclab) base=ubuntu:24.04 ;;
-    *) die "the target is '$target'; it must be mujoco, isaaclab or analysis (--help)" ;;
+    *) die "the target '$target' is unknown; it must be mujoco, isaaclab or analysis (--help)" ;;
 esac
 base=${BASE_IMAGE:-$base}
 
@@ -47,7 +47,7 @@ for candidate in docker podman buildah; do
 done
 [ -n "$builder" ] || die "neither docker, podman nor buildah works here; one of them is needed to build an image"
 
-# The name says what the image is made of, so that another lock gives another image.
+# The tag is a hash of the inputs, so that another lock gives another image.
 inputs=$(cat docker/Dockerfile docker/environment.py pyproject.toml envs/requirements.lock envs/isaaclab.{in,lock} \
     <(echo "$base $torch_index") | sha256sum | head -c 12)
 image=localhost/manyseeds-$target:$inputs
@@ -59,7 +59,7 @@ if ! "$builder" inspect "$image" > /dev/null 2>&1; then
         --label "org.opencontainers.image.revision=$revision" --label "manyseeds.inputs=$inputs")
     case $builder in
         docker) export DOCKER_BUILDKIT=1 ;;
-        # The health check is a part of Docker's image format only.
+        # Only Docker's image format has health checks.
         *) options+=(--format docker --layers) ;;
     esac
     "$builder" build "${options[@]}" "$@" . >&2

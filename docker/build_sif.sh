@@ -7,11 +7,11 @@ usage() {
 usage: docker/build_sif.sh [--cpu] [--sandbox] [--output FOLDER] [TARGET...] [-- BUILDER OPTIONS...]
 
 Makes the images for `snakemake --use-singularity` from docker/Dockerfile: images/mujoco.sif and images/analysis.sif.
-Needs Apptainer or Singularity, and Docker, Podman or Buildah. An image that is up to date is left alone.
+Needs Apptainer or Singularity, and Docker, Podman or Buildah. Images that are up to date are not rebuilt.
 
   TARGET            mujoco, isaaclab or analysis (default: mujoco analysis)
   --cpu             install PyTorch without CUDA: 2 GB less, for machines without a GPU
-  --sandbox         make folders (images/mujoco) instead of .sif files, for where those cannot be mounted
+  --sandbox         make folders (images/mujoco) instead of .sif files, where .sif files cannot be mounted
   --output FOLDER   where the images go (images/ in the checkout)
   BUILDER OPTIONS   see docker/build_image.sh --help
 END
@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
         --sandbox) sandbox=--sandbox suffix="" ;;
         --output) [ $# -gt 1 ] || die "--output needs a folder"; output=$2; shift ;;
         --) shift; break ;;
-        -*) die "$1 is not an option (--help); options of the builder stand after --" ;;
+        -*) die "$1 is not an option (--help); put options of the builder after --" ;;
         *) targets+=("$1") ;;
     esac
     shift
@@ -37,12 +37,12 @@ singularity=$(command -v apptainer || command -v singularity) \
 mkdir -p "$output"
 output=$(cd "$output" && pwd)
 
-# Whether a file or sandbox is there and made from these inputs.
+# Whether a file or sandbox exists and was made from these inputs.
 is_made_from() {
     [ -e "$1" ] && "$singularity" inspect --labels "$1" 2> /dev/null | grep "^manyseeds.inputs: $2$" > /dev/null
 }
 
-# Zstandard at level 3: a sixth of gzip's time, and quicker to start from.
+# Zstandard at level 3 takes a sixth of gzip's time, and the image starts faster.
 squash=()
 if [[ $("$singularity" build --help) == *mksquashfs-args* ]]; then
     squash=(--mksquashfs-args "-comp zstd -Xcompression-level 3")
@@ -69,11 +69,11 @@ for target in "${targets[@]}"; do
     else
         buildah push --quiet "$image" "docker-archive:$partial.tar"
     fi
-    # From within the folder, because the image records how the archive was called.
+    # Run in the folder: the image records the path of the archive.
     (cd "$output" && APPTAINER_TMPDIR=$PWD SINGULARITY_TMPDIR=$PWD \
         "$singularity" build --force $sandbox "${squash[@]}" "$partial" "$source")
     chmod go+rX "$partial"
     rm -rf "$file" "$partial.tar"
     mv "$partial" "$file"
-    echo "$file is made"
+    echo "$file is built"
 done

@@ -1,7 +1,8 @@
-"""What an image holds: `requirements` prints what to install, `check` imports it and compares versions with the lock.
+"""The packages of an image: `requirements` prints what to install, `check` imports them and compares with the lock.
 
-It runs where the project is not installed, beside pyproject.toml and requirements.lock, with nothing but the standard
-library. A group is an extra of pyproject.toml or a file of requirements; the project's own dependencies always belong.
+It needs only the standard library, and pyproject.toml and requirements.lock in its own folder; the project need not be
+installed. A group is an extra of pyproject.toml or a requirements file; the project's own dependencies are always
+added.
 """
 
 import argparse
@@ -17,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def requirements(groups: list[str]) -> list[str]:
-    """Return the lines for pip of the project's dependencies and these groups."""
+    """Return the requirement lines of the project's dependencies and of these groups."""
     project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = list(project["dependencies"])
     for group in groups:
@@ -30,7 +31,7 @@ def requirements(groups: list[str]) -> list[str]:
 
 
 def problems(groups: list[str]) -> list[str]:
-    """Return a sentence for each package that is missing, is not of the locked version or cannot be imported."""
+    """Return one sentence per package that is missing, has another version than the lock, or cannot be imported."""
     locked = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", (HERE / "requirements.lock").read_text(encoding="utf-8"), re.M))
     modules: dict[str, list[str]] = {}
     for module, distributions in importlib.metadata.packages_distributions().items():
@@ -44,7 +45,7 @@ def problems(groups: list[str]) -> list[str]:
         except importlib.metadata.PackageNotFoundError:
             found.append(f"{name} is not installed")
             continue
-        # A build for the CPU calls itself 2.13.0+cpu.
+        # CPU builds have versions such as 2.13.0+cpu.
         if version.split("+")[0] != locked[name]:
             found.append(f"{name} is {version}, the lock says {locked[name]}")
         for module in modules.get(name, []):
@@ -52,7 +53,7 @@ def problems(groups: list[str]) -> list[str]:
                 continue
             try:
                 path = getattr(importlib.import_module(module), "__file__", None)
-            except Exception as error:  # whatever a broken package raises
+            except Exception as error:  # a broken package can raise anything
                 found.append(f"{name}: import {module}: {error!r}")
             else:
                 if path and not Path(path).is_relative_to(sys.prefix):
@@ -75,7 +76,7 @@ def main() -> int:
         print("\n".join(requirements(groups)))
         return 0
     found = problems(groups)
-    print("\n".join(found) or "every package imports and is what the lock says")
+    print("\n".join(found) or "every package imports and has the locked version")
     return 1 if found else 0
 
 

@@ -6,15 +6,15 @@ usage() {
     cat <<'END'
 usage: docker/run_docker.sh [--target TARGET] [--cpu] [COMMAND...]
 
-Opens a shell in a container with the environment of TARGET, or runs COMMAND in it. The image is built when it is
-missing or its lock has changed. The checkout is mounted where it is on this machine, and files made in it are yours; the
-GPUs are passed where there are any.
+Opens a shell in a container with the environment of TARGET, or runs COMMAND in it. The image is built if it is missing
+or its lock has changed. The checkout is mounted at its own path, new files in it belong to you, and GPUs are passed if
+there are any.
 
   --target TARGET  mujoco (the default), isaaclab or analysis
   --cpu            build the image with PyTorch without CUDA: 2 GB less, for machines without a GPU
 
 Environment variables:
-  BUILDER     docker or podman; the first one found is taken
+  BUILDER     docker or podman (default: the first one found)
   BASE_IMAGE  the image to start from (docker/build_image.sh --help)
 
 Examples:
@@ -45,7 +45,7 @@ done
 image=$("$checkout/docker/build_image.sh" "${cpu[@]}" "$target")
 digest=$("$BUILDER" image inspect --format '{{.Id}}' "$image")
 
-# Caches of simulators stay in the home folder of the container, which is kept beside the results.
+# The container's home folder holds the caches of the simulators; it is kept in the checkout.
 home=$checkout/.snakemake/home
 mkdir -p "$home"
 options=(--rm --init --no-healthcheck --ipc=host --volume "$checkout:$checkout" --workdir "$checkout" --env "HOME=$home"

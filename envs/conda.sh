@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Writes the conda environments of `snakemake --use-conda` from the lock files: conda gives Python, pip the pinned packages.
+# Writes the conda environments for `snakemake --use-conda` from the lock files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Prints an environment of a Python version with the pins that it reads.
+# Prints an environment: $1 is the Python version, $2 the lock file; the pins come from standard input.
 environment() {
-    echo "# Written by envs/conda.sh from $2. No conda channel could be reached to solve it; pip's part is what the lock says."
+    echo "# Written by envs/conda.sh from $2. Conda installs Python; pip installs the locked versions."
     echo "channels:"
     echo "  - conda-forge"
     echo "  - nodefaults"
@@ -16,7 +16,7 @@ environment() {
     sed 's/.*/      - "&"/'
 }
 
-# Prints the lines of requirements.lock that the project needs with these extras.
+# Prints the lines of requirements.lock for the project with the given extras.
 pins() {
     uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --constraint envs/requirements.lock \
         --no-annotate --no-header "${@/#/--extra=}" pyproject.toml

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `envs/install_torch.sh PYTHON LOCK` installs the torch of a lock. PyPI's torch brings 2 GB of CUDA libraries; where no GPU
-# could use them, this takes the build without, if it can be had.
+# `envs/install_torch.sh PYTHON LOCK` installs the torch version of a lock. PyPI's torch includes 2 GB of CUDA
+# libraries; on a machine without a GPU the smaller CPU build is installed, if PyTorch's index is reachable.
 set -euo pipefail
 python=$1 lock=$2
 

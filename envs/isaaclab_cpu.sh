@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `envs/isaaclab_cpu.sh [FOLDER]` makes the small Isaac Lab of envs/isaaclab_cpu.in (2 GB, for a CPU), by default in the
-# user's cache, and prints the folder as its last line. A second call with nothing to do costs nothing. PYTHON chooses the
-# interpreter. This is what the tests use; Isaac Lab as its makers support it is the image `isaaclab` (docs/isaaclab.md).
+# `envs/isaaclab_cpu.sh [FOLDER]` installs the small Isaac Lab of envs/isaaclab_cpu.in (2 GB, for CPUs), by default in
+# the user's cache, and prints the folder as its last line. If it is up to date, nothing happens. PYTHON selects the
+# interpreter. The tests use this environment; the image `isaaclab` is the supported Isaac Lab (docs/isaaclab.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -13,7 +13,7 @@ die() { echo "error: $*" >&2; exit 1; }
 
 mkdir -p "$folder"
 exec 9< "$folder"
-flock 9 # another call may be making it
+flock 9 # another call may be installing it
 stamp=$folder/.installed
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     command -v "$python" >/dev/null || die "$python is not found; install Python 3.11 or newer"
@@ -24,7 +24,7 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     envs/install_torch.sh "$folder/bin/python" "$lock" >&2
     echo "installing Isaac Lab" >&2
     install -c "$lock" -r envs/isaaclab_cpu.in
-    # Its own list of packages has an older torch with CUDA, planners, viewers and 5 GB more.
+    # Without its dependencies: an older torch with CUDA, planners and viewers, 5 GB more.
     install --no-deps --ignore-requires-python isaaclab==3.0.0
     echo "$wanted" > "$stamp"
 fi

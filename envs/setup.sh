@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv with the versions of envs/requirements.lock: `envs/setup.sh analysis` (tables and figures, no torch) or
-# `envs/setup.sh full`. A second call with nothing to do costs nothing. PYTHON chooses the interpreter, VENV the folder.
+# Creates .venv with the versions of envs/requirements.lock: `envs/setup.sh analysis` (tables and figures, no torch) or
+# `envs/setup.sh full`. If it is up to date, nothing happens. PYTHON selects the interpreter, VENV the folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-full}
@@ -12,10 +12,10 @@ die() { echo "error: $*" >&2; exit 1; }
 case $what in
     analysis) extras=workflow needed_mb=1500 ;;
     full) extras=mujoco,warp,workflow,cluster,test,dev needed_mb=4500 ;;
-    *) die "envs/setup.sh is given '$what'; it must be analysis or full" ;;
+    *) die "envs/setup.sh: unknown environment '$what'; it must be analysis or full" ;;
 esac
 
-# The stamp holds what was installed from, so that another lock or another project file installs again.
+# The stamp is a hash of the inputs, so that a changed lock or pyproject.toml installs again.
 stamp=$venv/.installed-$what
 wanted=$(cat pyproject.toml envs/requirements.lock envs/setup.sh envs/install_torch.sh | sha256sum)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
@@ -29,7 +29,7 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || d
 free_mb=$(df --output=avail -m . | tail -n 1)
 [ -d "$venv" ] || [ "$free_mb" -ge "$needed_mb" ] || die "$free_mb MB are free here; the environment needs $needed_mb MB"
 
-# What a killed installation left can break the next one, so an environment that was begun here and not finished goes.
+# An interrupted installation can break the next one, so an unfinished environment is removed.
 begun=$venv/.begun
 if [ -e "$begun" ] || [ ! -x "$venv/bin/python" ]; then
     [ -e "$begun" ] && clear=--clear || clear=

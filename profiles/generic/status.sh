@@ -1,5 +1,5 @@
 #!/bin/sh
-# The state of a job of PBS Pro as Snakemake wants it: success, running or failed.
+# Prints the state of a PBS Pro job for Snakemake: success, running or failed.
 state=$(qstat -x -f "$1" 2>/dev/null) || { echo failed; exit; }
 case $state in
     *"job_state = F"*"Exit_status = 0"* | *"Exit_status = 0"*"job_state = F"*) echo success ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The state of a Kubernetes job as Snakemake wants it: success, running or failed.
+# Prints the state of a Kubernetes job for Snakemake: success, running or failed.
 state=$(kubectl get "$1" --output 'jsonpath={.status.conditions[?(@.status=="True")].type}' 2>/dev/null) || { echo failed; exit; }
 case $state in
     *Complete*) echo success ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a script as a Kubernetes job and prints the job's name:
+# Submits a script as a Kubernetes job and prints the job's name:
 # submit.sh IMAGE CLAIM MOUNT CPUS MEMORY_MB GPUS MINUTES SCRIPT
 set -eu
 image=$1 claim=$2 mount=$3 cpus=$4 memory=$5 gpus=$6 minutes=$7 script=$8

@@ -3,45 +3,66 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
-VERBS = {
-    "config": ("workflow.check", "check an experiment file and print what it resolves to"),
-    "train": ("runs.command", "train one policy"),
-    "launch": ("launch.run", "train one run of an experiment, as the workflow does"),
-    "evaluate": ("evaluation.evaluate", "play the fixed episodes with every checkpoint of a run"),
-    "film": ("evaluation.film", "film a policy"),
-    "export": ("evaluation.export", "export a policy to ONNX"),
-    "scalars": ("eventfiles.command", "turn the event files of a run into CSV"),
-    "curves": ("analysis.command", "turn the scalars of several seeds into learning curves"),
-    "tables": ("report.tables.write", "write the success-rate tables of an experiment"),
-    "figures": ("report.figures.draw", "draw the figures of an experiment"),
-    "pages": ("report.pages.write", "write the HTML pages of an experiment"),
-    "status": ("launch.status", "show a line per run"),
-    "verify": ("audit.verify", "check that results are what their runs left"),
-    "replay": ("audit.replay", "compute a divergence again"),
-    "gpus": ("gpus.show", "show the GPUs and which run has which"),
-    "tasks": ("tasks.show", "list the tasks"),
-    "film-page": ("report.pages.animation", "put a film into an HTML page"),
-    "usd": ("simulators.isaaclab.assets", "convert a task's MJCF to USD"),
-    "tidy": ("launch.tidy", "remove the training states of finished runs"),
+from manyseeds import __version__
+
+GROUPS = {
+    "train and judge": {
+        "train": ("runs.command", "train one policy"),
+        "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
+        "film": ("evaluation.film", "film a policy"),
+        "export": ("evaluation.export", "export a policy to ONNX or TorchScript"),
+        "tasks": ("tasks.show", "list the tasks"),
+    },
+    "report": {
+        "scalars": ("eventfiles.command", "turn the event files of a run into CSV"),
+        "curves": ("analysis.command", "turn the scalars of several seeds into learning curves"),
+        "tables": ("report.tables.write", "write the success-rate tables of an experiment"),
+        "figures": ("report.figures.draw", "draw the figures of an experiment"),
+        "pages": ("report.pages.write", "write the HTML pages of an experiment"),
+        "film-page": ("report.pages.animation", "put a GIF into an HTML page"),
+    },
+    "look after": {
+        "config": ("workflow.check", "check an experiment file and print what it resolves to"),
+        "status": ("launch.status", "show the progress of every run"),
+        "gpus": ("gpus.show", "show which run has which GPU"),
+        "verify": ("audit.verify", "check results against what their runs recorded"),
+        "publish": ("audit.publish", "copy what is worth publishing of an experiment"),
+        "replay": ("audit.replay", "compute a divergence again"),
+        "tidy": ("launch.tidy", "remove the training states of finished runs"),
+    },
+    "used by the workflow": {
+        "launch": ("launch.run", "train one run of an experiment"),
+        "usd": ("simulators.isaaclab.assets", "convert a task's MJCF to USD"),
+    },
 }
-"""The module behind each verb, below `manyseeds`, and what the verb does. Its `main` takes the verb's arguments."""
+"""Verbs in groups: the module below `manyseeds` whose `main` takes the verb's arguments, and what the verb does."""
+
+VERBS = {verb: module for verbs in GROUPS.values() for verb, (module, _) in verbs.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return its exit code, or 2 for an unknown verb."""
     verb, *arguments = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
-    if verb in ("-h", "--help"):
+    if verb in ("-h", "--help", "help"):
         print(usage())
         return 0
+    if verb == "--version":
+        print(f"manyseeds {__version__}")
+        return 0
     if verb not in VERBS:
-        print(f"error: 'manyseeds {verb}' is unknown; the verbs are {', '.join(VERBS)}", file=sys.stderr)
+        close = get_close_matches(verb, VERBS, n=1)
+        hint = f"did you mean 'manyseeds {close[0]}'?" if close else "`manyseeds --help` lists the verbs."
+        print(f"error: 'manyseeds {verb}' is unknown; {hint}", file=sys.stderr)
         return 2
     # Only the verb's own module is imported: most verbs need neither torch nor a simulator.
-    return int(importlib.import_module(f"manyseeds.{VERBS[verb][0]}").main(arguments))
+    return int(importlib.import_module(f"manyseeds.{VERBS[verb]}").main(arguments))
 
 
 def usage() -> str:
     """Return the help text: a line a verb."""
-    lines = [f"  {verb:10} {summary}" for verb, (_, summary) in VERBS.items()]
-    return "\n".join(["usage: manyseeds VERB ...", "", *lines, "", "`manyseeds VERB --help` explains a verb."])
+    lines = ["usage: manyseeds VERB ..."]
+    for group, verbs in GROUPS.items():
+        lines += ["", f"{group}:", *(f"  {verb:10} {summary}" for verb, (_, summary) in verbs.items())]
+    return "\n".join([*lines, "", "`manyseeds VERB --help` explains a verb and shows an example."])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from manyseeds.eventfiles.command import main
+from manyseeds.analysis.command import main
 
 
 def table(path, columns, first=1):
@@ -28,7 +28,7 @@ def aggregate(tmp_path, **variants):
         for i, columns in enumerate(seeds)
     ]
     output = tmp_path / "curves.csv"
-    assert main(["aggregate", "--runs", *runs, "--samples-per-iteration", "24", "--output", str(output)]) == 0
+    assert main(["--runs", *runs, "--samples-per-iteration", "24", "--output", str(output)]) == 0
     return pd.read_csv(output)
 
 
@@ -115,7 +115,7 @@ def test_the_resolved_experiment_names_the_runs_and_their_samples(tmp_path):
         for seed in (1, 2):
             table(tmp_path / variant / f"seed_{seed}" / "scalars.csv", {"a": [seed, seed]})
     output = tmp_path / "learning_curves.csv"
-    assert main(["aggregate", "--config", str(config), "--output", str(output)]) == 0
+    assert main(["--config", str(config), "--output", str(output)]) == 0
     curves = pd.read_csv(output)
     assert curves["variant"].tolist() == ["base", "base", "other", "other"]
     assert curves["samples"].tolist() == [40, 80] * 2
@@ -125,7 +125,7 @@ def test_the_resolved_experiment_names_the_runs_and_their_samples(tmp_path):
 def test_a_missing_seed_is_an_error_that_names_it_unless_allowed(tmp_path, capsys):
     config = write_config(tmp_path, variants=("base",))
     table(tmp_path / "base" / "seed_1" / "scalars.csv", {"a": [1]})
-    command = ["aggregate", "--config", str(config), "--output", str(tmp_path / "out.csv")]
+    command = ["--config", str(config), "--output", str(tmp_path / "out.csv")]
     assert main(command) == 2
     assert "seed_2/scalars.csv: no such file" in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
@@ -139,7 +139,7 @@ def test_a_missing_seed_is_an_error_that_names_it_unless_allowed(tmp_path, capsy
 )
 def test_a_malformed_table_is_an_error_that_names_it(tmp_path, capsys, content, message):
     (tmp_path / "bad.csv").write_text(content)
-    assert main(["aggregate", "--runs", f"a={tmp_path / 'bad.csv'}", "--output", str(tmp_path / "o.csv")]) == 2
+    assert main(["--runs", f"a={tmp_path / 'bad.csv'}", "--output", str(tmp_path / "o.csv")]) == 2
     assert message in (told := capsys.readouterr().err) and "bad.csv" in told
 
 
@@ -148,7 +148,7 @@ def test_a_malformed_table_is_an_error_that_names_it(tmp_path, capsys, content, 
     [["--runs", "a.csv"], ["--runs", "a=b.csv", "--confidence", "1"], ["--runs", "a=b", "--resamples", "0"]],
 )
 def test_bad_arguments_are_one_sentence(tmp_path, capsys, wrong):
-    assert main(["aggregate", *wrong, "--output", str(tmp_path / "o.csv")]) == 2
+    assert main([*wrong, "--output", str(tmp_path / "o.csv")]) == 2
     assert capsys.readouterr().err.startswith("error: --")
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from helpers.training_runs import train
 from manyseeds.evaluation import film as video
-from manyseeds.evaluation.evaluate import COLUMNS, evaluate_run, main
-from manyseeds.simulators import sample_episodes
+from manyseeds.evaluation.evaluate import evaluate_run, evaluation_starts, main
+from manyseeds.simulators import make_env
+from manyseeds.tasks import registry
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +40,16 @@ def rows(path):
 
 def test_every_checkpoint_has_its_rows_in_the_order_of_iterations(table):
     content = rows(table)
-    assert tuple(content[0]) == COLUMNS
+    assert tuple(content[0]) == registry.describe("lift_object").columns
     wanted = [(iteration, episode) for iteration in (2, 10, 11) for episode in range(12)]
     assert [(int(row["iteration"]), int(row["episode"])) for row in content] == wanted
 
 
 def test_episodes_are_those_of_the_seed_for_every_checkpoint(table):
-    object_xy, target = sample_episodes({}, 12, 7)
-    starts = [[f"{x:.6f}" for x in (*place, *goal)] for place, goal in zip(object_xy.tolist(), target.tolist())]  # noqa: B905
+    starts = evaluation_starts(make_env("mujoco", "lift_object", num_envs=1, seed=0), 12, 7)
     keys = ("object_x", "object_y", "target_x", "target_y", "target_z")
-    assert [[row[key] for key in keys] for row in rows(table)] == starts * 3
+    wanted = [[f"{x:.6f}" for x in place] for place in zip(*(starts.columns[key] for key in keys), strict=True)]
+    assert [[row[key] for key in keys] for row in rows(table)] == wanted * 3
 
 
 def test_threads_change_no_byte(run, table, tmp_path):
@@ -65,14 +66,18 @@ def test_a_checkpoints_rows_do_not_depend_on_the_others(run, table, tmp_path):
 
 def test_what_reached_and_held_mean(run):
     """With a tolerance larger than the workspace everything is reached at once and held, with none nothing is."""
-    *_, everything = evaluate_run(run, episodes=3, seed=7, tolerance=10.0)
-    assert everything.reached.all() and everything.held.all()
-    assert everything.first_reached_s.tolist() == [0.02] * 3
-    *_, nothing = evaluate_run(run, episodes=3, seed=7, tolerance=1e-6)
-    assert not nothing.reached.any() and not nothing.held.any() and nothing.first_reached_s.isnan().all()
-    distance = everything.final_distance[0].item()
-    *_, exact = evaluate_run(run, episodes=3, seed=7, tolerance=distance * 1.001)
-    assert exact.reached[0] and exact.held[0]
+
+    def last(tolerance):
+        *_, result = evaluate_run(run, episodes=3, seed=7, overrides={"success_distance": tolerance})
+        return result.outcomes
+
+    everything = last(10.0)
+    assert everything["reached"].all() and everything["held"].all()
+    assert everything["first_reached_s"].tolist() == [0.02] * 3
+    nothing = last(1e-6)
+    assert not nothing["reached"].any() and not nothing["held"].any() and nothing["first_reached_s"].isnan().all()
+    exact = last(nothing["final_distance"][0].item() * 1.001)
+    assert exact["reached"][0] and exact["held"][0]
 
 
 def test_an_untrained_policy_leaves_first_reached_empty(table):
@@ -84,7 +89,9 @@ def test_an_untrained_policy_leaves_first_reached_empty(table):
     [
         (["--episodes", "0"], "--episodes is 0; it must be at least 1"),
         (["--seed", "-1"], "--seed is -1"),
-        (["--tolerance", "0"], "--tolerance is 0.0"),
+        (["--overrides", "0.1"], "--overrides is 0.1; it must be a JSON object"),
+        (["--overrides", "{"], "--overrides is no valid JSON"),
+        (["--overrides", '{"success_distance": 0}'], "'success_distance' is 0.0; it must be greater than 0"),
         (["--run_dir", "nowhere"], "nowhere holds no checkpoint"),
         (["--simulator", "gazebo"], "unknown simulator 'gazebo'; allowed are mujoco, mujoco_warp"),
         (["--device", "cuda"], "device is 'cuda'; the simulator 'mujoco' runs on 'cpu'"),

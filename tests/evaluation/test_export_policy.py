@@ -81,6 +81,8 @@ def test_metadata_names_inputs_and_outputs_with_shapes_and_units(files):
         ("actions", ["n", 8]), ("joint_position_targets", ["n", 9])
     ]  # fmt: skip
     assert "rad" in script["outputs"][1]["unit"]
+    assert [part["name"] for part in obs["parts"]][:2] == ["joint_pos", "joint_vel"]
+    assert script["outputs"][1]["parts"][-1] == "panda_finger_joint2"
     assert (script["iteration"], properties["iteration"]) == (2, "2")
 
 

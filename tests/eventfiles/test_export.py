@@ -30,7 +30,7 @@ def log(tmp_path):
 
 
 def export(*arguments):
-    return main(["export", *map(str, arguments)])
+    return main(list(map(str, arguments)))
 
 
 def test_rows_are_iterations_columns_tags_and_nan_is_not_missing(log, tmp_path):
@@ -149,7 +149,7 @@ def test_the_export_needs_neither_torch_nor_tensorboard_nor_pandas(log):
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "export", log, "--output", log / "s.csv"],
+        [sys.executable, "-c", code, log, "--output", log / "s.csv"],
         capture_output=True,
         text=True,
         check=True,

@@ -182,7 +182,7 @@ def test_one_that_wants_several_is_not_starved_and_others_use_other_gpus(tmp_pat
     )
 
 
-def test_a_gpu_that_another_program_fills_is_passed_over_with_a_word(tmp_path, monkeypatch):
+def test_a_gpu_whose_memory_another_program_uses_is_skipped_with_a_message(tmp_path, monkeypatch):
     full = "0, GPU-aaaa-1, 70000, 80000"
     nvidia_smi(tmp_path / "bin", monkeypatch, full, TWO[1])
     with lease(allowed("auto"), 1, 1, "job") as held:
@@ -196,7 +196,7 @@ def test_a_gpu_that_another_program_fills_is_passed_over_with_a_word(tmp_path, m
     job = subprocess.Popen(
         [sys.executable, "-c", code, "-", "1", "1", "0", str(log), "job"], stderr=subprocess.PIPE, text=True
     )
-    assert "GPU 0 is passed over: other programs use 88% of its memory" in job.stderr.readline()
+    assert "GPU 0 is skipped: other programs use 88% of its memory" in job.stderr.readline()
     nvidia_smi(tmp_path / "bin", monkeypatch, TWO[0])
     assert job.wait(timeout=20) == 0
 
@@ -211,7 +211,7 @@ def test_a_schedulers_gpus_are_the_jobs_own(monkeypatch):
 
 def test_too_few_gpus_are_an_error_not_a_wait():
     with (
-        pytest.raises(UserError, match="job: 2 GPUs are needed at once, but there is only 1 to choose from"),
+        pytest.raises(UserError, match="job: 2 GPUs are needed at once, but only 1 can be chosen from"),
         lease([Device("0", "0")], 2, 1, "job"),
     ):
         pass

@@ -1,168 +1,186 @@
-"""States of lift_object with what the simulator `mujoco` makes of them, and the same from Isaac Lab, as .npz files.
+"""States of a task with what the simulator `mujoco` makes of them, and the same from Isaac Lab, as .npz files.
 
-`python tests/isaaclab_states.py mujoco FILE` runs where MuJoCo 4 is; `... isaaclab FILE ANSWERS` where Isaac Lab is.
+`python tests/helpers/isaaclab_states.py mujoco TASK FILE` runs where MuJoCo 4 is, and then
+`python tests/helpers/isaaclab_states.py isaaclab TASK FILE ANSWERS` where Isaac Lab is.
 """
 
 import sys
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import torch
 
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.simulators import make_env
-from manyseeds.tasks.lift_object import task
+from manyseeds.simulators.model import load_model
+from manyseeds.tasks import base, registry
 
-RUN = REPOSITORY / "results" / "published" / "lift_object" / "default" / "seed_92"
+RUNS = {"lift_object": REPOSITORY / "results" / "published" / "lift_object" / "default" / "seed_92" / "model_700.pt"}
+"""Checkpoints whose policy plays; a task without one is played with random actions."""
+EASIER = {"lift_object": {"grasp_start_share": 0.5}}
+"""Numbers with which training starts elsewhere than evaluation."""
 RANDOM = 128
 PLAYED = 128
 RESETS = 256
 SEED = 5
 SPACING = 5.0
+DRIVE = (0.5, 0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -1.0)
+"""An action that moves the arm and closes the hand, if there is one."""
 
 
-def mujoco_states(file: Path) -> None:
-    """Write RANDOM states that no episode may ever meet, then PLAYED ones of a trained policy, with their answers."""
-    from manyseeds.learning.policy import Policy, read_params
-
+def mujoco_states(name: str, file: Path) -> None:
+    """Write RANDOM states that no episode may ever meet, then PLAYED ones, with their answers."""
     n = RANDOM + PLAYED
-    cfg = task.LiftObjectCfg()
+    task = registry.load(name)
+    cfg = base.configure(task, {})
+    model = load_model(task, cfg)
     generator = torch.Generator().manual_seed(SEED)
     draw = lambda *shape: torch.rand(*shape, generator=generator, dtype=torch.float64) * 2 - 1  # noqa: E731
+    widths = task.action_width, task.action_width, task.command_width
 
-    # A policy's way from reaching to holding: every environment gives the state of another step.
-    params = read_params(RUN)
-    played = make_env("mujoco", "lift_object", num_envs=PLAYED, seed=SEED, threads=1, auto_reset=False)
-    policy = Policy(params.agent, played.get_observations(), task.NUM_ACTIONS)
-    policy.load(RUN / "model_700.pt")
-    qpos, qvel = np.zeros((n, 16)), np.zeros((n, 15))
-    action, previous, target = torch.zeros(n, 8), torch.zeros(n, 8), played.target_position().repeat(2, 1)
-    with torch.inference_mode():
-        for i in range(PLAYED):
-            for _ in range(2):
-                played.step(policy.model(played.get_observations()))
-            row = RANDOM + i
-            qpos[row], qvel[row, :9] = played._qpos[i], played._qvel[i, :9]
-            action[row], previous[row] = played._action[i], played._previous_action[i]
+    action, previous, command = (torch.zeros(n, width) for width in widths)
+    qpos, qvel = np.zeros((n, model.nq)), np.zeros((n, model.nv))
+    for row, played in enumerate(play(name, generator), start=RANDOM):
+        qpos[row], qvel[row], action[row], previous[row], command[row] = played
 
-    joints = np.array([*cfg.default_arm, 0.02, 0.02]) + draw(RANDOM, 9).numpy() * 2.0  # beyond the limits too
-    qpos[:RANDOM, :9], qvel[:RANDOM, :9] = joints, draw(RANDOM, 9).numpy() * 5
-    qpos[:RANDOM, 9:12] = np.array([0.5, 0.0, 0.2]) + draw(RANDOM, 3).numpy() * [1.0, 1.0, 0.6]  # some have fallen
-    quaternion = draw(RANDOM, 4).numpy()
-    qpos[:RANDOM, 12:] = quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)
-    action[:RANDOM], previous[:RANDOM], target[:RANDOM] = draw(RANDOM, 8) * 3, draw(RANDOM, 8) * 3, draw(RANDOM, 3)
+    start = task.start(cfg, RANDOM, generator).qpos.double()
+    # A step of physics starts from the played states, and from the start with everything moving.
+    from_qpos, from_qvel = qpos.copy(), qvel.copy()
+    from_qpos[:RANDOM], from_qvel[:RANDOM] = start, draw(RANDOM, model.nv)
+    for joint in np.flatnonzero(model.jnt_limited):  # at a limit, the last bit decides whether it acts
+        low, high = model.jnt_range[joint]
+        column = from_qpos[:RANDOM, model.jnt_qposadr[joint]]
+        column[:] = column.clip(low + 1e-3, high - 1e-3)
+    # What terms say needs no possible state: joints beyond their limits, bodies that fell through the floor.
+    qpos[:RANDOM], qvel[:RANDOM] = start + draw(RANDOM, model.nq), draw(RANDOM, model.nv) * 5
+    action[:RANDOM], previous[:RANDOM], command[:RANDOM] = (draw(RANDOM, width) * 3 for width in widths)
     length = torch.randint(1, cfg.episode_length + 1, (n,), generator=generator)
+    for joint in np.flatnonzero(model.jnt_type == int(mujoco.mjtJoint.mjJNT_FREE)):
+        address = model.jnt_qposadr[joint]
+        quaternion = qpos[:RANDOM, address + 3 : address + 7]
+        quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
 
-    env = make_env("mujoco", "lift_object", num_envs=n, seed=SEED, threads=1, auto_reset=False)
+    env = make_env("mujoco", name, num_envs=n, seed=SEED, threads=1, auto_reset=False)
     env._qpos[:], env._qvel[:], env._warmstart[:] = qpos, qvel, 0.0
-    env._action[:], env._previous_action[:], env._target_pos[:] = action, previous, target
+    env._action[:], env._previous_action[:], env._command[:] = action, previous, command
+    env.episode_length_buf[:] = length
+    state = env.state()
     answers = {
-        "observation": task.observations(cfg, env._state),
-        "reward": task.rewards(cfg, env._state),
-        "termination": task.terminations(cfg, env._state, length),
-        "end_effector": env._state.end_effector_pos,
-    }
-    answers = {name: value.clone() for name, value in answers.items()}
-    # What one step makes of the played states; the random ones need not be possible.
-    answers["after"] = step_played(env, action)
-    resets = make_env(
-        "mujoco", "lift_object", num_envs=RESETS, seed=SEED, threads=1, task_cfg={"grasp_start_share": 0.5}
-    )
-    answers |= reset_answers(resets)
-    given = {"qpos": qpos, "qvel": qvel, "action": action, "previous": previous, "target": target, "length": length}
-    np.savez(file, **given, **{name: np.asarray(value) for name, value in answers.items()})
+        "observation": base.observe(task, cfg, state),
+        "reward": base.rewards(task, cfg, state),
+        "termination": base.terminations(task, cfg, state),
+    } | sites(state)
+    answers = {key: value.clone() for key, value in answers.items()}
+    env._qpos[:], env._qvel[:], env.episode_length_buf[:] = from_qpos, from_qvel, 0
+    answers["after"] = step(env, action)
+    answers |= start_answers("mujoco", name)
+    given = {"qpos": qpos, "qvel": qvel, "from_qpos": from_qpos, "from_qvel": from_qvel}
+    given |= {"action": action, "previous": previous, "command": command, "length": length}
+    np.savez(file, **{key: np.asarray(value) for key, value in (given | answers).items()})
 
 
-def closing(env) -> np.ndarray:
-    """Return the joints' positions (12, 9) in steps from home in which the hand closes and the arm moves."""
-    positions = []
+def play(name: str, generator: torch.Generator) -> list[tuple]:
+    """Return PLAYED states on the way through an episode: coordinates, velocities, the last actions, the command."""
+    env = make_env("mujoco", name, num_envs=PLAYED, seed=SEED, threads=1, auto_reset=False)
+    if name in RUNS:
+        from manyseeds.learning.policy import Policy, read_params
+
+        policy = Policy(read_params(RUNS[name].parent).agent, env.get_observations(), env.num_actions)
+        policy.load(RUNS[name])
+        act = policy.model
+    else:
+        act = lambda _: torch.randn(PLAYED, env.num_actions, generator=generator)  # noqa: E731
+    states = []
     with torch.inference_mode():
-        for _ in range(12):
-            env.step(torch.tensor([[0.5, 0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -1.0]]).expand(env.num_envs, 8))
-            positions.append(env._qpos_of(0)[:9].copy())
-    return np.stack(positions)
+        for i in range(PLAYED):  # every environment gives the state of another step
+            for _ in range(2):
+                env.step(act(env.get_observations()))
+            parts = (env._qpos, env._qvel, env._action, env._previous_action, env._command)
+            states.append(tuple(part[i].copy() if isinstance(part, np.ndarray) else part[i].clone() for part in parts))
+    return states
 
 
-def step_played(env, action: torch.Tensor) -> np.ndarray:
-    """Return the coordinates of the played states after one step."""
-    env.step(action)
-    return np.stack([env._qpos_of(i) for i in range(RANDOM, RANDOM + PLAYED)])
+def sites(state: base.State) -> dict[str, torch.Tensor]:
+    """Return the sites' poses by name; of two quaternions of a rotation the one whose w is not negative."""
+    found = {f"site.{name}": position for name, position in state.sites.items()}
+    for name, quaternion in state.rotations.items():
+        found[f"rotation.{name}"] = torch.where(quaternion[:, :1] < 0, -quaternion, quaternion)
+    return found
 
 
-def reset_answers(env) -> dict[str, np.ndarray]:
-    """Return the first starts and the first ones that follow an end, all environments ending at once."""
+def step(env, action: torch.Tensor) -> np.ndarray:
+    """Return the coordinates after one step."""
+    with torch.inference_mode():
+        env.step(action)
+    return env.state().qpos.numpy().copy()
+
+
+def start_answers(simulator: str, name: str) -> dict[str, np.ndarray]:
+    """Return the first starts, those after all episodes ended at once, and how DRIVE moves joints."""
+    env = make_env(simulator, name, num_envs=RESETS, seed=SEED, task_cfg=EASIER.get(name))
     answers = {}
-    for name in ("first", "second"):
-        qpos = np.stack([env._qpos_of(i) for i in range(RESETS)])
-        answers[f"{name}_reset"], answers[f"{name}_target"] = qpos, env.target_position().numpy()
-        if name == "first":
-            env.episode_length_buf = torch.full_like(env.episode_length_buf, env.max_episode_length - 1)
-            with torch.inference_mode():
-                env.step(torch.zeros(RESETS, 8))
-    env.reset_to(*task.sample_resets(task.LiftObjectCfg(), RESETS, torch.Generator().manual_seed(SEED)))
-    answers["closing"] = closing(env)
+    with torch.inference_mode():
+        for which in ("first", "second"):
+            state = env.state()
+            answers[f"{which}_reset"], answers[f"{which}_command"] = state.qpos.clone(), state.command.clone()
+            if which == "first":
+                env.episode_length_buf = torch.full_like(env.episode_length_buf, env.max_episode_length - 1)
+                env.step(torch.zeros(RESETS, env.num_actions))
+        env.reset_to(env.task.start(env.task_cfg, RESETS, torch.Generator().manual_seed(SEED)))
+        action = torch.tensor(DRIVE)[: env.num_actions].expand(RESETS, env.num_actions)
+        answers["driven"] = torch.stack([torch.from_numpy(step(env, action))[0] for _ in range(12)])
     env.close()
-    return answers
+    return {key: np.asarray(value) for key, value in answers.items()}
 
 
-def isaaclab_answers(file: Path, answers: Path) -> None:
+def isaaclab_answers(name: str, file: Path, answers: Path) -> None:
     """Write what Isaac Lab makes of the states in a file, and of the model that Newton built."""
     from isaaclab_newton.physics import NewtonManager
 
-    from manyseeds.simulators.isaaclab import frames
-
-    given = {name: torch.from_numpy(value) for name, value in np.load(file).items()}
+    given = {key: torch.from_numpy(value) for key, value in np.load(file).items()}
     n = len(given["qpos"])
-    wrapper = make_env("isaaclab", "lift_object", num_envs=n, seed=SEED, env_spacing=SPACING)
-    env = wrapper._env
-    frames.place(env, torch.arange(n), given["qpos"], given["qvel"][:, :9])
+    wrapper = make_env("isaaclab", name, num_envs=n, seed=SEED, env_spacing=SPACING)
+    env, command = wrapper._env, wrapper._command
+    everyone = torch.arange(n)
+    command.frames.place(everyone, given["qpos"], given["qvel"])
     env.action_manager.action.copy_(given["action"])
     env.action_manager.prev_action.copy_(given["previous"])
-    wrapper._command.target.copy_(given["target"])
+    command.value.copy_(given["command"])
     env.episode_length_buf = given["length"].clone()
     env.sim.forward()
-    found = {
-        "observation": env.observation_manager.compute()["policy"].clone(),
-        "end_effector": frames.end_effector(env, wrapper._command.offset),
-    }
+    found = {"observation": env.observation_manager.compute()["policy"].clone(), **sites(wrapper.state())}
+    found |= {"qpos": wrapper.state().qpos.clone(), "qvel": wrapper.state().qvel.clone()}
     env.reward_manager.compute(env.step_dt)
     found["reward"] = env.reward_manager._step_reward * env.step_dt
     env.termination_manager.compute()
-    terms = [env.termination_manager.get_term(name) for name in task.TERMINATION_TERMS]
+    terms = [env.termination_manager.get_term(term) for term in wrapper.task.termination_names]
     found["termination"] = torch.stack(terms, dim=1)
     env.episode_length_buf = torch.zeros(n, dtype=torch.long)
-    # Physics of the random states is none of this test; they would end, and start again.
-    keep = given["qpos"].clone()
-    keep[:RANDOM] = keep[RANDOM]
-    frames.place(env, torch.arange(n), keep, given["qvel"][:, :9])
-    found["after"] = step_played(wrapper, given["action"])
-    found |= built_model(NewtonManager._solver)
+    command.frames.place(everyone, given["from_qpos"], given["from_qvel"])
+    found["after"] = step(wrapper, given["action"])
+    found |= built_model(NewtonManager._solver, wrapper.task, wrapper.task_cfg)
     wrapper.close()
-    resets = make_env("isaaclab", "lift_object", num_envs=RESETS, seed=SEED, task_cfg={"grasp_start_share": 0.5})
-    found |= reset_answers(resets)
-    np.savez(answers, **{name: np.asarray(value) for name, value in found.items()})
+    found |= start_answers("isaaclab", name)
+    np.savez(answers, **{key: np.asarray(value) for key, value in found.items()})
 
 
-def built_model(solver) -> dict[str, np.ndarray]:
+def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
     """Return both models, ours as `our.FIELD` and the one that Newton built as `newton.FIELD`, in our order."""
-    import mujoco
+    from manyseeds.simulators.isaaclab.parts import parts
 
-    from manyseeds.simulators.base import load_model
-
-    ours, theirs = load_model(task.LiftObjectCfg()), solver.mj_model
+    ours, theirs = load_model(task, cfg), solver.mj_model
     warp = solver.mjw_model
-    name = lambda model, kind, i: mujoco.mj_id2name(model, kind, i) or ""  # noqa: E731
-
-    def last(model, kind, count):
-        return [name(model, kind, i) for i in range(count)]
-
-    body_names = [b for b in last(ours, mujoco.mjtObj.mjOBJ_BODY, ours.nbody) if b.startswith(("panda", "object"))]
-    bodies = {b: next(i for i in range(theirs.nbody) if name(theirs, 1, i).endswith("_" + b)) for b in body_names}
-    joint_names = [*frames_joints(), "object"]
-    joints = {}
-    for joint in joint_names:
-        ends = ("_free_joint",) if joint == "object" else ("_" + joint,)
-        joints[joint] = next(i for i in range(theirs.njnt) if name(theirs, 3, i).endswith(ends))
+    moving = [part for part in parts(ours) if part.kind != "static"]
+    articulations = [part for part in moving if part.kind == "articulation"]
+    free = [part.name for part in moving if part.kind == "free"]
+    body_names = [name for part in moving for name in part.bodies]
+    link_names = [name for part in articulations for name in part.bodies[1:]]  # what is not placed but jointed
+    joint_names = [name for part in articulations for name in part.joints]
+    newtons = lambda kind, count, end: next(  # noqa: E731  Newton's names are paths
+        i for i in range(count) if (mujoco.mj_id2name(theirs, kind, i) or "").endswith(f"_{end}")
+    )
+    body, joint = mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_JOINT
     answers: dict[str, np.ndarray] = {}
 
     def both(field: str, our: np.ndarray, their: np.ndarray) -> None:
@@ -173,7 +191,8 @@ def built_model(solver) -> dict[str, np.ndarray]:
         array = getattr(warp, field).numpy()
         return array[-1] if array.ndim == getattr(theirs, field).ndim + 1 else array
 
-    our_bodies, their_bodies = [ours.body(b).id for b in body_names], list(bodies.values())
+    our_bodies = [ours.body(name).id for name in body_names]
+    their_bodies = [newtons(body, theirs.nbody, name) for name in body_names]
     for field in ("body_mass", "body_ipos", "body_gravcomp"):
         both(field, getattr(ours, field)[our_bodies], numbers(field)[their_bodies])
     both(
@@ -181,34 +200,38 @@ def built_model(solver) -> dict[str, np.ndarray]:
         inertia(ours.body_iquat[our_bodies], ours.body_inertia[our_bodies]),
         inertia(numbers("body_iquat")[their_bodies], numbers("body_inertia")[their_bodies]),
     )
-    # The base and the cube are placed, not jointed.
-    our_links, their_links = our_bodies[1:-1], their_bodies[1:-1]
+    our_links = [ours.body(name).id for name in link_names]
+    their_links = [newtons(body, theirs.nbody, name) for name in link_names]
     both("body_pos", ours.body_pos[our_links], numbers("body_pos")[their_links])
     both("body_rotation", rotation(ours.body_quat[our_links]), rotation(numbers("body_quat")[their_links]))
-    our_joints, their_joints = [ours.joint(j).id for j in joint_names[:-1]], [joints[j] for j in joint_names[:-1]]
+    our_joints = [ours.joint(name).id for name in joint_names]
+    their_joints = [newtons(joint, theirs.njnt, name) for name in joint_names]
     for field in ("jnt_range", "jnt_solref", "jnt_solimp", "jnt_stiffness"):
         both(field, getattr(ours, field)[our_joints], numbers(field)[their_joints])
     our_dofs, their_dofs = ours.jnt_dofadr[our_joints], theirs.jnt_dofadr[their_joints]
     for field in ("dof_damping", "dof_armature", "dof_frictionloss"):
         both(field, getattr(ours, field)[our_dofs], numbers(field)[their_dofs])
-    free = theirs.jnt_dofadr[joints["object"]]
-    our_free = ours.jnt_dofadr[ours.joint("object").id]
-    for field in ("dof_damping", "dof_armature"):
-        both(f"object_{field}", getattr(ours, field)[our_free : our_free + 6], numbers(field)[free : free + 6])
+    for name in free:
+        our_dof = ours.body_dofadr[ours.body(name).id]
+        their_dof = theirs.body_dofadr[newtons(body, theirs.nbody, name)]
+        for field in ("dof_damping", "dof_armature"):
+            ranges = slice(our_dof, our_dof + 6), slice(their_dof, their_dof + 6)
+            both(f"{name}_{field}", getattr(ours, field)[ranges[0]], numbers(field)[ranges[1]])
 
-    actuators = [int(joint) for joint in theirs.actuator_trnid[:, 0]]
-    both("actuated", range(9), [their_joints.index(joint) for joint in actuators])
+    driven = [ours.joint(int(i)).name for i in ours.actuator_trnid[:, 0]]
+    order = [theirs.actuator_trnid[:, 0].tolist().index(their_joints[joint_names.index(name)]) for name in driven]
+    both("actuators", ours.nu, theirs.nu)
     for field in ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange", "actuator_forcelimited"):
-        both(field, getattr(ours, field), numbers(field))
+        both(field, getattr(ours, field), numbers(field)[order])
 
-    our_geoms = collision_geoms(ours)
-    their_geoms = collision_geoms(theirs)
-    for field in ("geom_type", "geom_size", "geom_condim", "geom_priority", "geom_friction", "geom_solref",
-                  "geom_solimp", "geom_margin", "geom_gap", "geom_solmix"):  # fmt: skip
-        rows = [our_geoms[g] for g in our_geoms], [their_geoms[g] for g in our_geoms]
-        columns = 2 if field == "geom_size" else None  # the rest of a capsule's size means nothing
-        both(field, getattr(ours, field)[rows[0]].T[:columns], numbers(field)[rows[1]].T[:columns])
+    our_geoms, their_geoms = (collision_geoms(model, body_names) for model in (ours, theirs))
     both("collisions", collisions(ours, our_geoms), collisions(theirs, their_geoms))
+    if len(answers["our.collisions"]):  # Newton leaves out shapes that meet none
+        rows = list(our_geoms.values()), [their_geoms[key] for key in our_geoms]
+        for field in ("geom_type", "geom_size", "geom_condim", "geom_priority", "geom_friction", "geom_solref",
+                      "geom_solimp", "geom_margin", "geom_gap", "geom_solmix"):  # fmt: skip
+            columns = 2 if field == "geom_size" else None  # the rest of a capsule's size means nothing
+            both(field, getattr(ours, field)[rows[0]].T[:columns], numbers(field)[rows[1]].T[:columns])
     for field in ("pair_dim", "pair_solref", "pair_solimp", "pair_friction", "pair_margin", "pair_gap"):
         both(field, getattr(ours, field), numbers(field))
     for field in ("iterations", "ls_iterations", "integrator", "solver", "cone", "timestep", "gravity", "ls_tolerance",
@@ -223,8 +246,6 @@ def built_model(solver) -> dict[str, np.ndarray]:
 
 def rotation(quaternions: np.ndarray) -> np.ndarray:
     """Return rotation matrices (n, 3, 3) of quaternions w x y z (n, 4)."""
-    import mujoco
-
     matrices = np.empty((len(quaternions), 9))
     for matrix, quaternion in zip(matrices, quaternions.astype(float), strict=True):
         mujoco.mju_quat2Mat(matrix, quaternion)
@@ -237,20 +258,14 @@ def inertia(quaternions: np.ndarray, principal: np.ndarray) -> np.ndarray:
     return axes @ (principal[:, :, None] * axes.transpose(0, 2, 1))
 
 
-def frames_joints() -> tuple[str, ...]:
-    """The robot's joints in the task's order."""
-    from manyseeds.simulators.isaaclab.frames import JOINTS
-
-    return JOINTS
-
-
-def collision_geoms(model) -> dict[str, int]:
-    """Return the shapes that can collide by body and place in it, because unnamed ones have no name in common."""
+def collision_geoms(model, moving: list[str]) -> dict[str, int]:
+    """Return the shapes that can collide by body and size, because unnamed ones have no name in common."""
     found: dict[str, int] = {}
     for geom in range(model.ngeom):
         if model.geom_contype[geom] or model.geom_conaffinity[geom]:
             # Newton names bodies by their path, and has static shapes in the world itself.
-            body = model.body(model.geom_bodyid[geom]).name.rsplit("_", 1)[-1].replace("world", "table")
+            path = model.body(model.geom_bodyid[geom]).name
+            body = next((name for name in moving if f"_{path}".endswith(f"_{name}")), "static")
             found[f"{body} {model.geom_size[geom, :2].round(4).tolist()}"] = geom
     return found
 
@@ -281,6 +296,6 @@ def collisions(model, geoms: dict[str, int]) -> list[str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "mujoco":
-        mujoco_states(Path(sys.argv[2]))
+        mujoco_states(sys.argv[2], Path(sys.argv[3]))
     else:
-        isaaclab_answers(Path(sys.argv[2]), Path(sys.argv[3]))
+        isaaclab_answers(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))

@@ -108,7 +108,7 @@ def fingerprint(folder: Path) -> dict[str, Any]:
     tags = [log.tags[number] for number in log.tag]
     exported = dict(zip(zip(log.step.tolist(), tags, strict=True), log.value.tolist(), strict=True))
     if exported != scalars or any(file.rows_cut or file.damage for file in log.files):
-        raise ValueError(f"{folder / EVENT_FILE} is not read alike by TensorBoard and by manyseeds.curves")
+        raise ValueError(f"{folder / EVENT_FILE} is not read alike by TensorBoard and by manyseeds.eventfiles")
     kept = {key: value for key, value in scalars.items() if not key[1].startswith("Perf/")}
     return {"checkpoints": files, "scalars": kept, "iterations": sorted({step for step, _ in scalars})}
 

@@ -1,10 +1,14 @@
-"""Results folders of made-up but plausible learning: logistic success curves, CSV files only."""
+"""Results folders of made-up but plausible learning: logistic success curves, CSV files and config.json only."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from manyseeds.core.description import Description, Outcome, Start
+from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 REWARD_TERMS = {
     "reaching_object": 0.7,
@@ -101,7 +105,7 @@ def make_results(
     episodes: int = 50,
     finals: Sequence[float] = (0.97, 0.9, 0.75, 0.6),
 ) -> Path:
-    """Write `<variant>/seed_<seed>/scalars.csv` and `episodes.csv` and the aggregated learning_curves.csv.
+    """Write `<variant>/seed_<seed>/scalars.csv` and `episodes.csv`, the aggregated learning_curves.csv and config.json.
 
     Returns:
         The experiment's folder.
@@ -131,4 +135,74 @@ def make_results(
             )
         )
     pd.concat(aggregated).to_csv(folder / "learning_curves.csv", index=False)
+    write_config(folder, variants, seeds)
+    return folder
+
+
+def write_config(
+    folder: Path,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    description: Description | None = DESCRIPTION,
+    **fields: object,
+) -> None:
+    """Write a config.json with what tables, figures and pages read of it; without a description if it is None."""
+    content = {"variants": {variant: {} for variant in variants}, "seeds": list(seeds), **fields}
+    if description is not None:
+        content["description"] = description.to_dict()
+    (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+DOCKING = Description(
+    starts=(Start("current", "current", "m/s"), Start("bearing", "bearing", "deg")),
+    outcomes=(
+        Outcome("docked", "Docked", "share", "the boat touched the pier softly"),
+        Outcome("docking_time", "Docking time", "measure", "when the boat touched the pier", "s", "lower"),
+        Outcome("fuel", "Fuel", "measure", "what the engine burnt", "kg", "lower"),
+    ),
+)
+"""A task with other outcomes than those of this package, and no maps."""
+
+
+def make_docking(folder: Path, seeds: Sequence[int] = (1, 2, 3), variants: Sequence[str] = ("calm", "windy")) -> Path:
+    """Write the results of `DOCKING`; returns the experiment's folder."""
+    starts = np.random.default_rng(7).uniform(0.1, 1, (40, 2))
+    for place, variant in enumerate(variants):
+        for seed in seeds:
+            run = folder / variant / f"seed_{seed}"
+            run.mkdir(parents=True)
+            make_scalars(30, seed).to_csv(run / "scalars.csv", index=False)
+            random = np.random.default_rng([seed, place])
+            tables = []
+            for iteration in (10, 20, 30):
+                docked = random.random(40) < iteration / (35 + 10 * place)
+                columns = {
+                    "iteration": iteration,
+                    "episode": np.arange(40),
+                    "current": starts[:, 0],
+                    "bearing": 90 * starts[:, 1],
+                    "docked": docked.astype(int),
+                    "docking_time": np.where(docked, random.uniform(5, 9, 40), np.nan),
+                    "fuel": random.lognormal(0, 2, 40),
+                    "return": random.normal(size=40),
+                }
+                tables.append(pd.DataFrame(columns))
+            pd.concat(tables).to_csv(run / "episodes.csv", index=False)
+    write_config(folder, variants, seeds, DOCKING)
+    return folder
+
+
+def make_external(folder: Path, seeds: Sequence[int] = (1, 2, 3), *, success: str = "Metrics/success_rate") -> Path:
+    """Write the results of another trainer, which logs scalars and whose checkpoints are not evaluated."""
+    for seed in seeds:
+        for variant, final in (("base", 0.9), ("wide", 0.7)):
+            run = folder / variant / f"seed_{seed}"
+            run.mkdir(parents=True)
+            make_scalars(50, seed, final).to_csv(run / "scalars.csv", index=False)
+    reward = "Train/mean_reward"
+    outcomes = [Outcome("return", "Return", "measure", "the return that stranger logs", tag=reward)]
+    if success:
+        outcomes.insert(0, Outcome("success", "Success", "share", "the success that stranger logs", tag=success))
+    trainer = {"name": "stranger", "scalars": {"reward": reward, "success": success}}
+    write_config(folder, ("base", "wide"), seeds, Description(outcomes=tuple(outcomes)), trainer=trainer)
     return folder

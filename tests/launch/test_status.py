@@ -88,3 +88,13 @@ def test_a_folder_without_an_experiment_is_an_error(tmp_path, capsys):
 
 def test_durations_are_hours_minutes_seconds():
     assert [duration(seconds) for seconds in (0, 59.6, 3661, math.nan)] == ["0:00:00", "0:01:00", "1:01:01", "-"]
+
+
+def test_on_a_terminal_the_table_is_live_and_elsewhere_plain_lines(folder, capsys, monkeypatch):
+    assert main(["--once", str(folder)]) == 0
+    plain = capsys.readouterr().out
+    assert "\x1b" not in plain and max(map(len, plain.splitlines()[1:])) < 120
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert main(["--once", str(folder)]) == 0
+    assert "\x1b[" in capsys.readouterr().out

@@ -65,8 +65,8 @@ def test_our_own_ppo_takes_rsl_rls_keys_and_its_own():
         ("algorithm", {"num_learning_epochs": True}, "num_learning_epochs is true; it must be a whole number"),
         ("algorithm", {"schedule": "cosine"}, "schedule is 'cosine'; it must be adaptive or fixed"),
         ("algorithm", {"optimizer": "lion"}, "optimizer is 'lion'; Valid optimizers are"),
-        ("algorithm", {"class_name": "SAC"}, "class_name is 'SAC'; it must be a class of rsl_rl"),
-        ("algorithm", {"class_name": "os:system"}, "class_name is 'os:system'; it must be PPO or a class"),
+        ("algorithm", {"class_name": "SAC"}, "class_name is 'SAC'; it must be a class of RSL-RL"),
+        ("algorithm", {"class_name": "os:system"}, "class_name is 'os:system'; it must be PPO or a subclass"),
         ("algorithm", {"rnd_cfg": {"weight": 1}}, "rnd_cfg must be null: it is not supported"),
         ("algorithm", [], r"algorithm is \[\]; it must be an object"),
         ("policy", {"actor_hidden_dims": []}, "actor_hidden_dims is .*at least one layer width"),
@@ -86,7 +86,7 @@ def test_what_is_wrong_in_an_agent_is_said(section, content, words):
 
 @pytest.mark.parametrize("missing", ["algorithm", "policy"])
 def test_a_missing_section_is_said(missing):
-    with pytest.raises(UserError, match="is missing; the document's layout has"):
+    with pytest.raises(UserError, match="is missing; a file has algorithm, actor and critic"):
         resolve_agent({key: value for key, value in POLICY.items() if key != missing})
 
 
@@ -95,7 +95,7 @@ def test_a_missing_section_is_said(missing):
     [
         ("{", "is not valid JSON"),
         ("[]", "must hold a JSON object"),
-        ('{"algorithm": {"gamma": 1, "gamma": 0.5}, "policy": {}}', "the key 'gamma' stands twice"),
+        ('{"algorithm": {"gamma": 1, "gamma": 0.5}, "policy": {}}', "the key 'gamma' appears twice"),
         ("[" * 100_000, "is not valid JSON"),
     ],
 )

@@ -71,14 +71,14 @@ def test_a_malicious_checkpoint_is_refused_and_not_run(run, tmp_path, capsys, wr
     assert not (tmp_path / "marker").exists() and not (tmp_path / "e.csv").exists()
 
 
-def test_damaged_and_foreign_checkpoints_are_named(run, tmp_path):
+def test_damaged_files_and_other_checkpoints_are_named(run, tmp_path):
     path = tmp_path / "model_1.pt"
     for content in (b"", b"hello", (run / "model_3.pt").read_bytes()[:1000]):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"model_1\.pt is damaged or no checkpoint"):
+        with pytest.raises(UserError, match=r"model_1\.pt is damaged or not a checkpoint"):
             load_checkpoint(path)
     torch.save({"weights": torch.zeros(3)}, path)
-    with pytest.raises(UserError, match="is no checkpoint of rsl_rl"):
+    with pytest.raises(UserError, match="is not a checkpoint of RSL-RL"):
         load_checkpoint(path)
     with pytest.raises(UserError, match="cannot be read"):
         load_checkpoint(tmp_path / "model_9.pt")

@@ -9,6 +9,8 @@ import pytest
 import torch
 from rsl_rl import algorithms
 
+from manyseeds.core.errors import UserError
+from manyseeds.learning.agent import resolve_agent
 from manyseeds.learning.parallel import thread_map
 from manyseeds.learning.ppo import PPO, _divergence
 from manyseeds.simulators import make_env
@@ -153,9 +155,23 @@ def test_the_critic_can_keep_a_learning_rate_of_its_own() -> None:
     assert torch.equal(parameters(resumed), parameters(ours))
 
 
-def test_the_gripper_can_start_with_less_noise() -> None:
-    _, _, ours = build(PPO, gripper_init_std=0.3)
+def test_an_action_can_start_with_less_noise() -> None:
+    _, _, ours = build(PPO, init_std=[1.0] * 7 + [0.3])
     assert ours.actor.distribution.std_param.tolist() == pytest.approx([1.0] * 7 + [0.3])
+    _, _, ours = build(PPO, init_std=0.5)
+    assert ours.actor.distribution.std_param.tolist() == pytest.approx([0.5] * 8)
+
+
+def test_noise_for_another_number_of_actions_is_refused() -> None:
+    with pytest.raises(UserError, match="init_std is a list of 7 numbers; it must be one number, or a list of 8"):
+        build(PPO, init_std=[1.0] * 7)
+
+
+@pytest.mark.parametrize(("value", "words"), [([1.0, 0.0], "algorithm.init_std\\[1\\] is 0.0"), ("a", "init_std is")])
+def test_noise_that_is_no_positive_number_is_refused(value: Any, words: str) -> None:
+    algorithm = {"class_name": "manyseeds.learning.ppo:PPO", "init_std": value}
+    with pytest.raises(UserError, match=words):
+        resolve_agent({"actor": {}, "critic": {}, "algorithm": algorithm})
 
 
 def test_checkpoints_hold_the_average_of_the_actor_that_learns() -> None:

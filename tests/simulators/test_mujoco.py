@@ -9,9 +9,14 @@ import torch
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import REPOSITORY
-from manyseeds.simulators import NonFiniteError, make_env, sample_episodes
-from manyseeds.simulators.mujoco import MujocoEnv, load_model
+from manyseeds.evaluation.evaluate import evaluation_starts
+from manyseeds.simulators import NonFiniteError, make_env
+from manyseeds.simulators.base import TaskEnv
+from manyseeds.simulators.model import load_model
+from manyseeds.simulators.mujoco import MujocoEnv
 from manyseeds.tasks.lift_object import task
+from manyseeds.tasks.lift_object.grasp_starts import grasp_starts
+from manyseeds.tasks.lift_object.task import TASK
 
 CLOSE = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, -1])
 
@@ -21,11 +26,22 @@ def environment(num_envs: int = 8, **changes: object) -> MujocoEnv:
     return make_env("mujoco", "lift_object", **values)  # type: ignore[arg-type]
 
 
+def joint_pos(env: TaskEnv) -> torch.Tensor:
+    return env.state().qpos[:, :9]
+
+
+def object_pos(env: TaskEnv) -> torch.Tensor:
+    return env.state().qpos[:, 9:12]
+
+
+def hand_pos(env: TaskEnv) -> torch.Tensor:
+    return env.state().sites["end_effector"]
+
+
 def around_the_cube(num_envs: int = 64) -> MujocoEnv:
     """Every environment with the open hand around the resting cube."""
     env = environment(num_envs, task_cfg={"grasp_start_share": 1.0}, auto_reset=True)
-    starts = env._grasp_starts
-    assert starts is not None
+    starts = grasp_starts(env.task_cfg)
     env._qpos[:, :7] = starts.arm[:num_envs].numpy()
     env._qpos[:, 9:12] = starts.object_pos[:num_envs].numpy()
     env._auto_reset = False
@@ -52,14 +68,14 @@ def test_the_end_effector_is_where_mujoco_says() -> None:
         data.qpos[:] = env._qpos[i]
         mujoco.mj_kinematics(model, data)
         expected = torch.tensor(data.site("end_effector").xpos, dtype=torch.float32)
-        torch.testing.assert_close(env._state.end_effector_pos[i], expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(hand_pos(env)[i], expected, atol=1e-6, rtol=0)
 
 
 def test_the_home_pose_holds_still_and_keeps_its_limits() -> None:
     env = environment(auto_reset=False)
     for _ in range(100):
         env.step(torch.zeros(8, 8))
-    torch.testing.assert_close(env._state.joint_pos[0, :7], torch.tensor(task.LiftObjectCfg().default_arm))
+    torch.testing.assert_close(joint_pos(env)[0, :7], torch.tensor(task.LiftObjectCfg().default_arm))
     model = env._model
     forces = [model.jnt_actfrcrange[model.joint(f"panda_joint{i}").id, 1] for i in range(1, 8)]
     assert forces == [87, 87, 87, 87, 12, 12, 12]
@@ -74,7 +90,7 @@ def test_joints_stay_below_a_pandas_speed_limits() -> None:
         if step % 20 == 0:
             actions = 4 * torch.randn(64, 8, generator=generator)
         env.step(actions)
-        fastest = torch.maximum(fastest, env._state.joint_vel[:, :7].abs().amax(0))
+        fastest = torch.maximum(fastest, env.state().qvel[:, :7].abs().amax(0))
     assert (fastest <= torch.tensor([2.175] * 4 + [2.61] * 3)).all(), fastest
 
 
@@ -83,11 +99,11 @@ def test_a_closed_gripper_lifts_and_holds_the_cube_without_creeping_or_sinking_i
     for step in range(250):
         env.step(CLOSE.repeat(64, 1))
         if step == 100:
-            grip = env._state.object_pos - env._state.end_effector_pos
-    slipped = (env._state.object_pos - env._state.end_effector_pos - grip).norm(dim=1)
-    assert (env._state.object_pos[:, 2] > 0.2).all()
+            grip = object_pos(env) - hand_pos(env)
+    slipped = (object_pos(env) - hand_pos(env) - grip).norm(dim=1)
+    assert (object_pos(env)[:, 2] > 0.2).all()
     assert slipped.median() < 0.002 and slipped.max() < 0.01
-    penetration = 0.024 - env._state.joint_pos[:, 7:].mean(1)
+    penetration = 0.024 - joint_pos(env)[:, 7:].mean(1)
     assert penetration.abs().median() < 0.002
 
 
@@ -144,7 +160,7 @@ def test_the_contact_solver_converges_where_it_once_threw_the_cube() -> None:
 
     The solver with 500 iterations of each kind and no tolerance is the oracle.
     """
-    model = load_model(task.LiftObjectCfg())
+    model = load_model(TASK, task.LiftObjectCfg())
     exact = copy.copy(model)
     exact.opt.iterations, exact.opt.ls_iterations, exact.opt.tolerance = 500, 500, 1e-12
     data = mujoco.MjData(model)
@@ -186,7 +202,7 @@ def test_episodes_end_by_the_clock_and_report_their_means() -> None:
         assert dones.all() == (step == 10)
     assert extras["time_outs"].all()
     log = extras["log"]
-    assert {f"Episode_Reward/{name}" for name in task.REWARD_TERMS} <= set(log)
+    assert {f"Episode_Reward/{name}" for name in TASK.rewards} <= set(log)
     assert log["Episode_Termination/time_out"] == 1
     assert {"Metrics/object_pose/position_error", "Metrics/object_pose/orientation_error"} <= set(log)
     assert (env.episode_length_buf == 0).all()
@@ -203,33 +219,34 @@ def test_a_dropped_cube_ends_the_episode_and_is_no_time_out() -> None:
 
 def test_evaluation_episodes_start_where_they_are_told_and_never_end() -> None:
     env = environment(auto_reset=False)
-    cube, target = sample_episodes(None, 8, 5)
-    env.reset_to(cube, target)
-    torch.testing.assert_close(env.object_position()[:, :2], cube)
-    torch.testing.assert_close(env.target_position(), target)
+    starts = evaluation_starts(env, 8, 5)
+    env.reset_to(starts)
+    assert torch.equal(env.state().qpos, starts.qpos.float())
+    assert torch.equal(env.state().command, starts.command)
     for _ in range(260):
         _, _, dones, _ = env.step(torch.zeros(8, 8))
         assert not dones.any()
 
 
 def test_the_first_evaluation_episodes_do_not_depend_on_their_number() -> None:
-    few, many = sample_episodes(None, 10, 3), sample_episodes(None, 1000, 3)
-    assert torch.equal(few[0], many[0][:10]) and torch.equal(few[1], many[1][:10])
+    env = environment(1)
+    few, many = evaluation_starts(env, 10, 3), evaluation_starts(env, 1000, 3)
+    assert torch.equal(few.qpos, many.qpos[:10]) and torch.equal(few.command, many.command[:10])
 
 
 def test_grasp_starts_put_the_cube_between_the_fingers() -> None:
     env = around_the_cube()
-    distance = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
+    distance = (object_pos(env) - hand_pos(env)).norm(dim=1)
     assert distance.max() < 1e-3
-    assert env._grasp_starts is not None and len(env._grasp_starts.arm) > 200
+    assert len(grasp_starts(env.task_cfg).arm) > 200
 
 
 def test_episodes_start_anywhere_between_home_and_grasp_with_the_cube_at_rest() -> None:
     env = environment(256, task_cfg={"grasp_start_share": 1.0, "episode_length_s": 0.02})
     env.step(torch.zeros(256, 8))
-    distance = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
+    distance = (object_pos(env) - hand_pos(env)).norm(dim=1)
     assert distance.min() < 0.05 and distance.max() > 0.25
-    assert (env._state.object_pos[:, 2] < 0.03).all()
+    assert (object_pos(env)[:, 2] < 0.03).all()
 
 
 def test_a_small_exponent_starts_more_episodes_near_the_cube() -> None:
@@ -238,7 +255,7 @@ def test_a_small_exponent_starts_more_episodes_near_the_cube() -> None:
         task_cfg = {"grasp_start_share": 1.0, "grasp_start_exponent": exponent, "episode_length_s": 0.02}
         env = environment(256, task_cfg=task_cfg)
         env.step(torch.zeros(256, 8))
-        far[exponent] = (env._state.object_pos - env._state.end_effector_pos).norm(dim=1)
+        far[exponent] = (object_pos(env) - hand_pos(env)).norm(dim=1)
     # The same draws: with 0.5 every arm has gone at least as far, the mean share of the way is 2/3 instead of 1/2.
     assert (far[0.5] <= far[1.0] + 0.01).all()
     assert far[0.5].mean() < 0.8 * far[1.0].mean()

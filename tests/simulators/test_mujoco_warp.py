@@ -9,11 +9,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import REPOSITORY
-from manyseeds.evaluation.evaluate import evaluate_run
-from manyseeds.simulators import NonFiniteError, make_env, mujoco_warp, sample_episodes
+from manyseeds.evaluation.evaluate import evaluate_run, evaluation_starts
+from manyseeds.simulators import NonFiniteError, make_env, mujoco_warp
+from manyseeds.simulators.base import TaskEnv
 from manyseeds.simulators.mujoco import MujocoEnv
 from manyseeds.simulators.mujoco_warp import BufferOverflowError, MujocoWarpEnv
-from manyseeds.tasks.lift_object import task
+from manyseeds.tasks import base
+from manyseeds.tasks.lift_object.grasp_starts import grasp_starts
 
 NUM_ENVS = 8
 CLOSE = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, -1]).repeat(NUM_ENVS, 1)
@@ -24,10 +26,22 @@ def environment(simulator: str = "mujoco_warp", num_envs: int = NUM_ENVS, **chan
     return make_env(simulator, "lift_object", **values)  # type: ignore[arg-type,return-value]
 
 
+def joint_pos(env: TaskEnv) -> torch.Tensor:
+    return env.state().qpos[:, :9]
+
+
+def object_pos(env: TaskEnv) -> torch.Tensor:
+    return env.state().qpos[:, 9:12]
+
+
+def hand_pos(env: TaskEnv) -> torch.Tensor:
+    return env.state().sites["end_effector"]
+
+
 def copy_physics(source: MujocoEnv, target: MujocoWarpEnv) -> None:
     """Put MuJoCo Warp into the state of MuJoCo, tasks' included."""
     state = source.state_dict()
-    parts = (source._qpos, source._qvel, source._warmstart, source._ctrl, source._target)
+    parts = (source._qpos, source._qvel, source._warmstart, source._ctrl, source._mocap)
     state["physics"] = torch.from_numpy(np.concatenate(parts, axis=1)).float()
     target.load_state_dict(state)
 
@@ -35,8 +49,7 @@ def copy_physics(source: MujocoEnv, target: MujocoWarpEnv) -> None:
 def around_the_cube() -> MujocoEnv:
     """MuJoCo with the open hand around the resting cube in every environment."""
     env: MujocoEnv = environment("mujoco", task_cfg={"grasp_start_share": 1.0}, auto_reset=True)  # type: ignore
-    starts = env._grasp_starts
-    assert starts is not None
+    starts = grasp_starts(env.task_cfg)
     env._qpos[:, :7] = starts.arm[:NUM_ENVS].numpy()
     env._qpos[:, 9:12] = starts.object_pos[:NUM_ENVS].numpy()
     env._ctrl[:, :7] = env._qpos[:, :7]
@@ -47,7 +60,7 @@ def around_the_cube() -> MujocoEnv:
 def hold(env: MujocoEnv) -> torch.Tensor:
     """Return the action that closes the gripper with the arm staying where it is."""
     action = CLOSE.clone()
-    action[:, :7] = (env._state.joint_pos[:, :7] - torch.tensor(env.task_cfg.default_arm)) / env.task_cfg.action_scale
+    action[:, :7] = (joint_pos(env)[:, :7] - torch.tensor(env.task_cfg.default_arm)) / env.task_cfg.action_scale
     return action
 
 
@@ -96,10 +109,10 @@ def test_the_same_states_give_the_same_observations_and_rewards() -> None:
         if step % 3 == 0:
             copy_physics(cpu, warp)
             torch.testing.assert_close(warp.get_observations(), cpu.get_observations(), atol=1e-6, rtol=1e-6)
-            torch.testing.assert_close(warp._state.end_effector_pos, cpu._state.end_effector_pos, atol=1e-6, rtol=0)
-            rewards = [task.rewards(env.task_cfg, env._state) for env in (cpu, warp)]
+            torch.testing.assert_close(hand_pos(warp), hand_pos(cpu), atol=1e-6, rtol=0)
+            rewards = [base.rewards(env.task, env.task_cfg, env.state()) for env in (cpu, warp)]
             torch.testing.assert_close(rewards[1], rewards[0], atol=1e-6, rtol=1e-5)
-    assert (cpu._state.object_pos[:, 2] > 0.02).all()
+    assert (object_pos(cpu)[:, 2] > 0.02).all()
 
 
 def test_one_step_of_free_motion_and_of_a_resting_cube_is_mujocos() -> None:
@@ -133,7 +146,7 @@ def test_one_step_of_a_grasp_is_mujocos() -> None:
             found.setdefault(name, []).append(value)
     assert max(found["joint_pos"]) < 1e-5 and max(found["object_pos"]) < 1e-5
     assert max(found["joint_vel"]) < 1e-3 and max(found["object_vel"]) < 1e-3
-    assert ((cpu._state.object_pos - cpu._state.end_effector_pos).norm(dim=1) < 0.02).all()
+    assert ((object_pos(cpu) - hand_pos(cpu)).norm(dim=1) < 0.02).all()
 
 
 def test_a_closed_gripper_lifts_and_holds_the_cube() -> None:
@@ -142,7 +155,7 @@ def test_a_closed_gripper_lifts_and_holds_the_cube() -> None:
     for _ in range(150):
         warp.step(CLOSE)
     warp.check_physics()
-    assert (warp.object_position()[:, 2] > 0.2).all()
+    assert (object_pos(warp)[:, 2] > 0.2).all()
 
 
 def test_resets_draw_what_the_cpu_simulator_draws() -> None:
@@ -157,7 +170,7 @@ def test_resets_draw_what_the_cpu_simulator_draws() -> None:
         assert list(extras["log"]) == list(expected_extras["log"])
         for tag, value in extras["log"].items():
             torch.testing.assert_close(value, torch.tensor(expected_extras["log"][tag]), atol=1e-5, rtol=1e-4, msg=tag)
-    home = (warp._state.joint_pos[:, :7] - torch.tensor(warp.task_cfg.default_arm)).abs().amax(1) < 1e-6
+    home = (joint_pos(warp)[:, :7] - torch.tensor(warp.task_cfg.default_arm)).abs().amax(1) < 1e-6
     assert 0.3 < home.float().mean() < 0.7
 
 
@@ -165,17 +178,17 @@ def test_only_what_ended_starts_again() -> None:
     env = environment()
     env.step(torch.full((NUM_ENVS, 8), 0.5))
     env._qpos[3, 9:12] = torch.tensor([0.5, 0.0, -0.2])
-    before, target = env._state.joint_pos.clone(), env.target_position()
+    before, target = joint_pos(env).clone(), env.state().command.clone()
     _, _, dones, extras = env.step(torch.full((NUM_ENVS, 8), 0.5))
     assert dones.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
     assert not extras["time_outs"].any()
     assert extras["log"]["Episode_Termination/object_dropped"] == 1
     default = torch.tensor(env.task_cfg.default_arm)
-    torch.testing.assert_close(env._state.joint_pos[3, :7], default)
+    torch.testing.assert_close(joint_pos(env)[3, :7], default)
     others = torch.arange(NUM_ENVS) != 3
-    assert (env._state.joint_pos[others, :7] - default).abs().amax(1).min() > 1e-3
-    assert (env._state.joint_pos[others] != before[others]).any(1).all()
-    assert torch.equal((env.target_position() != target).any(1), ~others)
+    assert (joint_pos(env)[others, :7] - default).abs().amax(1).min() > 1e-3
+    assert (joint_pos(env)[others] != before[others]).any(1).all()
+    assert torch.equal((env.state().command.clone() != target).any(1), ~others)
     assert env.episode_length_buf.tolist() == [2, 2, 2, 0, 2, 2, 2, 2]
 
 
@@ -227,10 +240,10 @@ def test_a_step_never_waits_for_the_device() -> None:
 
 def test_evaluation_episodes_start_where_they_are_told_and_never_end() -> None:
     env = environment(auto_reset=False)
-    cube, target = sample_episodes(None, NUM_ENVS, 5)
-    env.reset_to(cube, target)
-    torch.testing.assert_close(env.object_position()[:, :2], cube)
-    torch.testing.assert_close(env.target_position(), target)
+    starts = evaluation_starts(env, NUM_ENVS, 5)
+    env.reset_to(starts)
+    assert torch.equal(env.state().qpos, starts.qpos.float())
+    assert torch.equal(env.state().command, starts.command)
     env.episode_length_buf += env.max_episode_length
     assert not env.step(torch.zeros(NUM_ENVS, 8))[2].any()
 
@@ -250,7 +263,7 @@ def test_what_is_not_finite_is_named_with_its_environment() -> None:
 
 
 def test_contacts_that_do_not_fit_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mujoco_warp, "_MAX_CONTACTS", 3)
+    monkeypatch.setattr(mujoco_warp, "max_contacts", lambda model: 3)
     env = environment()
     with pytest.raises(BufferOverflowError, match="environment 0"):
         for _ in range(30):  # until the cubes rest on four corners each
@@ -276,7 +289,7 @@ def test_a_policy_trained_on_the_cpu_succeeds_as_often_here() -> None:
     run = REPOSITORY / "results" / "published" / "lift_object" / "default" / "seed_92"
     held = {}
     for simulator in ("mujoco", "mujoco_warp"):
-        *_, last = evaluate_run(run, episodes=96, seed=20260101, tolerance=0.05, simulator=simulator)
-        held[simulator] = float(last.held.float().mean())
+        *_, last = evaluate_run(run, episodes=96, seed=20260101, simulator=simulator)
+        held[simulator] = float(last.outcomes["held"].float().mean())
     assert held["mujoco"] > 0.9
     assert abs(held["mujoco_warp"] - held["mujoco"]) < 0.04, held

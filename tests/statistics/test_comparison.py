@@ -159,3 +159,10 @@ def test_seeds_needed_at_the_ends():
     assert statistics.seeds_needed(with_moments(1e-4, 1, 5), with_moments(0, 1, 5), limit=1000) is None
     with pytest.raises(ValueError, match="two seeds"):
         statistics.seeds_needed([1.0], [1.0, 2.0])
+
+
+def test_welchs_limits_and_p_are_those_of_the_formula():
+    """Numbers by hand: difference -+ t(0.975, v) s, with v by Satterthwaite."""
+    found = statistics.compare([0.966, 0.988, 0.971, 0.994, 0.982], [0.95, 0.97, 0.91, 0.93])
+    expected = (0.0401999999999999, 0.0014577534941720913, 0.0789422465058277, 0.04498654410289621)
+    assert (found.difference, found.low, found.high, found.p) == pytest.approx(expected, abs=1e-12)

@@ -224,3 +224,12 @@ def test_wrong_arguments_are_refused():
         statistics.iqm(1.0)
     with pytest.raises(ValueError, match="must be"):
         statistics.simultaneous_band([1.0, 2.0])
+
+
+def test_wilsons_limits_are_those_of_the_formula():
+    """Numbers by hand, in any shape."""
+    low, high = statistics.wilson([[0, 3], [966, 1]], [[1000, 10], [1000, 5]])
+    expected = [[0.0, 0.10779126740630099], [0.9528648097546889, 0.036224108632430085]]
+    np.testing.assert_allclose(low, expected, rtol=0, atol=1e-12)
+    expected = [[0.0038267584855551234, 0.6032218525388546], [0.9755686513367737, 0.6244653702374747]]
+    np.testing.assert_allclose(high, expected, rtol=0, atol=1e-12)

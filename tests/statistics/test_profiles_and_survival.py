@@ -121,3 +121,15 @@ def test_wrong_arguments_are_refused():
         statistics.time_to_threshold([1], [[1.0]], 0.5, consecutive=0)
     with pytest.raises(ValueError, match="share 1"):
         statistics.censored_quantile([1, 2], [True, True], share=1)
+
+
+def test_the_survival_curve_is_that_of_the_formula():
+    """Numbers by hand: Kaplan and Meier's estimate, Greenwood's variance on the log(-log) scale."""
+    time, reached = [3, 5, 5, 8, 9, 12, 12, 12], [1, 1, 1, 0, 1, 1, 0, 0]
+    curve = statistics.survival_curve(time, reached)
+    assert curve.time.tolist() == [3, 5, 9, 12]
+    assert curve.share == pytest.approx([0.875, 0.625, 0.46875, 0.3125], abs=1e-12)
+    low = [0.38700001403202516, 0.22933332242913168, 0.1199286222409071, 0.04784947473944144]
+    high = [0.981392965878966, 0.8606982769135387, 0.7628556678717601, 0.6407704205150707]
+    assert curve.low == pytest.approx(low, abs=1e-12) and curve.high == pytest.approx(high, abs=1e-12)
+    assert statistics.censored_quantile(time, reached) == (9.0, 3.0, math.inf)

@@ -37,7 +37,7 @@ rule aggregate:
         ANALYSIS_IMAGE
     params:
         config=plan.config_json,
-        # A function, because the braces of a command line are no wildcards.
+        # A function: braces in a command line would be taken for wildcards.
         runs=lambda wildcards: plan.all_settings,
     shell:
         "python -m manyseeds curves --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"

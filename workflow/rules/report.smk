@@ -6,7 +6,7 @@ rule tables:
         [
             report(
                 f"{RESULTS}/{name}.{suffix}",
-                caption=f"../report/{caption if plan.evaluates else 'training_rates'}.rst",
+                caption=f"../report/{caption}.rst",
                 category="Tables",
                 labels={"table": label},
             )
@@ -41,7 +41,7 @@ rule tables:
         ANALYSIS_IMAGE
     params:
         results=subpath(output[0], parent=True),
-    # Instead of the names of all files.
+    # Instead of Snakemake's list of all files.
     message:
         f"Writing the tables of {RESULTS}"
     shell:
@@ -56,7 +56,7 @@ rule draw:
         plan.evaluations,
         plan.records,
     output:
-        # The figures write their captions, since these say how many seeds there are.
+        # `manyseeds figures` writes the captions: they name the outcomes and say how many seeds there are.
         [
             report(
                 f"{RESULTS}/figures/{name}.svg",
@@ -100,7 +100,7 @@ rule draw:
         " 2>&1 | tee {log:q}"
 
 
-# A machine without OpenGL gets a picture that says so: no policy is worse for it.
+# A machine without OpenGL gets a picture that says so; the run does not fail.
 rule animate:
     input:
         f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/run.json",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.analysis.curves import aggregate, named_runs, runs_of_experiment
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 
 
@@ -20,10 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    many = argparse.ArgumentParser(
-        prog="manyseeds curves",
-        description="Write a row per variant, tag and iteration: mean with t interval, interquartile "
-        "mean with bootstrap interval.",
+    many = verb_parser(
+        "curves",
+        "Write a row per variant, tag and iteration: mean with t interval, interquartile mean with bootstrap interval.",
+        "--config results/lift_object/config.json --output learning_curves.csv",
     )
     source = many.add_mutually_exclusive_group(required=True)
     source.add_argument(

@@ -1,12 +1,15 @@
 """Every two variants compared at their last checkpoints."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from manyseeds import statistics
-from manyseeds.analysis.results import START_COLUMNS, Run, same_episodes
+from manyseeds.analysis.rates import column
+from manyseeds.analysis.results import ResultsFolder, Run, same_episodes
+from manyseeds.core.description import Outcome
 
 COLUMNS = (
     "outcome",
@@ -27,26 +30,29 @@ COLUMNS = (
 )
 
 
-def compared(episodes: dict[Run, pd.DataFrame], final: pd.DataFrame) -> pd.DataFrame:
-    """Differences of the seeds' success rates between variants.
+def comparisons(folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], final: pd.DataFrame) -> pd.DataFrame:
+    """Differences of the seeds' rates between variants.
 
     Args:
-        episodes: the evaluation episodes of each run.
+        folder: the outcomes.
+        episodes: the evaluation episodes of each run; empty for runs that are not evaluated.
         final: the rates at the last checkpoints, from `manyseeds.analysis.rates.at_the_end`.
 
     Returns:
-        One row per outcome (`reached`, `held`) and pair of variants, `COLUMNS` as in
-        `manyseeds.statistics.Comparison` and `manyseeds.statistics.seeds_needed`; no row for one variant. Limits and p
-        are missing with one seed, and where they would have no width.
+        One row per compared outcome and pair of variants, `COLUMNS` as in `manyseeds.statistics.Comparison` and
+        `manyseeds.statistics.seeds_needed`; no row for one variant. Limits and p are missing with one seed, and where
+        they would have no width. An outcome that a seed has no number of is left out.
     """
     rows: list[dict[str, object]] = []
-    for outcome in ("reached", "held"):
-        rows += comparisons(outcome, _outcomes(episodes, final, outcome))
+    for outcome in folder.compared:
+        values = _values(folder, episodes, final, outcome)
+        if not any(np.isnan(own).any() for own in values.values()):
+            rows += _rows(outcome.name, values)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seeds_needed": "Int64"})
 
 
-def comparisons(outcome: str, outcomes: dict[str, np.ndarray]) -> list[dict[str, object]]:
-    """Return the rows of one outcome: of each variant (seeds, episodes), or one number per seed (seeds,)."""
+def _rows(outcome: str, outcomes: dict[str, np.ndarray]) -> list[dict[str, object]]:
+    """The rows of one outcome: of each variant (seeds, episodes), or one number per seed (seeds,)."""
     rows = []
     means = {variant: values.reshape(len(values), -1).mean(axis=1) for variant, values in outcomes.items()}
     for comparison in statistics.compare_all(outcomes):
@@ -62,15 +68,24 @@ def comparisons(outcome: str, outcomes: dict[str, np.ndarray]) -> list[dict[str,
     return rows
 
 
-def _outcomes(episodes: dict[Run, pd.DataFrame], final: pd.DataFrame, outcome: str) -> dict[str, np.ndarray]:
-    """Outcomes (seeds, episodes) of each variant, or rates (seeds,) where variants met different episodes."""
-    last = final.groupby("variant", sort=False)["iteration"].first()
-    tables: dict[str, list[pd.DataFrame]] = {str(variant): [] for variant in last.index}
-    for run, table in episodes.items():
-        own = table[table["iteration"] == last[run.variant]].set_index("episode")
-        if len(own):
-            tables[run.variant].append(own)
-    first = next(iter(tables.values()))[0]
-    paired = all(same_episodes(own[0][START_COLUMNS], first) for own in tables.values())
-    values = {variant: np.stack([own[outcome].to_numpy(float) for own in seeds]) for variant, seeds in tables.items()}
-    return values if paired else {variant: shares.mean(axis=1) for variant, shares in values.items()}
+def _values(
+    folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], final: pd.DataFrame, outcome: Outcome
+) -> dict[str, np.ndarray]:
+    """Of each variant (seeds, episodes) for a share whose episodes are the same in all variants, else (seeds,)."""
+    starts = [start.name for start in folder.description.starts]
+    tables: dict[str, list[pd.DataFrame]] = {}
+    numbers: dict[str, np.ndarray] = {}
+    for variant, rows in final.groupby("variant", sort=False):
+        last, seeds = rows["iteration"].iloc[0], set(rows["seed"])
+        numbers[str(variant)] = rows[column(outcome)].to_numpy(float)
+        tables[str(variant)] = [
+            table[table["iteration"] == last].set_index("episode")
+            for run, table in episodes.items()
+            if run.variant == variant and run.seed in seeds
+        ]
+    paired = episodes and outcome.kind == "share" and same_episodes(own[0][starts] for own in tables.values())
+    if not paired:
+        return numbers
+    return {
+        variant: np.stack([own[outcome.name].to_numpy(float) for own in seeds]) for variant, seeds in tables.items()
+    }

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from manyseeds.config import read_resolved
+from manyseeds.config.experiment import read_resolved
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.eventfiles.table import Scalars, read_scalars
@@ -87,7 +87,7 @@ def aggregate(
         (seeds with a number there), `mean` with Student's t interval `low`, `high` over seeds, `iqm` with its
         percentile bootstrap interval over seeds `iqm_low`, `iqm_high`; float32. A NaN that a run logged
         counts as no number. Where there is no number the field is empty, and with one seed the four limits
-        are. Runs of unequal length and tags that a run lacks are told to `warn`, and show in `n`.
+        are. Runs of unequal length and tags that a run lacks are reported to `warn`, and show in `n`.
 
     Args:
         variants: the runs.

@@ -1,4 +1,4 @@
-"""What the figures draw: the CSV files of an experiment as arrays, seeds on axis 0."""
+"""What tables, figures and pages show: the CSV files of a results folder, read once, and what follows from them."""
 
 import math
 import warnings
@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from manyseeds import statistics
-from manyseeds.analysis.rates import at_the_end, success_rates, success_rates_over_seeds
-from manyseeds.analysis.results import Experiment, Run, describe, read_all_episodes, read_scalars
+from manyseeds.analysis.comparison import comparisons
+from manyseeds.analysis.rates import at_the_end, evaluation_rates, rates_over_seeds, training_rates
+from manyseeds.analysis.results import ResultsFolder, Run, describe, read_all_episodes, read_scalars
+from manyseeds.core.description import Outcome
 
 # A curve of more points than this is finer than its line is wide.
 POINTS = 200
@@ -41,36 +43,69 @@ class Curve:
 
 
 class Data:
-    """All CSV files of one experiment, read once."""
+    """A results folder with its numbers; each file is read when it is first asked for, and once."""
 
-    def __init__(self, experiment: Experiment, band: str | None = None) -> None:
-        """Read the scalars and episodes of every run that has them.
+    def __init__(self, folder: ResultsFolder, band: str | None = None) -> None:
+        """Read nothing yet.
 
         Args:
-            experiment: the runs.
-            band: one of `manyseeds.analysis.results.BANDS`; None takes the experiment's.
+            folder: the runs.
+            band: one of `manyseeds.analysis.results.BANDS`; None takes that of config.json.
+        """
+        self.folder = folder
+        self.variants = folder.variants
+        self.band = band or folder.band
+        self.description = describe(folder)
+
+    def read_all(self) -> None:
+        """Read every file now, so that a malformed one is found before anything is written.
 
         Raises:
             UserError: when one of the files is malformed.
         """
-        self.experiment = experiment
-        self.variants = experiment.variants
-        self.band = band or experiment.band
-        self.description = describe(experiment)
-        self.scalars: dict[Run, pd.DataFrame] = {
-            run: _with_new_names(read_scalars(run)) for run in experiment.runs if run.scalars.is_file()
-        }
-        self.episodes: dict[Run, pd.DataFrame] = read_all_episodes(experiment)
+        _ = self.scalars, self.episodes
+
+    @cached_property
+    def scalars(self) -> dict[Run, pd.DataFrame]:
+        """The scalars of every run that has some."""
+        return {run: _with_new_names(read_scalars(run)) for run in self.folder.runs if run.scalars.is_file()}
+
+    @cached_property
+    def episodes(self) -> dict[Run, pd.DataFrame]:
+        """The evaluation episodes of every run that was evaluated."""
+        return read_all_episodes(self.folder) if self.folder.evaluated else {}
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether there is anything to make rates of."""
+        return bool(self.episodes if self.folder.evaluated else self.scalars)
+
+    @cached_property
+    def successes(self) -> tuple[Outcome, ...]:
+        """The success rates that some run has a number of."""
+        outcomes = self.folder.successes
+        return tuple(outcome for outcome in outcomes if self.has_rates and self.rates[outcome.name].notna().any())
 
     @cached_property
     def rates(self) -> pd.DataFrame:
-        """The success rates of every checkpoint; see `manyseeds.analysis.rates.success_rates`."""
-        return success_rates(self.experiment, self.episodes)
+        """The rates of every checkpoint, or at the end of training; see `manyseeds.analysis.rates`.
+
+        Raises:
+            UserError: when there is nothing to make rates of.
+        """
+        if self.folder.evaluated:
+            return evaluation_rates(self.folder, self.episodes)
+        return training_rates(self.folder, self.scalars)
 
     @cached_property
     def rates_over_seeds(self) -> pd.DataFrame:
-        """The same over seeds; see `manyseeds.analysis.rates.success_rates_over_seeds`."""
-        return success_rates_over_seeds(self.rates)
+        """The same over seeds; see `manyseeds.analysis.rates.rates_over_seeds`."""
+        return rates_over_seeds(self.folder, self.rates)
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """Every two variants compared; see `manyseeds.analysis.comparison.comparisons`."""
+        return comparisons(self.folder, self.episodes, self.final)
 
     @cached_property
     def final(self) -> pd.DataFrame:
@@ -94,7 +129,7 @@ class Data:
     @property
     def knows_samples(self) -> bool:
         """Whether every variant's samples per iteration are known (learning_curves.csv says them)."""
-        return all(variant in self.experiment.samples_per_iteration for variant in self.variants)
+        return all(variant in self.folder.samples_per_iteration for variant in self.variants)
 
     @cached_property
     def sample_axis(self) -> tuple[float, str]:
@@ -102,8 +137,7 @@ class Data:
         if not self.knows_samples:
             return 1.0, "iterations"
         ends = [
-            iterations * self.experiment.samples_per_iteration[variant]
-            for variant, iterations in self._last_iterations()
+            iterations * self.folder.samples_per_iteration[variant] for variant, iterations in self._last_iterations()
         ]
         for unit, word in (
             (1e9, "billions of samples"),
@@ -120,7 +154,7 @@ class Data:
 
     def to_axis(self, variant: str, iterations: np.ndarray) -> np.ndarray:
         """Iterations as values on the axis of samples."""
-        factor = self.experiment.samples_per_iteration[variant] if self.knows_samples else 1
+        factor = self.folder.samples_per_iteration[variant] if self.knows_samples else 1
         return np.asarray(iterations) * (factor / self.sample_axis[0])
 
     @cached_property

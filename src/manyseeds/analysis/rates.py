@@ -1,72 +1,187 @@
-"""Success rates of checkpoints, per seed and over seeds."""
+"""Rates of checkpoints and their statistics over seeds."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from manyseeds import statistics
-from manyseeds.analysis.results import Experiment, Run
+from manyseeds.analysis.results import ResultsFolder, Run, read_checkpoints
+from manyseeds.core.description import Outcome
 from manyseeds.core.errors import UserError
+from manyseeds.statistics import Interval
 
-# Which resamples of the seeds the bootstrap draws; fixed, so that a table repeated is the same to the byte.
-BOOTSTRAP_SEED = 0
+SHARE = 0.1
+"""A run that is not evaluated has one number an outcome: the mean over this last share of its iterations."""
 
 
-def success_rates(experiment: Experiment, episodes: dict[Run, pd.DataFrame]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Statistic:
+    """A statistic over seeds. It makes three columns of each compared outcome, and a row of the final table.
+
+    Attributes:
+        label: what the table calls its row.
+        columns: endings of the columns of estimate, lower and upper limit.
+        function: (seeds,) -> estimate and limits.
+        note: the sentence below the table.
+    """
+
+    label: str
+    columns: tuple[str, str, str]
+    function: Callable[[np.ndarray], Interval]
+    note: str
+
+
+STATISTICS = (
+    Statistic(
+        "mean",
+        ("mean", "low", "high"),
+        statistics.t_interval,
+        "Mean: mean of the seeds' rates, with the 95 % t interval over seeds; the interval of a share is cut to "
+        "0 to 100 %.",
+    ),
+    Statistic(
+        "IQM",
+        ("iqm", "iqm_low", "iqm_high"),
+        # A fixed seed: a table written again is the same to the byte.
+        partial(statistics.iqm_bootstrap, seed=0),
+        "IQM: interquartile mean of the seeds' rates, with the 95 % bootstrap interval over seeds.",
+    ),
+)
+
+
+def column(outcome: Outcome) -> str:
+    """The column of an outcome in a table of rates."""
+    return outcome.name if outcome.kind == "share" else f"{outcome.name}_mean"
+
+
+def evaluation_rates(folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame]) -> pd.DataFrame:
     """Rates of every checkpoint of every run.
 
     Args:
-        experiment: the runs.
+        folder: the runs and their outcomes.
         episodes: what `manyseeds.analysis.results.read_all_episodes` gives.
 
     Returns:
         One row per variant, seed and iteration: `samples` (environment steps in training until then, missing
-        when unknown), `episodes`, the shares (0 to 1) `reached` and `held` with their Wilson 95 % limits,
-        `dropped`, and means over the episodes: `first_reached_s_mean` (s, over the episodes that reached),
-        `final_distance_mean` (m), `return_mean`.
+        when unknown), `episodes`, and by outcome: `<share>` from 0 to 1, for a compared one with its Wilson 95 % limits
+        `<share>_low` and `<share>_high`; `<measure>_mean` over the episodes that have one.
 
     Raises:
         UserError: when no run was evaluated.
     """
     if not episodes:
-        raise UserError(f"{experiment.folder}: no run has an episodes.csv; evaluate the checkpoints first")
-    return pd.concat([_rates_of_run(experiment, run, table) for run, table in episodes.items()], ignore_index=True)
+        raise UserError(f"{folder.folder}: no run has an episodes.csv; evaluate the checkpoints first")
+    return pd.concat([_evaluated_run(folder, run, table) for run, table in episodes.items()], ignore_index=True)
 
 
-def _rates_of_run(experiment: Experiment, run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    groups = table.groupby("iteration")
-    episodes = groups.size()
-    per_iteration = experiment.samples_per_iteration.get(run.variant)
+def _evaluated_run(folder: ResultsFolder, run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    checkpoints = pd.concat([read_checkpoints(run), summaries(folder.outcomes, table)]).sort_values("iteration")
+    iterations, episodes = checkpoints["iteration"].to_numpy(), checkpoints["episodes"].to_numpy()
     columns: dict[str, object] = {
         "variant": run.variant,
         "seed": run.seed,
-        "iteration": episodes.index,
-        "samples": pd.array([pd.NA] * len(episodes), dtype="Int64")
-        if per_iteration is None
-        else (episodes.index * per_iteration).astype("Int64"),
-        "episodes": episodes.to_numpy(),
+        "iteration": iterations,
+        "samples": _samples(folder, run, iterations),
+        "episodes": episodes,
     }
-    for flag in ("reached", "held"):
-        successes = groups[flag].sum().to_numpy()
-        low, high = statistics.wilson(successes, episodes.to_numpy())
-        columns |= {flag: successes / episodes.to_numpy(), f"{flag}_low": low, f"{flag}_high": high}
-    columns["dropped"] = groups["dropped"].mean().to_numpy()
-    for column in ("first_reached_s", "final_distance", "return"):
-        columns[f"{column}_mean"] = groups[column].mean().to_numpy()
+    for outcome in folder.outcomes:
+        numbers = checkpoints[column(outcome)].to_numpy()
+        if outcome.kind == "share":
+            columns[outcome.name] = numbers / episodes
+            if outcome in folder.compared:
+                low, high = statistics.wilson(numbers, episodes)
+                columns |= {f"{outcome.name}_low": low, f"{outcome.name}_high": high}
+        else:
+            columns[column(outcome)] = numbers
     return pd.DataFrame(columns)
 
 
-def success_rates_over_seeds(rates: pd.DataFrame) -> pd.DataFrame:
-    """Mean and interquartile mean of the seeds' rates at every checkpoint.
+def summaries(outcomes: Iterable[Outcome], table: pd.DataFrame) -> pd.DataFrame:
+    """Sum up the episodes of every checkpoint.
 
     Args:
-        rates: what `success_rates` gives.
+        outcomes: which columns.
+        table: episodes, from `manyseeds.analysis.results.read_episodes`.
 
     Returns:
-        One row per variant and iteration: `samples`, `seeds` (how many), and for `reached` and `held`:
-        `_mean` with the 95 % t interval `_low`, `_high` cut to 0..1, `_iqm` with its bootstrap interval
-        `_iqm_low`, `_iqm_high`, `_min`, `_max`; the means over seeds of the seeds' `dropped` and of the other
-        means. An interval is missing with one seed, and where all seeds have the same rate: their spread,
-        zero, says nothing about further seeds.
+        One row per iteration: `episodes` (how many), and by outcome: `<share>`, the number of episodes that have it;
+        `<measure>_mean` over the episodes that have one.
+    """
+    groups = table.groupby("iteration")
+    columns: dict[str, pd.Series] = {"episodes": groups.size()}
+    for outcome in outcomes:
+        group = groups[outcome.name]
+        columns[column(outcome)] = group.sum() if outcome.kind == "share" else group.mean()
+    return pd.DataFrame(columns).reset_index()
+
+
+def training_rates(folder: ResultsFolder, scalars: Mapping[Run, pd.DataFrame]) -> pd.DataFrame:
+    """Outcomes of every run at the end of its training, for runs that are not evaluated.
+
+    Args:
+        folder: the runs, and outcomes with the tags of the scalars that they are read from.
+        scalars: what `manyseeds.analysis.results.read_scalars` gives of each run.
+
+    Returns:
+        One row per variant and seed: `iteration` (how many the run completed), `samples` (environment steps until then,
+        missing when unknown), `averaged` (over how many last iterations), and `<share>` or `<measure>_mean` by outcome;
+        missing where the run logged none.
+
+    Raises:
+        UserError: when no run has scalars, or a share is not between 0 and 1.
+    """
+    if not scalars:
+        raise UserError(f"{folder.folder}: no run has a scalars.csv; export the event files first")
+    tables = [_trained_run(folder, run, table) for run, table in scalars.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _trained_run(folder: ResultsFolder, run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    last = int(table.index[-1])
+    averaged = max(1, math.ceil(SHARE * len(table)))
+    columns: dict[str, object] = {
+        "variant": run.variant,
+        "seed": run.seed,
+        "iteration": [last],
+        "samples": _samples(folder, run, np.array([last])),
+        "averaged": averaged,
+    }
+    for outcome in folder.outcomes:
+        value = _mean(table[outcome.tag].iloc[-averaged:]) if outcome.tag in table else math.nan
+        if outcome.kind == "share" and not (math.isnan(value) or 0 <= value <= 1):
+            raise UserError(
+                f"{run.scalars}: {outcome.tag}, which trainer.scalars.{outcome.name} names, is {value:.6g} at the end; "
+                "a success rate is from 0 to 1"
+            )
+        columns[column(outcome)] = value
+    return pd.DataFrame(columns)
+
+
+def _samples(folder: ResultsFolder, run: Run, iterations: np.ndarray) -> pd.arrays.IntegerArray:
+    per_iteration = folder.samples_per_iteration.get(run.variant)
+    samples = [pd.NA if per_iteration is None else iteration * per_iteration for iteration in iterations]
+    return pd.array(samples, dtype="Int64")
+
+
+def _mean(values: pd.Series) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan
+
+
+def rates_over_seeds(folder: ResultsFolder, rates: pd.DataFrame) -> pd.DataFrame:
+    """Statistics of the seeds' rates at every checkpoint.
+
+    Args:
+        folder: the outcomes.
+        rates: what `evaluation_rates` or `training_rates` gives.
+
+    Returns:
+        One row per variant and iteration: `samples`, `seeds` (how many), for each compared outcome the columns of
+        `over_seeds`, named `<outcome>_<column>`, and for every other outcome its mean over seeds.
     """
     rows = []
     for (variant, iteration), group in rates.groupby(["variant", "iteration"], sort=False):
@@ -76,34 +191,42 @@ def success_rates_over_seeds(rates: pd.DataFrame) -> pd.DataFrame:
             "samples": group["samples"].iloc[0],
             "seeds": len(group),
         }
-        for flag in ("reached", "held"):
-            row |= {f"{flag}_{name}": value for name, value in over_seeds(group[flag].to_numpy()).items()}
-        for column in ("dropped", "first_reached_s_mean", "final_distance_mean", "return_mean"):
-            row[column] = group[column].mean()
+        for outcome in folder.outcomes:
+            numbers = group[column(outcome)]
+            if outcome in folder.compared:
+                bounds = (0.0, 1.0) if outcome.kind == "share" else (-math.inf, math.inf)
+                statistics_of = over_seeds(numbers.to_numpy(float), bounds)
+                row |= {f"{outcome.name}_{name}": value for name, value in statistics_of.items()}
+            else:
+                row[column(outcome)] = numbers.mean()
         rows.append(row)
     table = pd.DataFrame(rows)
-    order = {variant: place for place, variant in enumerate(dict.fromkeys(rates["variant"]))}
-    return table.sort_values(
-        ["variant", "iteration"],
-        key=lambda column: column.map(order) if column.name == "variant" else column,
-        ignore_index=True,
-    )
+    # The order of the variants is that of the rates, and not that of the alphabet.
+    places = table["variant"].map({variant: place for place, variant in enumerate(dict.fromkeys(rates["variant"]))})
+    return table.assign(place=places).sort_values(["place", "iteration"], ignore_index=True).drop(columns="place")
 
 
 def over_seeds(numbers: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)) -> dict[str, float]:
-    """Mean, interquartile mean, their 95 % intervals, and the extremes of one number per seed (seeds,).
+    """The statistics of one number per seed, and the extremes.
 
-    The t interval is cut to `bounds`. All are NaN where a number is.
+    Args:
+        numbers: (seeds,).
+        bounds: what intervals are cut to.
+
+    Returns:
+        The columns of `STATISTICS`, `min` and `max`. All are NaN where a number is. The limits are NaN with one seed,
+        and where all seeds have the same number: their spread, zero, says nothing about further seeds.
     """
-    names = ("mean", "low", "high", "iqm", "iqm_low", "iqm_high", "min", "max")
+    values: dict[str, float] = {}
+    for statistic in STATISTICS:
+        center, low, high = statistic.columns
+        interval = statistic.function(numbers)
+        limits = [math.nan, math.nan] if np.ptp(numbers) == 0 else np.clip((interval.low, interval.high), *bounds)
+        values |= {center: interval.estimate, low: limits[0], high: limits[1]}
+    values |= {"min": numbers.min(), "max": numbers.max()}
     if np.isnan(numbers).any():
-        return dict.fromkeys(names, float("nan"))
-    mean, low, high = statistics.t_interval(numbers)
-    iqm, iqm_low, iqm_high = statistics.iqm_bootstrap(numbers, seed=BOOTSTRAP_SEED)
-    if np.ptp(numbers) == 0:
-        low = high = iqm_low = iqm_high = np.nan
-    values = (mean, *np.clip((low, high), *bounds), iqm, iqm_low, iqm_high, numbers.min(), numbers.max())
-    return {name: float(value) for name, value in zip(names, values, strict=True)}
+        values = dict.fromkeys(values, math.nan)
+    return {name: float(value) for name, value in values.items()}
 
 
 def at_the_end(table: pd.DataFrame) -> pd.DataFrame:

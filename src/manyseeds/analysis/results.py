@@ -1,37 +1,27 @@
-"""The CSV files below a results folder: found, read, checked; tables, figures and the page start here."""
+"""The files of a results folder: found, read and checked. Tables, figures and pages start here."""
 
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from manyseeds.config.external import OUR_SCALARS, OURS, Scalars
+from manyseeds.analysis.inference import infer_description
+from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
 
-EPISODE_COLUMNS = (
-    "iteration",
-    "episode",
-    "object_x",
-    "object_y",
-    "target_x",
-    "target_y",
-    "target_z",
-    "reached",
-    "held",
-    "dropped",
-    "first_reached_s",
-    "final_distance",
-    "return",
-)
-RATES = ("reached", "held", "dropped")
 # What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
 BANDS = ("pointwise", "simultaneous")
-START_COLUMNS = ["object_x", "object_y", "target_x", "target_y", "target_z"]
+OURS = "manyseeds"
+"""The trainer's name where config.json gives no other."""
+RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
+"""The last column of every episodes.csv, whatever the task."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +42,32 @@ class Run:
         """The evaluation episodes of the run."""
         return self.folder / "episodes.csv"
 
+    @property
+    def checkpoints(self) -> Path:
+        """In a published copy, the evaluation of the checkpoints whose episodes it lacks: a row a checkpoint."""
+        return self.folder / "checkpoints.csv"
+
 
 @dataclass(frozen=True)
-class Experiment:
+class Tags:
+    """Which scalars the figures of training show.
+
+    Attributes:
+        reward: the return per episode.
+        reward_terms: how the tags of single reward terms begin.
+        success: a success rate from 0 to 1; "" where the trainer logs none.
+    """
+
+    reward: str = "Train/mean_reward"
+    reward_terms: str = "Episode_Reward/"
+    success: str = ""
+
+
+OUR_TAGS = Tags(success="Metrics/success_rate")
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
     """A folder `<experiment>/<variant>/seed_<seed>/` and the runs in it, ordered by variant and seed.
 
     Attributes:
@@ -63,8 +76,9 @@ class Experiment:
         samples_per_iteration: environment steps of an iteration, by variant, as far as known.
         band: one of `BANDS`, as config.json says.
         notes: sentences about runs that are missing or left out.
-        trainer: what trained the runs: ours, whose checkpoints are evaluated, or another by name.
-        scalars: which of its scalars are rewards and successes.
+        trainer: the name of what trained the runs.
+        tags: which scalars mean return and success.
+        described: the task's description in config.json; None where it has none.
     """
 
     folder: Path
@@ -73,7 +87,8 @@ class Experiment:
     band: str = BANDS[0]
     notes: tuple[str, ...] = ()
     trainer: str = OURS
-    scalars: Scalars = OUR_SCALARS
+    tags: Tags = OUR_TAGS
+    described: Description | None = None
 
     @property
     def name(self) -> str:
@@ -89,15 +104,53 @@ class Experiment:
         """The runs of one variant by rising seed."""
         return [run for run in self.runs if run.variant == variant]
 
+    @cached_property
+    def description(self) -> Description:
+        """What config.json says of the task; without that, what the columns of episodes.csv tell.
 
-def find_experiments(results_dir: str | Path) -> list[Experiment]:
-    """Find every experiment in or below a folder that has a run with scalars.csv or episodes.csv.
+        Raises:
+            UserError: when an episodes.csv is needed for it and cannot be read.
+        """
+        if self.described is not None:
+            return self.described
+        tables = [(run.variant, _read_csv(run.episodes)) for run in self.runs if run.episodes.is_file()]
+        return infer_description(tables)
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether outcomes come from evaluation episodes, and not from the scalars of training."""
+        return not any(outcome.tag for outcome in self.description.outcomes)
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All outcomes; the last one is the return."""
+        outcomes = self.description.outcomes
+        return (*outcomes, RETURN) if self.evaluated else outcomes
+
+    @property
+    def compared(self) -> tuple[Outcome, ...]:
+        """The outcomes with statistics over seeds and comparisons of variants.
+
+        These are the shares of which more is better. Without any, and for training, where there are only a few
+        numbers, it is every outcome.
+        """
+        successes = tuple(outcome for outcome in self.description.shares if outcome.better == "higher")
+        return successes if successes and self.evaluated else self.outcomes
+
+    @property
+    def successes(self) -> tuple[Outcome, ...]:
+        """The shares among `compared`; figures of success show them, the first where there is room for one."""
+        return tuple(outcome for outcome in self.compared if outcome.kind == "share")
+
+
+def find_results(results_dir: str | Path) -> list[ResultsFolder]:
+    """Find every results folder at or below a folder, with a run with scalars.csv or episodes.csv.
 
     Args:
         results_dir: an experiment's folder, or a folder of such folders.
 
     Returns:
-        The experiments by path, each with at least one run.
+        The folders by path, each with at least one run.
 
     Raises:
         UserError: when the folder is missing or holds no run.
@@ -118,12 +171,13 @@ def find_experiments(results_dir: str | Path) -> list[Experiment]:
         raise UserError(
             f"{results_dir}: no run found; expected <variant>/seed_<seed>/ with a scalars.csv or an episodes.csv"
         )
-    return [_experiment(folder, runs) for folder, runs in sorted(found.items())]
+    return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
 
 
-def _experiment(folder: Path, runs: list[Run]) -> Experiment:
-    samples = _samples_per_iteration(folder / "learning_curves.csv")
-    planned, band, trainer, scalars = _read_config(folder / "config.json")
+def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
+    planned, fields = _read_config(folder / "config.json")
+    named = fields.pop("samples", {})
+    samples = _samples_per_iteration(folder / "learning_curves.csv") or named
     notes = []
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
@@ -143,26 +197,32 @@ def _experiment(folder: Path, runs: list[Run]) -> Experiment:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return Experiment(folder, tuple(runs), samples, band, tuple(notes), trainer, scalars)
+    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), **fields)
 
 
-def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, str, str, Scalars]:
-    """What the resolved experiment says, if it is there: variant and seed of every run, band, trainer, its scalars."""
+def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, Any]]:
+    """Variant and seed of every run that config.json names, and what else it says of a `ResultsFolder`."""
     if not config.is_file():
-        return None, BANDS[0], OURS, OUR_SCALARS
+        return None, {}
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
         planned = [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
-        band = content.get("curves", {}).get("band", BANDS[0])
-        trainer = content.get("trainer", OURS)
-        foreign = trainer if isinstance(trainer, dict) else None
-        scalars = Scalars(**foreign["scalars"]) if foreign else OUR_SCALARS
-        trainer = str(foreign["name"]) if foreign else OURS
+        fields: dict[str, Any] = {"band": content.get("curves", {}).get("band", BANDS[0])}
+        external = content.get("trainer", OURS)
+        if isinstance(external, dict):
+            fields |= {"trainer": str(external["name"]), "tags": Tags(**external.get("scalars", {}))}
+        fields["samples"] = {
+            variant: settings["train"]["num_envs"] * settings["agent"]["num_steps_per_env"]
+            for variant, settings in content["variants"].items()
+            if "num_steps_per_env" in settings.get("agent", {})
+        }
+        if content.get("description"):
+            fields["described"] = Description.from_dict(content["description"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
-    if band not in BANDS:
-        raise UserError(f"{config}: curves.band is {band!r}; it must be {' or '.join(BANDS)}")
-    return planned, band, trainer, scalars
+    if fields["band"] not in BANDS:
+        raise UserError(f"{config}: curves.band is {fields['band']!r}; it must be {' or '.join(BANDS)}")
+    return planned, fields
 
 
 def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:
@@ -193,61 +253,80 @@ def read_scalars(run: Run) -> pd.DataFrame:
     iterations = _whole(table.pop("iteration"), run.scalars, "iteration", lowest=0)
     if iterations.duplicated().any():
         raise UserError(f"{run.scalars}: iteration {iterations[iterations.duplicated()].iloc[0]} stands there twice")
-    for tag in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
-        raise UserError(f"{run.scalars}: column {tag!r} holds something that is no number")
+    _check_numbers(table, run.scalars)
     table = table.astype(np.float64).set_axis(pd.Index(iterations, name="iteration"))
     return table.reindex(range(min(1, iterations.min()), iterations.max() + 1))
 
 
-def read_episodes(run: Run) -> pd.DataFrame:
+def read_episodes(run: Run, description: Description) -> pd.DataFrame:
     """Read the evaluation episodes of a run, sorted by iteration and episode.
 
+    Args:
+        run: the run.
+        description: says which columns there are, and which of them are shares.
+
     Raises:
-        UserError: when a column is missing, a flag is not 0 or 1, an episode stands there twice, or
-        checkpoints
-            were evaluated on different numbers of episodes.
+        UserError: when a column is missing, a share is not 0 or 1 or a number is none, an episode stands there twice,
+            or checkpoints were evaluated on different numbers of episodes.
     """
     path = run.episodes
     table = _read_csv(path)
-    missing = [column for column in EPISODE_COLUMNS if column not in table.columns]
+    missing = [column for column in description.columns if column not in table.columns]
     if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(EPISODE_COLUMNS)}")
+        raise UserError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(description.columns)}")
     if table.empty:
         raise UserError(f"{path}: no rows; no checkpoint was evaluated")
     for column in ("iteration", "episode"):
         table[column] = _whole(table[column], path, column, lowest=0)
-    for column in RATES:
-        if not table[column].isin((0, 1)).all():
-            raise UserError(f"{path}: column {column!r} must be 0 or 1 in every row")
+    _check_numbers(table[list(description.columns)], path)
+    for share in description.shares:
+        if not table[share.name].isin((0, 1)).all():
+            raise UserError(f"{path}: column {share.name!r} must be 0 or 1 in every row")
     table = table.sort_values(["iteration", "episode"], ignore_index=True)
     if table.duplicated(["iteration", "episode"]).any():
         raise UserError(f"{path}: an episode of one checkpoint stands there twice")
     counts = table.groupby("iteration").size()
     if counts.nunique() > 1:
         raise UserError(
-            f"{path}: checkpoint {counts.idxmin()} has {counts.min()} episodes where others have "
-            f"{counts.max()}; "
+            f"{path}: checkpoint {counts.idxmin()} has {counts.min()} episodes where others have {counts.max()}; "
             "evaluate all alike"
         )
     return table
 
 
-def read_all_episodes(experiment: Experiment) -> dict[Run, pd.DataFrame]:
+def read_checkpoints(run: Run) -> pd.DataFrame:
+    """Read what a published copy has of the checkpoints whose episodes it lacks; no rows for another folder.
+
+    Returns:
+        What `manyseeds.analysis.rates.summaries` makes of the episodes.
+
+    Raises:
+        UserError: when the file is malformed.
+    """
+    if not run.checkpoints.is_file():
+        return pd.DataFrame()
+    table = _read_csv(run.checkpoints)
+    if not {"iteration", "episodes"} <= set(table.columns):
+        raise UserError(f"{run.checkpoints}: the columns 'iteration' and 'episodes' are missing")
+    _check_numbers(table, run.checkpoints)
+    return table
+
+
+def read_all_episodes(folder: ResultsFolder) -> dict[Run, pd.DataFrame]:
     """Read the evaluation episodes of every run that was evaluated.
 
     Raises:
         UserError: when one is malformed, or two checkpoints or seeds of a variant met different episodes.
     """
-    tables = {run: read_episodes(run) for run in experiment.runs if run.episodes.is_file()}
-    for variant in experiment.variants:
+    columns = [start.name for start in folder.description.starts]
+    tables = {run: read_episodes(run, folder.description) for run in folder.runs if run.episodes.is_file()}
+    for variant in folder.variants:
         first: pd.DataFrame | None = None
-        for run, table in tables.items():
-            if run.variant != variant:
-                continue
-            for _, checkpoint in table.groupby("iteration"):
-                starts = checkpoint.set_index("episode")[START_COLUMNS]
+        for run in (run for run in tables if run.variant == variant):
+            for _, checkpoint in tables[run].groupby("iteration"):
+                starts = checkpoint.set_index("episode")[columns]
                 first = starts if first is None else first
-                if not same_episodes(starts, first):
+                if not same_episodes([starts, first]):
                     raise UserError(
                         f"{run.episodes}: other evaluation episodes than those of the other checkpoints and seeds of "
                         f"{variant}; evaluate all of them with the same evaluate.episodes and evaluate.seed"
@@ -255,9 +334,15 @@ def read_all_episodes(experiment: Experiment) -> dict[Run, pd.DataFrame]:
     return tables
 
 
-def same_episodes(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    """Whether two tables of starts, indexed by episode, are the same to a micrometer."""
-    return one.index.equals(other.index) and np.allclose(one[START_COLUMNS], other[START_COLUMNS], atol=1e-6)
+def same_episodes(starts: Iterable[pd.DataFrame]) -> bool:
+    """Whether tables of starts, indexed by episode, agree to a micrometer (or 1e-6 of another unit)."""
+    first, *others = starts
+    return all(first.index.equals(other.index) and np.allclose(first, other, atol=1e-6) for other in others)
+
+
+def _check_numbers(table: pd.DataFrame, path: Path) -> None:
+    for column in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
+        raise UserError(f"{path}: column {column!r} holds something that is no number")
 
 
 def _whole(column: pd.Series, path: Path, name: str, lowest: int) -> pd.Series:
@@ -277,26 +362,24 @@ def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def describe(experiment: Experiment) -> str:
+def describe(folder: ResultsFolder) -> str:
     """Which runs a table or figure is made of, in one deterministic line.
 
-    Built from the CSV files alone, so that a copy of the results without the other files gives the same
-    bytes.
+    Built from the CSV files alone, so that a copy of the results elsewhere gives the same bytes.
     """
     variants = "; ".join(
-        f"{variant}: seeds {', '.join(str(run.seed) for run in experiment.of(variant))}"
-        for variant in experiment.variants
+        f"{variant}: seeds {', '.join(str(run.seed) for run in folder.of(variant))}" for variant in folder.variants
     )
-    return f"manyseeds experiment {experiment.name}; {variants}; inputs sha256 {inputs_digest(experiment)}"
+    return f"manyseeds experiment {folder.name}; {variants}; inputs sha256 {inputs_digest(folder)}"
 
 
-def inputs_digest(experiment: Experiment) -> str:
-    """SHA-256 over the digests and the relative paths of all input CSV files of an experiment."""
+def inputs_digest(folder: ResultsFolder) -> str:
+    """SHA-256 over the digests and the relative paths of all input CSV files of a results folder."""
     lines = []
-    for run in experiment.runs:
-        for path in (run.scalars, run.episodes):
+    for run in folder.runs:
+        for path in (run.scalars, run.episodes, run.checkpoints):
             if path.is_file():
-                lines.append(f"{file_digest(path)}  {path.relative_to(experiment.folder).as_posix()}\n")
+                lines.append(f"{file_digest(path)}  {path.relative_to(folder.folder).as_posix()}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 

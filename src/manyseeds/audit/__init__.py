@@ -1,1 +1,1 @@
-"""."""
+"""Is a result what it says? Verify checksums, repeat iterations, replay a divergence."""

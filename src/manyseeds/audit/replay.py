@@ -1,12 +1,12 @@
 """See a divergence again: start from the state before it and compute the same iterations."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 
 
@@ -68,7 +68,7 @@ def _show(state: dict[str, Any], num_envs: int, index: int | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Replay; return 0 when the same happened again, 1 when not, 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="manyseeds replay", description=__doc__)
+    parser = verb_parser("replay", __doc__, "results/lift_object/default/seed_1/diverged_118.pt")
     parser.add_argument("dump", type=Path, help="diverged_<iteration>.pt in the run's folder")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
     args = parser.parse_args(argv)

@@ -1,15 +1,15 @@
 """Verify results: are the files of every run still what the run left?"""
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import sha256, write_atomic
-from manyseeds.core.layout import EXTERNAL_WORK, JOURNAL, NOT_SHIPPED, RUN_RECORD, SUPERSEDED
+from manyseeds.core.files import read_object, sha256, write_atomic
+from manyseeds.core.layout import EXTERNAL_WORK, JOURNAL, NOT_SHIPPED, PUBLISHED, RUN_RECORD, SUPERSEDED
 from manyseeds.core.record import read_record
 
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
@@ -56,13 +56,25 @@ def verify(results: Path) -> Account:
                 problems.append(f"{path} is missing")
     for experiment in declared:
         if experiment.is_relative_to(results.resolve()):
-            problems += _of_other_data(experiment)
+            problems += _changed_since_publishing(experiment) + _of_other_data(experiment)
     return Account(tuple(problems), tuple(not_shipped))
+
+
+def _changed_since_publishing(experiment: Path) -> list[str]:
+    path = experiment / PUBLISHED
+    if not path.is_file():
+        return []
+    files = read_object(path, str(path))["files"]
+    return [
+        f"{experiment / name} is not the file that was published"
+        for name, expected in files.items()
+        if not (experiment / name).is_file() or sha256(experiment / name) != expected
+    ]
 
 
 def _of_other_data(experiment: Path) -> list[str]:
     """Say which tables, figures and pages of an experiment were not made from the CSV files that are there."""
-    from manyseeds.analysis.results import find_experiments, inputs_digest
+    from manyseeds.analysis.results import find_results, inputs_digest
 
     made = {
         path: said[1].decode()
@@ -72,7 +84,7 @@ def _of_other_data(experiment: Path) -> list[str]:
     }
     if not made:
         return []
-    [now] = [inputs_digest(found) for found in find_experiments(experiment) if found.folder == experiment] or [""]
+    [now] = [inputs_digest(found) for found in find_results(experiment) if found.folder == experiment] or [""]
     return [f"{path} was made from other CSV files than those here" for path, was in made.items() if was != now]
 
 
@@ -137,7 +149,7 @@ def _declared(experiment: Path) -> set[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 when all is as recorded, 1 when something is not, 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="manyseeds verify", description=__doc__)
+    parser = verb_parser("verify", __doc__, "results/lift_object\nresults/lift_object/default/seed_1 --repeat 20")
     parser.add_argument("results", type=Path, help="a results folder, such as results/lift_object, or a run's folder")
     parser.add_argument("--repeat", type=int, metavar="N", help="train a run's first N iterations again and compare")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads for --repeat (0: all)")

@@ -1,4 +1,4 @@
-"""Where compiled code is kept from process to process."""
+"""The folder for compiled code, which later processes reuse."""
 
 import os
 from pathlib import Path

@@ -29,7 +29,7 @@ class Outcome:
 
     Attributes:
         name: the column.
-        title: what tables and axes call it.
+        title: what tables and axes call it, without its unit.
         kind: "share" for yes (1) or no (0), of which rates are shown; "measure" for a number, empty where none is.
         meaning: the sentence that explains it in notes and captions.
         unit: of a measure, "" for none.

@@ -1,9 +1,9 @@
-"""The exceptions that a user is meant to read."""
+"""Exceptions whose messages are written for the user."""
 
 
 class UserError(Exception):
-    """Something the user can mend; its message names the file, the key, the value and what is allowed."""
+    """An error that the user can correct; its message names the file, the key, the value and what is allowed."""
 
 
 class StorageError(UserError):
-    """A file that cannot be written, because the disk is full, for instance; the message names it and the cause."""
+    """A file cannot be written, for instance because the disk is full; the message names the file and the cause."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all; JSON files that a person writes."""
+"""Write files whole or not at all; read JSON files that a person wrote."""
 
 import hashlib
 import json
@@ -14,24 +14,24 @@ from manyseeds.core.errors import StorageError, UserError
 
 @contextmanager
 def write_atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; on success it is synced to disk and renamed to `path`.
+    """Yield a temporary path in the folder of `path`; on success it is synced to disk and renamed to `path`.
 
-    Parent folders are made. When the body raises, nothing appears at `path`, an older file there stays as it was,
-    and the partial file is removed.
+    Parent folders are created. If the body raises, an older file at `path` stays as it was and the temporary file is
+    removed.
 
     Args:
-        path: the file that shall appear.
+        path: the file to write.
 
     Yields:
         The path of an empty file in the same folder.
 
     Raises:
-        StorageError: when the folder cannot be written or the disk is full.
+        StorageError: if the folder cannot be written or the disk is full.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix stays the file's own, because writers such as Matplotlib choose the format by it.
+        # Keep the suffix: writers such as Matplotlib choose the format by it.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
         os.close(handle)
         partial = Path(name)
@@ -60,14 +60,14 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_object(path: str | Path, name: str) -> dict[str, Any]:
-    """Read a JSON file that holds an object, in which no key stands twice.
+    """Read a JSON file that holds an object without repeated keys.
 
     Args:
         path: the file.
-        name: what the error messages call it.
+        name: the name of the file in error messages.
 
     Raises:
-        UserError: when it cannot be read or holds something else.
+        UserError: if the file cannot be read or holds anything else.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_unique)
@@ -86,7 +86,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     for key in keys:
         if keys.count(key) > 1:
-            raise ValueError(f"the key '{key}' stands twice")
+            raise ValueError(f"the key '{key}' appears twice")
     return dict(pairs)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import manyseeds
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256, write_json
-from manyseeds.core.layout import JOURNAL, NOT_SHIPPED, REPOSITORY, RUN_RECORD
+from manyseeds.core.layout import JOURNAL, NOT_SHIPPED, PACKAGE, REPOSITORY, RUN_RECORD
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.core.text import now
 
@@ -23,7 +23,7 @@ PACKAGES = sorted(
 """Packages whose versions a record has, where they are installed."""
 SCHEMA_VERSION = 1
 IMAGE_VARIABLE = "MANYSEEDS_IMAGE"
-"""The environment variable by which a container is told its image, NAME@DIGEST; docker/run_docker.sh sets it."""
+"""Environment variable with the image of the container, NAME@DIGEST; docker/run_docker.sh sets it."""
 
 
 def collect() -> dict[str, Any]:
@@ -41,8 +41,10 @@ def collect() -> dict[str, Any]:
 
 
 def code_version() -> dict[str, Any]:
-    """Return the version, the git commit (None outside a checkout) and whether tracked files were changed."""
-    commit = _output("git", "-C", str(REPOSITORY), "rev-parse", "HEAD")
+    """Return the version, the git commit (None outside a checkout) and whether tracked files have changes."""
+    # An installed wheel may lie inside another project's repository.
+    checkout = PACKAGE == REPOSITORY / "src" / "manyseeds"
+    commit = _output("git", "-C", str(REPOSITORY), "rev-parse", "HEAD") if checkout else ""
     status = _output("git", "-C", str(REPOSITORY), "status", "--porcelain", "--untracked-files=no")
     return {
         "version": manyseeds.__version__,
@@ -63,7 +65,7 @@ def cpu_model() -> str:
 
 
 def gpus() -> list[str]:
-    """Return name and driver version of every NVIDIA GPU."""
+    """Return "name, driver version" of every NVIDIA GPU."""
     listing = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     return [line.strip() for line in (listing or "").splitlines()]
 
@@ -72,32 +74,32 @@ def container() -> tuple[str | None, str | None]:
     """Return the image of the container that this process runs in, and its digest.
 
     Returns:
-        The image's file or name, "docker" or "podman" for an unnamed one, None outside of any container; and
-        `sha256:<hex>` of the .sif file or as Docker or Podman say, None where nobody says it (a sandbox has none).
+        The image's file or name, "docker" or "podman" if it has no name, None outside a container; and its digest
+        `sha256:<hex>`, of the .sif file or as Docker or Podman give it, None if unknown (a sandbox has none).
     """
     image = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
     if image:
         return image, image_digest(image)
-    if told := os.environ.get(IMAGE_VARIABLE):
-        name, _, digest = told.partition("@")
+    if given := os.environ.get(IMAGE_VARIABLE):
+        name, _, digest = given.partition("@")
         return name, digest or None
     marks = {"docker": "/.dockerenv", "podman": "/run/.containerenv"}
     return next((kind for kind, mark in marks.items() if Path(mark).exists()), None), None
 
 
 def image_digest(image: str) -> str | None:
-    """Return `sha256:<hex>` of a .sif file; None where the image is a sandbox or an address."""
+    """Return `sha256:<hex>` of a .sif file; None for a sandbox or an address."""
     return f"sha256:{sha256(Path(image))}" if Path(image).is_file() else None
 
 
 def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Path:
-    """Write `run.json` beside the outputs of a run.
+    """Write `run.json` into the folder of a run.
 
     Args:
         folder: the run's folder.
-        outputs: the files that the run is made of, relative to the folder.
-        fields: what else the record says (experiment, variant, seed, config, command, threads, started, ended,
-            resumed); they win over what `collect` finds.
+        outputs: the files of the run, relative to the folder.
+        fields: further entries of the record (experiment, variant, seed, config, command, threads, started, ended,
+            resumed); they override what `collect` finds.
 
     Returns:
         The path of the record.
@@ -117,7 +119,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """Read the `run.json` of a run.
 
     Raises:
-        UserError: when it cannot be read or is none.
+        UserError: if it cannot be read or is not a record.
     """
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The simulators by name, for those who choose one without importing it."""
+"""The table of simulators, so that one can be chosen without importing it."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ class Simulator:
     """A row of the table of simulators.
 
     Attributes:
-        devices: kinds of device that it runs on.
-        packages: packages whose versions its results may depend on.
-        module: what must be importable where it runs.
+        devices: the kinds of device it runs on.
+        packages: packages whose versions may change its results.
+        module: the module that must be importable to run it.
         environment: the environment of envs/ (and container image) that holds it.
         env: "module:class" of its environment, which `simulators.make_env` imports.
         install: how to install it, for an error message.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
@@ -67,8 +68,11 @@ def make_evaluation_env(
     Raises:
         UserError: when the task's file has changed since, or a number is not allowed.
     """
+    import torch
+
     from manyseeds.simulators import make_env
 
+    torch.set_num_threads(1)  # results must not depend on the number of torch's threads
     registry.check_digest(env_params["task"], env_params.get("task_digest"), source)
     return make_env(
         env_params["simulator"],
@@ -208,11 +212,7 @@ def _written(column: "Tensor", spec: str) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate a run; return 0, 1 when the simulator fails, 2 on bad input."""
-    parser = argparse.ArgumentParser(
-        prog="manyseeds evaluate",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = verb_parser("evaluate", __doc__, "--run_dir results/lift_object/default/seed_1 --output episodes.csv")
     parser.add_argument("--run_dir", type=Path, required=True, help="folder with model_*.pt and params/")
     parser.add_argument(
         "--output", type=Path, required=True, help="CSV file to write, a row per checkpoint and episode"

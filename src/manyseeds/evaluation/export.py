@@ -1,6 +1,5 @@
 """A policy as one file for a robot: ONNX or TorchScript, from observations to controls."""
 
-import argparse
 import io
 import json
 import logging
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 
@@ -178,7 +178,7 @@ def _run_onnx(path: Path, obs: "Tensor") -> tuple["Tensor", ...]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Export a checkpoint; return 0, or 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="manyseeds export", description=__doc__)
+    parser = verb_parser("export", __doc__, "results/lift_object/default/seed_1/model_700.pt --output policy.onnx")
     parser.add_argument("checkpoint", type=Path, help="model_<iteration>.pt of a run")
     parser.add_argument(
         "--output", type=Path, nargs="+", required=True, help="files to write: .onnx, or .pt for TorchScript"

@@ -1,12 +1,12 @@
 """Films of a policy: the same episodes that evaluation starts with, side by side, as MP4 and GIF."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.simulators.film import film, frame_rate, write_video
 
@@ -45,10 +45,8 @@ def film_checkpoint(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Film a checkpoint; return 0, or 2 on bad input."""
-    parser = argparse.ArgumentParser(
-        prog="manyseeds film",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = verb_parser(
+        "film", __doc__, "results/lift_object/default/seed_1/model_700.pt --output policy.mp4 policy.gif"
     )
     parser.add_argument("checkpoint", type=Path, help="model_<iteration>.pt of a run")
     parser.add_argument("--output", type=Path, nargs="+", required=True, help="files to write, .mp4 or .gif")

@@ -7,20 +7,20 @@ from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
 _MASK_DELTA = np.uint32(0xA282EAD8)
-_LONGEST, _FEWEST = 256, 32  # messages longer than this, or fewer, are quicker one by one
+_LONGEST, _FEWEST = 256, 32  # longer or fewer messages are faster one by one
 
 
 def masked_crcs(messages: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """The checksums of messages of one length as TFRecord files store them.
+    """Return the checksums of messages of equal length, as TFRecord files store them.
 
-    That is CRC32C, rotated by 15 bits, plus a constant.
+    This is CRC32C, rotated by 15 bits, plus a constant.
 
-    A CRC is linear over XOR: each byte contributes what a table gives for its value and its distance from the
-    end (the tables of "slicing-by-N", M. E. Kounavis and F. L. Berry, IEEE Trans. Comput. 57, 2008). So a
-    batch takes one table look-up per byte position instead of one call per message.
+    A CRC is linear over XOR: each byte contributes a number that depends only on its value and its distance from the
+    end (the tables of "slicing-by-N", M. E. Kounavis and F. L. Berry, IEEE Trans. Comput. 57, 2008). So a batch needs
+    one table look-up per byte position instead of one call per message.
 
     Args:
-        messages: (length, count), a message in each column.
+        messages: (length, count), one message per column.
     """
     length, count = messages.shape
     if length > _LONGEST or count < _FEWEST:
@@ -34,14 +34,14 @@ def masked_crcs(messages: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 def masked_crc(message: bytes) -> int:
-    """The checksum of one message, as `masked_crcs`."""
+    """Return the checksum of one message, as `masked_crcs` does."""
     crc = crc32c(message)
     return ((crc >> 15 | crc << 17) + int(_MASK_DELTA)) & 0xFFFFFFFF
 
 
 @cache
 def _tables() -> NDArray[np.uint32]:
-    """(_LONGEST, 256): how a byte changes the CRC of a message of zeros, by its distance from the end."""
+    """(_LONGEST, 256): by distance from the end, how a byte changes the CRC of a message of zeros."""
     zero = crc32c(b"\0")
     rows = [np.array([crc32c(bytes([byte])) ^ zero for byte in range(256)], np.uint32)]
     while len(rows) < _LONGEST:

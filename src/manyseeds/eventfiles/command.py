@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.eventfiles.export import describe, export
 from manyseeds.eventfiles.table import FORMATS
@@ -21,11 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    one = argparse.ArgumentParser(
-        prog="manyseeds scalars",
-        description="Write all scalars of one run as a table: a row per iteration, a column per tag. In CSV "
-        "an empty field was never logged and 'nan' was logged as NaN. Old RSL-RL tag names become today's; "
-        "Train/*/time, whose step is the clock, is left out.",
+    one = verb_parser(
+        "scalars",
+        "Write all scalars of one run as a table: one row per iteration, one column per tag. In CSV "
+        "an empty field was never logged, and 'nan' was logged as NaN. Old RSL-RL tags get today's names. "
+        "Train/*/time is left out: its steps are clock times.",
+        "logs/rsl_rl/generic_experiment/2026-01-31_10-00-00 --output scalars.csv",
     )
     one.add_argument(
         "log_dir",
@@ -34,26 +36,26 @@ def _parser() -> argparse.ArgumentParser:
         help="folder with the event files of one run, or one event file",
     )
     one.add_argument("--output", type=Path, metavar="FILE", help="the table (default: standard output)")
-    one.add_argument("--account", type=Path, metavar="FILE", help="also write the account of the export as JSON")
+    one.add_argument("--account", type=Path, metavar="FILE", help="also write a report of the export as JSON")
     one.add_argument(
         "--tags",
         nargs="+",
         metavar="PATTERN",
-        help="only tags that match one of these, such as 'Episode_Reward/*'",
+        help="keep only tags that match one of these patterns, such as 'Episode_Reward/*'",
     )
-    one.add_argument("--format", choices=FORMATS, help="default: by the name of the output, else csv")
+    one.add_argument("--format", choices=FORMATS, help="default: the suffix of the output, else csv")
     one.add_argument(
         "--allow-corrupt",
         action="store_true",
-        help="read what is left of a file that is corrupt in its middle",
+        help="read what is left of a file that is corrupt in the middle",
     )
     one.add_argument(
         "--first-iteration",
         type=int,
         default=1,
         metavar="N",
-        help="the number of the log's first iteration: 0 for stock RSL-RL; the table counts completed iterations "
-        "(default: %(default)s, no change)",
+        help="number of the first iteration in the log, 0 for stock RSL-RL; the table always counts completed "
+        "iterations (default: %(default)s)",
     )
     return one
 

@@ -1,9 +1,9 @@
-"""Payloads of records to scalars: protobuf for any event, a fast path for the one that fills most logs.
+"""Payloads of records to scalars: protobuf for any event, and a fast path for the most common one.
 
-Nearly all events of a training log are one float under one tag, in one order of fields. Their bytes differ
-only in the wall time, the step and the value, so that the events of one tag are recognized and decoded as
-columns of a byte matrix. An event is taken by the fast path only if all its other bytes equal those of an
-event that protobuf decoded and that encodes to the same bytes again.
+Nearly all events of a training log hold one float under one tag, with the fields in one order. Their bytes differ only
+in wall time, step and value, so the events of one tag can be recognized and decoded as columns of a byte matrix. The
+fast path takes an event only if all its other bytes equal those of an event that protobuf decoded and that encodes to
+the same bytes again.
 """
 
 import struct
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from manyseeds.eventfiles.messages import SESSION_START, Event
 from manyseeds.eventfiles.records import Group
 
-_MAX_LAYOUTS = 64  # of one length; beyond it (thousands of tags) protobuf alone is faster
+_MAX_LAYOUTS = 64  # per length; with more (thousands of tags) protobuf alone is faster
 _WALL = slice(1, 9)
 # tag, step, value and record number, as in Scalars
 _Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
@@ -29,8 +29,8 @@ _TENSOR_FIELDS = {1: "float_val", 2: "double_val", 3: "int_val", 9: "int64_val",
 class Scalars:
     """Scalars in the order of the file.
 
-    `tag` (n,) int32 indexes the decoder's `tags`; `step` (n,) int64; `value` (n,) float32; `record` (n,)
-    int64 is the number of the event in its block, by which scalars of several sources are put in order.
+    `tag` (n,) int32 indexes the decoder's `tags`; `step` (n,) int64; `value` (n,) float32; `record` (n,) int64 is the
+    number of the event in its block, used to merge fast and slow path in order.
     """
 
     tag: NDArray[np.int32]
@@ -41,18 +41,18 @@ class Scalars:
 
 @dataclass(frozen=True)
 class _Layout:
-    mask: NDArray[np.uint8]  # (length, 1) which bits are the same in every event of this layout
+    mask: NDArray[np.uint8]  # (length, 1) bits that are the same in every event of this layout
     expected: NDArray[np.uint8]
     step: slice
     tag: int
 
 
 class EventDecoder:
-    """Decodes blocks of payloads; remembers tags and byte layouts from block to block and from file to file.
+    """Decodes blocks of payloads; remembers tags and byte layouts across blocks and files.
 
     Attributes:
         tags: the tag of each number, in order of first appearance.
-        undecodable: events whose checksum is right but which are no event messages.
+        undecodable: records with a valid checksum that are not event messages.
     """
 
     def __init__(self) -> None:
@@ -66,11 +66,11 @@ class EventDecoder:
         """Decode one block.
 
         Args:
-            groups: what `RecordReader.blocks` yields.
+            groups: a block from `RecordReader.blocks`.
 
         Returns:
-            The scalars, and the restarts: (record number within the block, step) of each SessionLog START,
-            which asks to discard everything before it with that step or a later one.
+            The scalars, and the restarts: (record number in the block, step) of each SessionLog START. A restart
+            discards everything before it that has this step or a later one.
         """
         found: list[_Columns] = []
         slow: list[tuple[int, bytes]] = []
@@ -112,7 +112,7 @@ class EventDecoder:
         return slow + [(int(number), column.tobytes()) for number, column in zip(record, data.T, strict=True)]
 
     def _learn(self, payload: bytes) -> _Layout | None:
-        """The layout of a payload, or None unless it is one plain scalar in the usual order of fields."""
+        """Return the layout of a payload, or None unless it is one plain scalar in the usual order of fields."""
         event = Event()
         try:
             event.ParseFromString(payload)
@@ -130,13 +130,13 @@ class EventDecoder:
         tail = b"\x2a" + _varint(len(summary)) + summary
         for encoded_step in (b"\x10" + step, b"") if event.step == 0 else (b"\x10" + step,):
             head = b"\x09" + struct.pack("<d", event.wall_time) + encoded_step
-            # Only the last four bytes may differ: a NaN's payload bits need not survive Python's float.
+            # The last four bytes may differ: a NaN's payload bits need not survive Python's float.
             if (head + tail)[:-4] == payload[:-4] and len(head + tail) == len(payload):
                 mask = np.full(len(payload), 0xFF, np.uint8)
                 mask[_WALL] = 0
                 mask[-4:] = 0
                 digits = slice(10, 9 + len(encoded_step)) if encoded_step else slice(9, 9)
-                mask[digits] = 0x80  # the bit that says whether the step goes on
+                mask[digits] = 0x80  # the bit that says whether the step has more bytes
                 expected = np.frombuffer(payload, np.uint8) & mask
                 return _Layout(mask[:, None], expected[:, None], digits, self.number(value.tag))
         return None
@@ -170,7 +170,7 @@ class EventDecoder:
         return restarts
 
     def _scalar(self, value: Any) -> float | None:
-        """The number in a summary value, or None if it holds something else."""
+        """Return the number in a summary value, or None if it holds something else."""
         kind = value.WhichOneof("value")
         if kind == "simple_value":
             return value.simple_value
@@ -184,7 +184,7 @@ class EventDecoder:
         return _tensor_scalar(value.tensor)
 
     def number(self, tag: str) -> int:
-        """The number of a tag, a new one if it is new."""
+        """Return the number of a tag; a new tag gets the next number."""
         number = self._numbers.setdefault(tag, len(self.tags))
         if number == len(self.tags):
             self.tags.append(tag)
@@ -192,7 +192,7 @@ class EventDecoder:
 
 
 def _tensor_scalar(tensor: Any) -> float | None:
-    """The number in a tensor of one element, else None."""
+    """Return the number in a tensor of one element, else None."""
     dtype = _TENSOR_DTYPES.get(tensor.dtype)
     if dtype is None:
         return None
@@ -204,12 +204,12 @@ def _tensor_scalar(tensor: Any) -> float | None:
     if tensor.dtype not in _TENSOR_FIELDS:
         return 0.0
     numbers = getattr(tensor, _TENSOR_FIELDS[tensor.dtype])
-    # TensorFlow drops trailing values of a tensor that equal the one before; a lone zero may be left out.
+    # TensorFlow drops trailing values that equal the one before, so a single zero may be missing.
     return float(numbers[0]) if len(numbers) == 1 else None if numbers else 0.0
 
 
 def _varint(number: int) -> bytes:
-    """Protobuf's variable-length integer; negative numbers as their 64-bit two's complement."""
+    """Encode protobuf's variable-length integer; negative numbers as 64-bit two's complement."""
     number &= 0xFFFFFFFFFFFFFFFF
     digits = bytearray()
     while number > 0x7F:

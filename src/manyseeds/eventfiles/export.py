@@ -1,4 +1,4 @@
-"""One run's log folder to one table, with an account of every record that was read, cut or lost."""
+"""One run's log folder to one table, with a report (account) of every record that was read, cut or lost."""
 
 import json
 from dataclasses import asdict
@@ -26,19 +26,18 @@ def export(
     Args:
         log_dir: folder of one run's event files, or one event file.
         output: the table; None writes to standard output.
-        account_path: where the account goes as JSON, if anywhere.
-        tags: shell patterns of the tags to keep, under today's names; None keeps all.
+        account_path: file for the account as JSON; None writes none.
+        tags: shell patterns of the tags to keep, by today's names; None keeps all.
         file_format: "csv" or "parquet".
-        allow_corrupt: go on when the middle of a file is corrupt.
-        first_iteration: the number that the log gives to the first iteration; the table says how many are completed.
-        progress: called with (file name, bytes read, bytes in all).
+        allow_corrupt: continue if the middle of a file is corrupt.
+        first_iteration: number of the first iteration in the log; the table counts completed iterations.
+        progress: called with (file name, bytes read, total bytes).
 
     Returns:
         The account (see `account_of`).
 
     Raises:
-        UserError: when the log cannot be read, is corrupt and that is not allowed, holds no scalars, or no
-            tag matches.
+        UserError: if the log cannot be read, is corrupt without `allow_corrupt`, holds no scalars, or no tag matches.
     """
     log = read_log(log_dir, allow_corrupt=allow_corrupt, progress=progress)
     log.step[:] += 1 - first_iteration
@@ -52,12 +51,12 @@ def export(
 
 
 def account_of(log: RunLog, *, rows: int, columns: int) -> dict[str, Any]:
-    """What was read, written, cut and lost, in all and per file.
+    """Return what was read, written, cut and lost, in total and per file.
 
-    Keys: `records` read and sound, `scalars` read per iteration, `clock_scalars` left out, `scalars_cut` and
-        `rows_cut` at a resume, `corrupt_bytes`, `unreadable_bytes`, `truncated_bytes`, `rows` and `columns`
-        written, and `files` in the order of their first wall time, each with the same numbers and `damage` as
-        a list of {kind, offset, size}.
+    Keys: `records` read and valid, per-iteration `scalars` read, `clock_scalars` left out, `undecodable` records,
+    `scalars_cut` and `rows_cut` at resumes, `corrupt_bytes`, `unreadable_bytes`, `truncated_bytes`, `rows` and
+    `columns` written, and `files` in the order of their first wall time, each with the same numbers and `damage` as a
+    list of {kind, offset, size}.
     """
     files = [asdict(file) for file in log.files]
     account: dict[str, Any] = {"rows": rows, "columns": columns}
@@ -69,7 +68,7 @@ def account_of(log: RunLog, *, rows: int, columns: int) -> dict[str, Any]:
 
 
 def describe(account: dict[str, Any]) -> list[str]:
-    """The account in sentences: one for the run, one for each stretch of a file that was lost."""
+    """Return the account in sentences: one for the run, and one for each lost part of a file."""
     lines = [
         f"{account['records']:,} records in {len(account['files'])} file(s), "
         f"{account['rows']:,} rows x {account['columns']} tags written, "
@@ -80,5 +79,5 @@ def describe(account: dict[str, Any]) -> list[str]:
             place = f"{file['name']}: {damage['kind']} at byte {damage['offset']:,}"
             lines.append(f"{place}: {damage['size']:,} bytes not used")
         if file["undecodable"]:
-            lines.append(f"{file['name']}: {file['undecodable']:,} records are no events")
+            lines.append(f"{file['name']}: {file['undecodable']:,} records are not events")
     return lines

@@ -1,4 +1,4 @@
-"""One run's log folder to scalars in order: which file comes first, and what a resumed run wrote twice."""
+"""One run's log folder to ordered scalars: sort the files, and drop what a resumed run wrote twice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,22 +14,22 @@ from manyseeds.eventfiles.events import EventDecoder
 from manyseeds.eventfiles.messages import Event
 from manyseeds.eventfiles.records import Damage, RecordReader
 
-# Their step is the clock in whole seconds, so that many values share a step: no per-iteration scalars.
+# Their steps are clock times in whole seconds, not iterations, and many values share a step.
 CLOCK_TAGS = "Train/*/time"
 
-# What earlier releases of RSL-RL called the tags of release 5.
+# Tags of older RSL-RL releases, and their names in release 5.
 RENAMED_TAGS = {
     "Loss/value_function": "Loss/value",
     "Policy/mean_noise_std": "Policy/mean_std",
     "Perf/collection time": "Perf/collection_time",
 }
 
-Progress = Callable[[str, int, int], None]  # name of the file, bytes read, bytes in all
+Progress = Callable[[str, int, int], None]  # file name, bytes read, total bytes
 
 
 @dataclass
 class FileAccount:
-    """What one event file held and what became of it."""
+    """What one event file held, and what was done with it."""
 
     name: str
     size: int  # bytes
@@ -37,8 +37,8 @@ class FileAccount:
     records: int = 0
     scalars: int = 0  # per-iteration scalars read
     clock_scalars: int = 0  # scalars under CLOCK_TAGS, left out
-    undecodable: int = 0  # sound records that are no events
-    rows_cut: int = 0  # iterations of this file that a resume, or a restart in it, wrote anew
+    undecodable: int = 0  # valid records that are not events
+    rows_cut: int = 0  # iterations of this file that were written again after a resume or restart
     scalars_cut: int = 0
     damage: list[Damage] = field(default_factory=list)
 
@@ -47,7 +47,7 @@ class FileAccount:
 class RunLog:
     """A run's scalars; arrays of equal length, each tag's steps without repetition.
 
-    `tag` indexes `tags`. `files` stand in the order of their first wall time.
+    `tag` indexes `tags`. `files` are in the order of their first wall time.
     """
 
     tags: list[str]
@@ -69,10 +69,10 @@ class _Part:
 
 
 def event_files(log: Path) -> list[Path]:
-    """The event files directly in a folder (or the file itself), by name; folders within it are other runs.
+    """Return the event files of a folder (or the file itself), by name; subfolders are other runs.
 
     Raises:
-        UserError: when there is none.
+        UserError: if there is no event file.
     """
     if log.is_file():
         return [log]
@@ -89,19 +89,18 @@ def event_files(log: Path) -> list[Path]:
 def read_log(log: Path, *, allow_corrupt: bool = False, progress: Progress | None = None) -> RunLog:
     """Read all per-iteration scalars of a run.
 
-    The files are ordered by the wall time of their first event. Where a later file starts at an iteration
-    that earlier files have reached, and shares a tag with them, the run was resumed there: the earlier files
-    are cut at that iteration. A SessionLog START (written by `purge_step`) cuts everything before it alike.
-    Within a file, a tag that repeats one of its steps is cut back to it.
+    The files are ordered by the wall time of their first event. If a later file starts at an iteration that earlier
+    files have reached, and shares a tag with them, the run was resumed there: the earlier files are cut at that
+    iteration. A SessionLog START (written by `purge_step`) cuts everything before it in the same way. Within a file, a
+    tag that repeats one of its steps is cut back to that step.
 
     Args:
         log: a folder with event files of one run, or one event file.
-        allow_corrupt: go on when the middle of a file is corrupt; its account says where.
+        allow_corrupt: continue if the middle of a file is corrupt; its account says where.
         progress: called now and then while reading.
 
     Raises:
-        UserError: when a file is not an event file, when no file has a scalar, or when one is corrupt and
-            that is not allowed.
+        UserError: if a file is not an event file, no file has a scalar, or one is corrupt without `allow_corrupt`.
     """
     decoder = EventDecoder()
     parts = [_read_file(path, decoder, allow_corrupt, progress) for path in event_files(log)]
@@ -143,12 +142,12 @@ def _read_file(path: Path, decoder: EventDecoder, allow_corrupt: bool, progress:
     if account.size and not account.records and all(damage.kind == "unreadable" for damage in account.damage):
         raise UserError(f"{path}: not an event file")
     if account.undecodable and not allow_corrupt:
-        raise UserError(f"{path}: {account.undecodable} records are no events; --allow-corrupt passes over them")
+        raise UserError(f"{path}: {account.undecodable} records are not events; --allow-corrupt skips them")
     corrupt = [damage for damage in account.damage if damage.kind != "truncated"]
     if corrupt and not allow_corrupt:
         raise UserError(
             f"{path}: {corrupt[0].kind} at byte {corrupt[0].offset} ({sum(d.size for d in corrupt)} bytes in "
-            f"{len(corrupt)} places); --allow-corrupt reads the rest and says what is lost"
+            f"{len(corrupt)} places); --allow-corrupt reads the rest and reports what is lost"
         )
     if columns:
         tag, step, value = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -162,14 +161,14 @@ def _first_wall_time(payload: bytes, path: Path) -> float:
     try:
         event.ParseFromString(payload)
     except DecodeError:
-        raise UserError(f"{path}: not an event file: its first record is no event") from None
+        raise UserError(f"{path}: not an event file: its first record is not an event") from None
     if not (event.wall_time or event.file_version.startswith("brain.Event")):
         raise UserError(f"{path}: not an event file: its first record has neither version nor wall time")
     return event.wall_time
 
 
 def _per_iteration(decoder: EventDecoder) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """For each of the decoder's tags, the number of its name of today, and whether it is per iteration."""
+    """For each tag of the decoder, return the number of its present name, and whether it is per iteration."""
     names = list(decoder.tags)
     numbers = [decoder.number(RENAMED_TAGS.get(name, name)) for name in names]
     keep = [not fnmatchcase(name, CLOCK_TAGS) for name in names]
@@ -197,7 +196,7 @@ def _join(
 
 
 def _cut_repeated_steps(tag: NDArray, step: NDArray, alive: NDArray[np.bool_]) -> None:
-    """Where a tag repeats a step, drop what it had from that step on."""
+    """If a tag repeats a step, drop its earlier values from that step on."""
     living = np.flatnonzero(alive)
     order = living[np.argsort(tag[living], kind="stable")]
     back = (step[order][1:] <= step[order][:-1]) & (tag[order][1:] == tag[order][:-1])
@@ -209,6 +208,6 @@ def _cut_repeated_steps(tag: NDArray, step: NDArray, alive: NDArray[np.bool_]) -
             if at in seen:
                 while seen and next(reversed(seen)) >= at:
                     alive[seen.popitem()[1]] = False
-                if at in seen:  # behind a smaller step: steps were out of order, and only this one is repeated
+                if at in seen:  # after a smaller step: steps were out of order, and only this one is repeated
                     alive[seen.pop(at)] = False
             seen[at] = row

@@ -1,7 +1,7 @@
-"""The few fields of TensorFlow's event messages that carry scalars, without TensorFlow or TensorBoard.
+"""The fields of TensorFlow's event messages that carry scalars, without TensorFlow or TensorBoard.
 
 Field numbers from tensorflow/core/util/event.proto, framework/summary.proto and framework/tensor.proto.
-Everything else in a message (images, histograms, graphs) is an unknown field to protobuf and is passed over.
+Everything else in a message (images, histograms, graphs) is an unknown field to protobuf and is skipped.
 """
 
 from typing import Any
@@ -63,7 +63,7 @@ def _message_classes() -> dict[str, Any]:
                 entry.type_name = f".{_PACKAGE}.{type_name}"
             if field in members:
                 entry.oneof_index = 0
-    pool = descriptor_pool.DescriptorPool()  # a pool of its own: TensorBoard may be imported beside us
+    pool = descriptor_pool.DescriptorPool()  # a separate pool, because TensorBoard may be imported too
     pool.Add(file)
     return {
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _MESSAGES

@@ -19,16 +19,16 @@ from manyseeds.eventfiles.checksum import masked_crc, masked_crcs
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 
-_STRETCH = 512  # records split one by one before looking whether their lengths repeat
+_STRETCH = 512  # records that are split one by one before their lengths are checked for a pattern
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A stretch of a file that could not be used.
+    """A part of a file that could not be used.
 
-    `kind` is "corrupt" (the data does not fit its checksum; reading goes on behind it), "unreadable" (a
-    length does not fit its checksum, so that everything from there to the end of the file is lost) or
-    "truncated" (the file ends within a record).
+    `kind` is "corrupt" (the data does not match its checksum; reading continues after it), "unreadable" (a length does
+    not match its checksum, so everything from there to the end of the file is lost) or "truncated" (the file ends
+    within a record).
     """
 
     kind: Literal["corrupt", "unreadable", "truncated"]
@@ -40,8 +40,8 @@ class Damage:
 class Group:
     """The records of one length in a block of a file.
 
-    `data` (length, count) uint8 has a record in each column; `number` (count,) int64 ascending is their
-    places in the order of the block.
+    `data` (length, count) uint8 has one record per column; `number` (count,) int64, ascending, is their order in the
+    block.
     """
 
     data: NDArray[np.uint8]
@@ -49,12 +49,12 @@ class Group:
 
 
 class RecordReader:
-    """Streams the records of one file, checks both checksums, and notes what is damaged instead of raising.
+    """Streams the records of one file, verifies both checksums, and collects damage instead of raising.
 
     Attributes:
-        records: how many whole and valid records have been read so far.
-        position: bytes read so far, to show progress.
-        damage: what could not be used, by offset.
+        records: number of complete and valid records read so far.
+        position: bytes read so far, for progress.
+        damage: the parts that could not be used, by offset.
     """
 
     def __init__(self, path: Path, block_bytes: int = 4 << 20) -> None:
@@ -63,14 +63,14 @@ class RecordReader:
         self.position = 0
         self.damage: list[Damage] = []
         self._block_bytes = block_bytes
-        # A header (length and checksum) seen once needs no second check; a log holds few different lengths.
+        # Headers (length and checksum) that were verified once; a log has few different lengths.
         self._sizes: dict[bytes, int] = {}
 
     def blocks(self) -> Iterator[list[Group]]:
         """Yield the valid records of each few megabytes of the file, grouped by length."""
         rest = b""
         with self.path.open("rb") as stream:
-            # A record longer than a block is read whole: the next read is as long as what is left over.
+            # A record longer than a block: each read is at least as long as the rest, until it is complete.
             while block := stream.read(max(self._block_bytes, len(rest))):
                 buffer = rest + block
                 starts, used, readable = self._split(buffer)
@@ -87,7 +87,7 @@ class RecordReader:
             self.damage.append(Damage("truncated", self.position, len(rest)))
 
     def _split(self, buffer: bytes) -> tuple[NDArray[np.int64], int, bool]:
-        """Where the records in `buffer` start, where the last ends, and whether the next header is sound."""
+        """Return the starts of the records in `buffer`, the end of the last, and whether the next header is valid."""
         content = np.frombuffer(buffer, np.uint8)
         pieces: list[NDArray[np.int64]] = []
         position, readable, more = 0, True, True
@@ -95,16 +95,16 @@ class RecordReader:
             starts, position, readable, more = self._walk(buffer, position)
             pieces.append(starts)
             if more:
-                ahead = _foreseen(content, np.append(starts, position))
-                pieces.append(ahead[:-1])
-                position = int(ahead[-1])
+                following = _follow_pattern(content, np.append(starts, position))
+                pieces.append(following[:-1])
+                position = int(following[-1])
         return np.concatenate(pieces), position, readable
 
     def _walk(self, buffer: bytes, position: int) -> tuple[NDArray[np.int64], int, bool, bool]:
         """Split off up to _STRETCH records from `position` on, one by one.
 
         Returns:
-            Where they start, where the last ends, whether the next header is sound, and whether there may be more.
+            Their starts, the end of the last, whether the next header is valid, and whether there may be more records.
         """
         starts: list[int] = []
         sizes = self._sizes
@@ -116,7 +116,7 @@ class RecordReader:
             if size is None:
                 size = self._learn(header)
                 if size is None:
-                    # Zeros are what a crash leaves behind the last record on some file systems.
+                    # After a crash some file systems leave zeros behind the last record.
                     readable = buffer.count(0, position) == end - position
                     break
             if position + size > end:
@@ -129,7 +129,7 @@ class RecordReader:
         return np.array(starts, np.int64), position, readable, more
 
     def _learn(self, header: bytes) -> int | None:
-        """The bytes of a record with this header, or None when the header does not fit its checksum."""
+        """Return the size of a record with this header in bytes, or None if the header does not match its checksum."""
         length, checksum = struct.unpack("<QI", header)
         if masked_crc(header[:8]) != checksum or length > 1 << 40:
             return None
@@ -139,7 +139,7 @@ class RecordReader:
         return size
 
     def _check(self, buffer: bytes, starts: NDArray[np.int64], used: int) -> list[Group]:
-        """Group the records by length; those that do not fit their checksums are left out and noted."""
+        """Group the records by length; those that do not match their checksums go to `damage`."""
         offsets = np.append(starts, used)
         sizes = np.diff(offsets)
         content = np.frombuffer(buffer, np.uint8)
@@ -163,18 +163,18 @@ class RecordReader:
         return groups
 
 
-def _foreseen(content: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where records lie behind a stretch whose lengths repeat, as they do from iteration to iteration of a log.
+def _follow_pattern(content: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the records after a stretch whose lengths repeat, as they do from iteration to iteration of a log.
 
     Args:
         content: the block.
-        offsets: where the records of a stretch start, and where the last of them ends.
+        offsets: the starts of the records of a stretch, and the end of the last.
 
     Returns:
-        Where the next records start whose headers repeat the stretch's, and where the last of them ends.
+        The starts of the following records whose headers repeat those of the stretch, and the end of the last.
     """
     sizes = np.diff(offsets)
-    # From the end on, the distances at which a record is as long as the last one; at least twice the stretch holds it.
+    # Distances from the end at which a record is as long as the last one; the period must fit twice into the stretch.
     distances = np.flatnonzero(sizes[-2 : -len(sizes) // 2 - 1 : -1] == sizes[-1]) + 1
     period = next((d for d in distances.tolist() if np.array_equal(sizes[d:], sizes[:-d])), 0)
     if not period:
@@ -182,8 +182,8 @@ def _foreseen(content: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray
     cycle = offsets[-1 - period : -1]
     length = int(offsets[-1] - cycle[0])
     times = (len(content) - int(offsets[-1])) // length
-    ahead = cycle + length * np.arange(1, times + 1)[:, None]
+    starts = cycle + length * np.arange(1, times + 1)[:, None]
     headers = sliding_window_view(content, HEADER_BYTES)
-    alike = (headers[ahead] == headers[cycle]).all(axis=(1, 2))
+    alike = (headers[starts] == headers[cycle]).all(axis=(1, 2))
     times = times if alike.all() else int(alike.argmin())
-    return np.append(ahead[:times], offsets[-1] + length * times)
+    return np.append(starts[:times], offsets[-1] + length * times)

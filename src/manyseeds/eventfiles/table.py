@@ -23,8 +23,7 @@ ITERATION = "iteration"
 class Scalars:
     """One run's table.
 
-    `iteration` (rows,) int64; `columns` tag -> (rows,) float32, NaN both where a value is missing and where
-    the run logged NaN.
+    `iteration` (rows,) int64; `columns` tag -> (rows,) float32, with NaN for missing values and for logged NaN.
     """
 
     iteration: NDArray[np.int64]
@@ -32,16 +31,16 @@ class Scalars:
 
 
 def to_table(log: RunLog, patterns: list[str] | None = None) -> pa.Table:
-    """Rows by ascending `iteration` (int64), columns by tag in alphabetical order (float32).
+    """Return rows by ascending `iteration` (int64), and columns by tag in alphabetical order (float32).
 
     A value that was never logged is null; a NaN that was logged stays NaN.
 
     Args:
         log: the scalars.
-        patterns: shell patterns; only tags that match one become columns. None: all.
+        patterns: shell patterns; only matching tags become columns. None: all.
 
     Raises:
-        UserError: when no tag matches.
+        UserError: if no tag matches.
     """
     present = np.unique(log.tag)
     chosen = sorted(
@@ -68,7 +67,7 @@ def to_table(log: RunLog, patterns: list[str] | None = None) -> pa.Table:
 
 
 def arrow_array(values: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Numbers (n,) as an Arrow array, null where `missing` (n,); `pa.array` would import pandas."""
+    """Return numbers (n,) as an Arrow array, null where `missing` (n,); `pa.array` would import pandas."""
     valid = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
     data = pa.py_buffer(np.ascontiguousarray(values))
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [valid, data])
@@ -77,8 +76,8 @@ def arrow_array(values: NDArray[Any], missing: NDArray[np.bool_] | None = None) 
 def write_table(table: pa.Table, path: Path | None, file_format: str = "csv") -> None:
     """Write a table whole or not at all, or to standard output.
 
-    In CSV a missing value is an empty field, NaN is `nan`, infinities are `inf` and `-inf`; floats are the
-    shortest digits that read back as the same float32.
+    In CSV a missing value is an empty field, NaN is `nan`, infinities are `inf` and `-inf`; floats have the
+    fewest digits that read back as the same float32.
     """
     if path is None:
         _write(table, sys.stdout.buffer, file_format)
@@ -89,7 +88,7 @@ def write_table(table: pa.Table, path: Path | None, file_format: str = "csv") ->
 
 def _write(table: pa.Table, sink: BinaryIO, file_format: str) -> None:
     if file_format == "parquet":
-        from pyarrow import parquet  # here, because it takes as long to import as half a log to read
+        from pyarrow import parquet  # imported late: it takes half as long as reading a log
 
         parquet.write_table(table, sink)
     else:
@@ -97,10 +96,10 @@ def _write(table: pa.Table, sink: BinaryIO, file_format: str) -> None:
 
 
 def read_table(path: Path) -> pa.Table:
-    """Read what `write_table` wrote: `iteration` int64, the other columns float32, NaN and missing apart.
+    """Read a table of `write_table`: `iteration` int64, other columns float32, with NaN and missing kept apart.
 
     Raises:
-        UserError: when the file is missing, has no `iteration` column or holds something else than numbers.
+        UserError: if the file is missing, has no `iteration` column or holds anything but numbers.
     """
     try:
         if path.suffix == ".parquet":
@@ -124,7 +123,7 @@ def read_table(path: Path) -> pa.Table:
 
 
 def read_scalars(path: Path) -> Scalars:
-    """A table of scalars as arrays; see `Scalars` and, for the errors, `read_table`."""
+    """Read a table of scalars as arrays; see `Scalars`, and `read_table` for the errors."""
     table = read_table(path)
     columns = {
         name: np.asarray(table[name].fill_null(np.nan).to_numpy()) for name in table.column_names if name != ITERATION

@@ -1,7 +1,7 @@
-"""Which GPUs a job may use: found or listed, then leased so that no two jobs share one by accident.
+"""Which GPUs a job may use, and leases of them, so that no two jobs share a GPU by accident.
 
-`devices` says which GPUs there are for this process; `leases` gives each job its own, in the order of asking, by
-file locks that die with the job. Nothing here imports torch.
+`devices` finds the GPUs that this process may use. `leases` gives each job its own GPUs, first come first served, by
+file locks that end with the job. Nothing here imports torch.
 """
 
 from manyseeds.gpus.devices import Device, allotted, allowed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from manyseeds.core.errors import UserError
 
 FULL = 0.5
-"""Share of a GPU's memory that other programs use when it counts as filled."""
+"""A GPU counts as full if other programs use more than this share of its memory."""
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Device:
     """One GPU.
 
     Attributes:
-        name: what CUDA_VISIBLE_DEVICES calls it: a number or a UUID.
-        number: its place in nvidia-smi's list, or the name where nvidia-smi does not know it.
-        uuid: its UUID, None where nvidia-smi does not know it.
+        name: its name in CUDA_VISIBLE_DEVICES: a number or a UUID.
+        number: its number in nvidia-smi's list, or the name if nvidia-smi does not know it.
+        uuid: its UUID, None if nvidia-smi does not know it.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Device:
 
     @property
     def key(self) -> str:
-        """What two processes agree on that mean the same GPU of this machine."""
+        """The key of this GPU, the same in all processes of this machine."""
         return self.uuid or self.number
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Reading:
-    """What nvidia-smi says of a GPU; `used` is the used share of its memory, 0 where it has none of its own."""
+    """A line of nvidia-smi; `used` is the used share of the GPU's memory, 0 if it has no memory of its own."""
 
     number: str
     uuid: str
@@ -46,14 +46,14 @@ class Reading:
 def allowed(setting: str | Sequence[int], environment: Mapping[str, str] = os.environ) -> tuple[Device, ...]:
     """Return the GPUs that a job may use.
 
-    CUDA_VISIBLE_DEVICES, set by a scheduler or the user, is never widened; `gpus` of the config narrows it further.
+    CUDA_VISIBLE_DEVICES, set by a scheduler or the user, is never widened; the config's `gpus` narrows it further.
 
     Args:
-        setting: `gpus` of the config: "auto", or numbers in nvidia-smi's list.
+        setting: the config's `gpus`: "auto", or numbers of nvidia-smi's list.
         environment: environment variables.
 
     Raises:
-        UserError: when a number is not among the GPUs of this machine, or not among those that are visible.
+        UserError: if a number is not a GPU of this machine, or is not visible.
     """
     found = read()
     devices = _visible(found, environment)
@@ -61,7 +61,7 @@ def allowed(setting: str | Sequence[int], environment: Mapping[str, str] = os.en
         return devices if devices is not None else _all(found)
     numbers = [str(number) for number in setting]
     if devices is None:
-        # Without nvidia-smi, as in some containers, the list is believed.
+        # Without nvidia-smi, as in some containers, trust the list.
         devices = _all(found) if found else tuple(Device(number, number) for number in numbers)
         place = "this machine has"
     else:
@@ -74,12 +74,12 @@ def allowed(setting: str | Sequence[int], environment: Mapping[str, str] = os.en
 
 
 def allotted(environment: Mapping[str, str] = os.environ) -> tuple[Device, ...]:
-    """Return the GPUs that CUDA_VISIBLE_DEVICES names; none where it is not set."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names; none if it is not set."""
     return _visible(read(), environment) or () if "CUDA_VISIBLE_DEVICES" in environment else ()
 
 
 def read() -> list[Reading]:
-    """Return what nvidia-smi says of every GPU; nothing where there is no nvidia-smi or it fails."""
+    """Return nvidia-smi's line on every GPU; nothing if there is no nvidia-smi or it fails."""
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.used,memory.total", "--format=csv,noheader,nounits"]
     try:
         listing = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout
@@ -90,18 +90,18 @@ def read() -> list[Reading]:
 
 
 def filled(readings: Sequence[Reading]) -> dict[str, float]:
-    """Return the used share of memory of those GPUs, by key, that count as filled."""
+    """Return the used share of memory, by key, of the GPUs that count as full."""
     return {reading.uuid: reading.used for reading in readings if reading.used > FULL}
 
 
 def _visible(found: Sequence[Reading], environment: Mapping[str, str]) -> tuple[Device, ...] | None:
-    """Return the GPUs that CUDA_VISIBLE_DEVICES names, None where it is not set."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names, None if it is not set."""
     text = environment.get("CUDA_VISIBLE_DEVICES")
     if text is None:
         return None
     devices = []
     for name in (part.strip() for part in text.split(",")):
-        if name in ("", "-1", "NoDevFiles"):  # as for CUDA, nothing after it counts
+        if name in ("", "-1", "NoDevFiles"):  # CUDA ignores everything after such an entry
             break
         # A UUID may be shortened.
         same = [one for one in found if name == one.number or (name.startswith("GPU-") and one.uuid.startswith(name))]
@@ -110,12 +110,12 @@ def _visible(found: Sequence[Reading], environment: Mapping[str, str]) -> tuple[
 
 
 def _all(found: Sequence[Reading]) -> tuple[Device, ...]:
-    # By UUID, because CUDA may number GPUs in another order than nvidia-smi.
+    # By UUID: CUDA may number GPUs in another order than nvidia-smi.
     return tuple(Device(reading.uuid, reading.number, reading.uuid) for reading in found)
 
 
 def _share(used: str, total: str) -> float:
     try:
         return float(used) / float(total)
-    except (ValueError, ZeroDivisionError):  # a GPU that shares the machine's memory says "[N/A]"
+    except (ValueError, ZeroDivisionError):  # "[N/A]" for a GPU that shares the machine's memory
         return 0.0

@@ -1,8 +1,8 @@
 """Leases of GPUs between the processes of a user on one machine.
 
-Every job that wants GPUs has one file, a claim, in a folder of the user's, and holds a lock on it for as long as it
-or a child lives; the kernel drops the lock however they die. What a claim holds is changed under one more lock, and a
-claim whose lock is free counts for nothing.
+Every job that needs GPUs writes a claim file into a folder of the user and holds a lock on it as long as the job or a
+child lives; the kernel releases the lock however they end. Claims are read and changed under one more lock, that of the
+folder. A claim whose lock is free belongs to a dead job and is removed.
 """
 
 import fcntl
@@ -22,23 +22,24 @@ from manyseeds.gpus.devices import Device, filled, read
 
 FOLDER_VARIABLE = "MANYSEEDS_LOCKS"
 POLL_S = 0.2
-# Jobs that start together queue up for a moment, one behind the other; that is not worth a line.
-UNSAID_S = 2.0
+# Jobs that start together wait for each other for a moment; report only longer waits.
+REPORT_AFTER_S = 2.0
+# A reading of nvidia-smi is reused for this long.
 READING_LASTS_S = 5.0
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What one job wants or has.
+    """The GPUs that one job wants or has.
 
     Attributes:
-        serial: rises in the order of asking.
+        serial: number of the request; later requests have larger ones.
         who: the job's name.
         pid: its process.
         count: how many GPUs it wants.
         jobs_per_gpu: how many such jobs may share a GPU.
         candidates: keys of the GPUs it can use.
-        granted: keys of those it has; empty while it waits.
+        granted: keys of the GPUs it has; empty while it waits.
     """
 
     serial: int
@@ -52,12 +53,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Lease:
-    """GPUs that belong to this process while its descriptor is open here or in a child.
+    """GPUs that belong to this process while the descriptor is open here or in a child.
 
     Attributes:
-        devices: the GPUs; none for a job that needs none.
-        descriptors: what a child must inherit.
-        serial: the job's place in the order of asking.
+        devices: the GPUs; empty for a job that needs none.
+        descriptors: file descriptors that a child must inherit.
+        serial: the number of its claim.
     """
 
     devices: tuple[Device, ...] = ()
@@ -66,7 +67,7 @@ class Lease:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables that show a child these GPUs and no other."""
+        """Environment variables that show a child only these GPUs."""
         return {"CUDA_VISIBLE_DEVICES": ",".join(device.name for device in self.devices)} if self.devices else {}
 
 
@@ -75,8 +76,8 @@ class Registry:
     """The folder of claims.
 
     Attributes:
-        folder: where it is; made where it is missing.
-        namespace: what GPU keys are local to, such as a scheduler's job, whose GPU 0 is not everybody's.
+        folder: its path; created if missing.
+        namespace: prefix of the GPU keys in a scheduler's job, whose GPU 0 need not be the GPU 0 of other jobs.
     """
 
     folder: Path
@@ -86,8 +87,8 @@ class Registry:
         make_private(self.folder)
 
     def ask(self, who: str, count: int, jobs_per_gpu: int, candidates: Sequence[str]) -> tuple[Claim, int]:
-        """Queue up; return the claim and the descriptor that keeps it."""
-        with self._alone():
+        """Join the queue; return the claim and the descriptor that holds its lock."""
+        with self._locked():
             serial = max((claim.serial for claim in self._living()), default=0) + 1
             claim = Claim(serial, who, os.getpid(), count, jobs_per_gpu, tuple(map(self._local, candidates)))
             descriptor = os.open(self.folder / f"{serial}.claim", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -95,40 +96,40 @@ class Registry:
             _write(descriptor, claim)
         return claim, descriptor
 
-    def take(self, claim: Claim, descriptor: int, passed_over: Collection[str] = ()) -> tuple[str, ...]:
-        """Return the keys of the GPUs that are the claim's from now on; nothing while it must wait.
+    def take(self, claim: Claim, descriptor: int, skipped: Collection[str] = ()) -> tuple[str, ...]:
+        """Return the keys of the GPUs that the claim holds from now on; nothing while it must wait.
 
-        No job overtakes another that waits for one of its GPUs.
+        No job overtakes an earlier one that waits for one of the same GPUs.
 
         Args:
             claim: from `ask`.
             descriptor: from `ask`.
-            passed_over: keys of GPUs that other programs fill; they count only where no job has a share.
+            skipped: keys of GPUs that other programs fill; they are skipped unless one of our jobs already shares them.
         """
-        with self._alone():
+        with self._locked():
             others = [other for other in self._living() if other.serial != claim.serial]
             load = {key: _load(others, key) for key in claim.candidates}
             free = [
                 key
                 for key in claim.candidates
-                if load[key] + Fraction(1, claim.jobs_per_gpu) <= 1 and (load[key] or key not in passed_over)
+                if load[key] + Fraction(1, claim.jobs_per_gpu) <= 1 and (load[key] or key not in skipped)
             ]
-            if ahead(claim, others) or len(free) < claim.count:
+            if earlier_waiting(claim, others) or len(free) < claim.count:
                 return ()
             granted = tuple(sorted(free, key=lambda key: load[key])[: claim.count])
             _write(descriptor, replace(claim, granted=granted))
         return tuple(key.removeprefix(self._local("")) for key in granted)
 
     def claims(self) -> list[Claim]:
-        """Return the claims of living jobs in the order of asking."""
-        with self._alone():
+        """Return the claims of living jobs, earliest first."""
+        with self._locked():
             return self._living()
 
     def _local(self, key: str) -> str:
         return f"{self.namespace}{key}"
 
     def _living(self) -> list[Claim]:
-        """Read the claims whose lock is held; remove the others. The caller holds the folder's lock."""
+        """Read the claims whose lock is held; remove the others. The caller must hold the folder's lock."""
         claims = []
         for path in self.folder.glob("*.claim"):
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
@@ -142,7 +143,7 @@ class Registry:
         return sorted(claims, key=lambda claim: claim.serial)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -154,8 +155,8 @@ class Registry:
 def registry() -> Registry:
     """Return the folder of claims of this user on this machine.
 
-    It is below /tmp, not below XDG_RUNTIME_DIR or TMPDIR, because a container sees /tmp alone and a scheduler gives
-    each job a TMPDIR of its own. Within a job of Slurm the GPUs' names are the job's own, and so are the leases.
+    The folder is in /tmp, not in XDG_RUNTIME_DIR or TMPDIR: a container sees only /tmp, and a scheduler gives each job
+    another TMPDIR. In a Slurm job, GPU numbers are local to the job, and so are the leases.
     """
     folder = Path(os.environ.get(FOLDER_VARIABLE) or f"/tmp/manyseeds-{os.getuid()}")
     job = os.environ.get("SLURM_JOB_ID")
@@ -170,40 +171,40 @@ def lease(
     who: str,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
 ) -> Iterator[Lease]:
-    """Hold `count` of these GPUs; wait in the order of asking until they are free.
+    """Hold `count` of these GPUs; wait until they are free, first come first served.
 
     Args:
         devices: the GPUs to choose from.
-        count: how many.
+        count: how many GPUs.
         jobs_per_gpu: how many jobs like this one may share a GPU.
-        who: the job's name, for those who wait for it.
-        say: gets a line when the job has waited for UNSAID_S, and one when it waits no longer.
+        who: the job's name, shown to jobs that wait for it.
+        say: receives a line after REPORT_AFTER_S of waiting, and another when the wait is over.
 
     Raises:
-        UserError: when there are not that many GPUs, or the folder of claims is not safe.
+        UserError: if there are not that many GPUs, or other users can write to the folder of claims.
     """
     if len(devices) < count:
-        raise UserError(f"{who}: {count} GPUs are needed at once, but there {_are(len(devices))} to choose from")
+        raise UserError(f"{who}: {count} GPUs are needed at once, but only {len(devices)} can be chosen from")
     place = registry()
     claim, descriptor = place.ask(who, count, jobs_per_gpu, [device.key for device in devices])
     by_key = {device.key: device for device in devices}
     with ExitStack() as stack:
-        stack.callback(place.claims)  # removes this one's file, unless a child lives on
+        stack.callback(place.claims)  # removes this claim's file, unless a child still holds it
         stack.callback(os.close, descriptor)
-        passed_over, looked, said = dict[str, float](), -READING_LASTS_S, False
+        skipped, looked, said = dict[str, float](), -READING_LASTS_S, False
         asked = time.monotonic()
         while True:
             others = place.claims()
-            first = ahead(claim, others)
-            # A scheduler's GPUs are this job's, whoever fills them.
+            first = earlier_waiting(claim, others)
+            # GPUs from a scheduler belong to this job, whoever uses their memory.
             if not first and not place.namespace and time.monotonic() - looked >= READING_LASTS_S:
-                passed_over, looked = filled(read()), time.monotonic()
-            if granted := place.take(claim, descriptor, passed_over):
+                skipped, looked = filled(read()), time.monotonic()
+            if granted := place.take(claim, descriptor, skipped):
                 break
-            if not said and time.monotonic() - asked >= UNSAID_S:
-                say(f"{who}: {_why(by_key, claim, others, passed_over)}")
+            if not said and time.monotonic() - asked >= REPORT_AFTER_S:
+                say(f"{who}: {_why(by_key, claim, others, skipped)}")
                 said = True
-            # Those far behind need not look as often.
+            # Jobs far back in the queue check less often.
             time.sleep(POLL_S * min(10, 1 + len(first)))
         chosen = tuple(by_key[key] for key in granted)
         if said:
@@ -211,8 +212,8 @@ def lease(
         yield Lease(chosen, (descriptor,), claim.serial)
 
 
-def ahead(claim: Claim, others: Sequence[Claim]) -> list[Claim]:
-    """Return the claims that asked before this one and wait for one of its GPUs."""
+def earlier_waiting(claim: Claim, others: Sequence[Claim]) -> list[Claim]:
+    """Return the earlier claims that wait for one of this claim's GPUs."""
     return [
         other
         for other in others
@@ -221,10 +222,10 @@ def ahead(claim: Claim, others: Sequence[Claim]) -> list[Claim]:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that this user alone can write to, or check that it is one.
+    """Create a folder that only this user can write to, or check that an existing one is.
 
     Raises:
-        UserError: when it is a link, someone else's, or open to others.
+        UserError: if it is a link, belongs to someone else, or others can write to it.
     """
     for path in (folder.parent, folder):
         try:
@@ -233,7 +234,7 @@ def make_private(folder: Path) -> None:
             pass
         except OSError as error:
             raise UserError(
-                f"{path} cannot be made: {error.strerror}; {FOLDER_VARIABLE} names another folder"
+                f"{path} cannot be created: {error.strerror}; set {FOLDER_VARIABLE} to another folder"
             ) from error
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
@@ -243,26 +244,22 @@ def make_private(folder: Path) -> None:
 
 
 def _load(claims: Sequence[Claim], key: str) -> Fraction:
-    """Return the share of a GPU that is taken."""
+    """Return the share of a GPU that is leased."""
     return sum((Fraction(1, claim.jobs_per_gpu) for claim in claims if key in claim.granted), start=Fraction(0))
 
 
-def _why(devices: dict[str, Device], claim: Claim, others: Sequence[Claim], passed_over: dict[str, float]) -> str:
-    """Say what a job waits for."""
+def _why(devices: dict[str, Device], claim: Claim, others: Sequence[Claim], skipped: dict[str, float]) -> str:
+    """Return the sentence that says what a job waits for."""
     holders = [other.who for other in others if set(other.granted) & set(claim.candidates)]
     reasons = [f"in use by {', '.join(holders)}"] if holders else []
-    for key, used in passed_over.items():
+    for key, used in skipped.items():
         if key in devices:
-            reasons.append(f"GPU {devices[key].number} is passed over: other programs use {used:.0%} of its memory")
-    if first := ahead(claim, others):
-        reasons.append(f"{', '.join(other.who for other in first)} asked before")
+            reasons.append(f"GPU {devices[key].number} is skipped: other programs use {used:.0%} of its memory")
+    if first := earlier_waiting(claim, others):
+        reasons.append(f"{', '.join(other.who for other in first)} asked earlier")
     choice = ", ".join(device.number for device in devices.values())
     which = f"GPU {choice}" if len(devices) == 1 else f"{claim.count} of the GPUs {choice}"
     return f"waits for {which} ({'; '.join(reasons) or 'just freed'})"
-
-
-def _are(number: int) -> str:
-    return "is none" if number == 0 else f"is only {number}" if number == 1 else f"are only {number}"
 
 
 def _write(descriptor: int, claim: Claim) -> None:

@@ -1,9 +1,9 @@
 """Show which GPU which job has, and who waits."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.gpus.devices import allowed
 from manyseeds.gpus.leases import registry
@@ -11,7 +11,7 @@ from manyseeds.gpus.leases import registry
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 2 when the folder of claims is not safe."""
-    parser = argparse.ArgumentParser(prog="manyseeds gpus", description=__doc__)
+    parser = verb_parser("gpus", __doc__, "")
     parser.parse_args(argv)
     try:
         devices, claims = allowed("auto"), registry().claims()

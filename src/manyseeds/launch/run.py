@@ -5,7 +5,6 @@ and writes run.json when it has ended, so that a killed run goes on where it was
 same for a trainer that cannot continue.
 """
 
-import argparse
 import os
 import re
 import subprocess
@@ -20,6 +19,7 @@ from manyseeds import gpus
 from manyseeds.config import Experiment, RunConfig, read_resolved
 from manyseeds.config.external import External
 from manyseeds.config.settings import Launched
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_json
 from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
@@ -191,7 +191,9 @@ def _failure(code: int, last: str, log: Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return training's exit code, or 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="manyseeds launch", description=__doc__.split("\n", 1)[0])
+    parser = verb_parser(
+        "launch", __doc__.split("\n", 1)[0], "--config results/lift_object/config.json --variant default --seed 1"
+    )
     parser.add_argument("--config", type=Path, required=True, help="config.json of the experiment's folder")
     parser.add_argument("--variant", default="default", help="which variant (default)")
     parser.add_argument("--seed", type=int, required=True, help="which seed")

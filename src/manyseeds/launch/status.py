@@ -1,16 +1,21 @@
 """A line per run while runs are going, read from their event files."""
 
-import argparse
 import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from manyseeds.config import Experiment, Variant, read_resolved
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import CONFIG, EVENT_FILE, EXTERNAL_WORK, RUN_RECORD, run_folder
 from manyseeds.core.text import duration
@@ -19,6 +24,7 @@ from manyseeds.launch.external import events_in_progress
 
 RECENT_ITERATIONS = 50
 QUIET_AFTER_S = 120.0
+STYLES = {"training": "green", "quiet": "yellow", "finished": "dim"}
 HEADER = ("run", "state", "iteration", "done", "reward", "success", "steps/s", "ETA")
 
 
@@ -122,17 +128,16 @@ class Watcher:
         return self._seen[events][1]
 
 
-def table(rows: Sequence[Progress]) -> str:
-    """Return the lines of all runs below a header, in columns."""
-    cells = [HEADER, *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if index < 2 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    )
+def table(folder: Path, rows: Sequence[Progress]) -> Group:
+    """Return the lines of an experiment's runs in columns below a header."""
+    lines = Table(*HEADER[:2], box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in HEADER[2:]:
+        lines.add_column(name, justify="right")
+    for column in lines.columns:
+        column.no_wrap = True
+    for row in rows:
+        lines.add_row(*row.cells(), style=STYLES.get(row.state))
+    return Group(Text(str(folder)), lines)
 
 
 def _values(log: RunLog, tag: str) -> np.ndarray:
@@ -165,20 +170,27 @@ def _experiments(folder: Path) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 when all runs are finished or after one look, 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="manyseeds status", description=__doc__)
+    parser = verb_parser("status", __doc__, "results/lift_object")
     parser.add_argument("results", nargs="?", type=Path, default=Path("results"), help="an experiment's folder (all)")
     parser.add_argument("--once", action="store_true", help="print the lines once and end")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks (5)")
     arguments = parser.parse_args(argv)
     try:
         watchers = [Watcher(folder) for folder in _experiments(arguments.results)]
-        while True:
-            rows = [(watcher.folder, watcher.progress(time.time())) for watcher in watchers]
-            clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() and not arguments.once else ""
-            print(clear + "\n\n".join(f"{folder}\n{table(lines)}" for folder, lines in rows), flush=True)
-            if arguments.once or all(line.state == "finished" for _, lines in rows for line in lines):
-                return 0
-            time.sleep(arguments.every)
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = 200  # whatever reads the lines has no width
+        with Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
+            while True:
+                rows = [(watcher.folder, watcher.progress(time.time())) for watcher in watchers]
+                shown = Group(*(table(*lines) for lines in rows))
+                if live:
+                    live.update(shown, refresh=True)
+                else:
+                    console.print(shown)
+                if arguments.once or all(line.state == "finished" for _, lines in rows for line in lines):
+                    return 0
+                time.sleep(arguments.every)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,7 +1,8 @@
-"""Agent files: JSON in the document's layout or rsl_rl's own, checked, as the dictionary rsl_rl wants.
+"""Agent files: JSON in the policy-training guide's layout or in RSL-RL's, checked and completed for RSL-RL.
 
-A class's keys are those of its `__init__`, so no second list of them exists here. Keys left out have the
-defaults of the class.
+The guide is Isaac Lab Arena's (https://isaac-sim.github.io/IsaacLab-Arena/); its layout has `policy`, as in older
+releases of RSL-RL. The keys of a class are the arguments of its `__init__`, so there is no second list of them here.
+Missing keys get the defaults of the class.
 """
 
 import difflib
@@ -23,7 +24,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
 
 DEFAULT_AGENT = Path(__file__).with_name("generic_policy.json")
-"""The document's hyper-parameters."""
+"""The guide's hyper-parameters."""
 
 _TOP_KEYS = ("num_steps_per_env", "obs_groups", "algorithm")
 _POLICY_KEYS: dict[str, tuple[type, Any]] = {
@@ -41,7 +42,7 @@ _NOT_IN_FILES = {
     "self", "actor", "critic", "storage", "device", "multi_gpu_cfg", "grad_reduce_bucket_mb",
     "obs", "obs_groups", "obs_set", "output_dim",
 }  # fmt: skip
-# Their state would have to be saved too for an exact resume.
+# An exact resume would have to save their state too.
 _UNSUPPORTED = {"rnd_cfg", "symmetry_cfg"}
 _POSITIVE = {"clip_param", "learning_rate", "max_grad_norm", "desired_kl", "init_std", "init_noise_std"}
 _RANGES: dict[str, tuple[float, float | None]] = {
@@ -63,27 +64,27 @@ _CHOICES: dict[str, Callable[[str], object] | tuple[str, ...]] = {
 
 
 def load_agent(path: str | Path) -> dict[str, Any]:
-    """Read an agent file and return the complete rsl_rl configuration.
+    """Read an agent file and return the complete configuration for RSL-RL.
 
     Returns:
-        num_steps_per_env, obs_groups, actor, critic and algorithm, every key with its value.
+        A dictionary of num_steps_per_env, obs_groups, actor, critic and algorithm, with every key filled in.
 
     Raises:
-        UserError: for a file that cannot be read or a key or value that is not allowed.
+        UserError: if the file cannot be read, or a key or value is not allowed.
     """
     name = f"agent file {path}"
     return resolve_agent(read_object(path, name), name)
 
 
 def resolve_agent(content: Any, source: str = "agent") -> dict[str, Any]:
-    """Check the content of an agent file and return the complete rsl_rl configuration; see `load_agent`."""
+    """Check the content of an agent file and return the complete configuration; see `load_agent`."""
     _require(content, dict, source)
     layout = ("policy",) if "policy" in content else ("actor", "critic")
     _check_keys(content, (*_TOP_KEYS, *layout), source)
     for key in ("algorithm", *layout):
         if key not in content:
-            raise UserError(f"{source}: '{key}' is missing; the document's layout has algorithm and policy, "
-                            "rsl_rl's own has algorithm, actor and critic.")  # fmt: skip
+            raise UserError(f"{source}: '{key}' is missing; a file has algorithm, actor and critic (RSL-RL 5), "
+                            "or algorithm and policy (older).")  # fmt: skip
     steps = content.get("num_steps_per_env", 24)
     _check_value(steps, int, "num_steps_per_env", f"{source}: num_steps_per_env", {})
     if "policy" in content:
@@ -117,7 +118,7 @@ def resolve_actor(content: Any, source: str) -> dict[str, Any]:
 
 
 def _from_policy(policy: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Translate the document's `policy` into rsl_rl 5's actor and critic."""
+    """Translate `policy` of the older layout into RSL-RL 5's actor and critic."""
     _require(policy, dict, where)
     _check_keys(policy, _POLICY_KEYS, where)
     for key, value in policy.items():
@@ -154,12 +155,12 @@ def _model(content: Any, where: str, stochastic: bool) -> dict[str, Any]:
             f"{where}.distribution_cfg",
         )
     elif section["distribution_cfg"] is not None:
-        raise UserError(f"{where}.distribution_cfg must be null: the critic's output is not random.")
+        raise UserError(f"{where}.distribution_cfg must be null: the critic is deterministic.")
     return section
 
 
 def _section(content: Any, base: type, home: types.ModuleType, default: str, where: str) -> dict[str, Any]:
-    """Check one section against the `__init__` of the class it names and fill in the class's defaults."""
+    """Check one section against the `__init__` of the class it names; fill in the defaults of the class."""
     _require(content, dict, where)
     name = content.get("class_name", default)
     cls = _resolve_class(name, base, home, f"{where}.class_name")
@@ -181,7 +182,7 @@ def _section(content: Any, base: type, home: types.ModuleType, default: str, whe
 
 
 def _parameters(cls: type) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
-    """Return the arguments of a class and their types; where it takes `**kwargs`, also those of its base."""
+    """Return the arguments of a class and their types, with those of its base if it takes `**kwargs`."""
     parameters: dict[str, inspect.Parameter] = {}
     hints: dict[str, Any] = {}
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -206,10 +207,10 @@ def _resolve_class(name: Any, base: type, home: types.ModuleType, where: str) ->
             cls = getattr(home, name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            f"{where} is '{name}'; it must be a class of rsl_rl or an importable 'module:Class' ({error})."
+            f"{where} is '{name}'; it must be a class of RSL-RL or an importable 'module:Class' ({error})."
         ) from error
     if not (isinstance(cls, type) and issubclass(cls, base)) or getattr(cls, "is_recurrent", False):
-        raise UserError(f"{where} is '{name}'; it must be {base.__name__} or a class that extends it, not recurrent.")
+        raise UserError(f"{where} is '{name}'; it must be {base.__name__} or a subclass that is not recurrent.")
     return cls
 
 
@@ -278,7 +279,7 @@ def _type_name(hint: Any) -> str:
 
 def _obs_groups(groups: Any, where: str) -> dict[str, list[str]]:
     _require(groups, dict, where)
-    # The document's layout calls the actor's groups "policy".
+    # The older layout calls the actor's groups "policy".
     renamed = {("actor" if key == "policy" else key): value for key, value in groups.items()}
     _check_keys(renamed, _OBS_GROUPS, where)
     for key, value in renamed.items():

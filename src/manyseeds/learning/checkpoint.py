@@ -1,4 +1,4 @@
-"""Checkpoints `model_<iteration>.pt`: rsl_rl's own layout, read without running what they hold."""
+"""Checkpoints `model_<iteration>.pt` in RSL-RL's layout, read without running code in them."""
 
 import io
 import pickle
@@ -15,7 +15,7 @@ from manyseeds.core.layout import checkpoints as checkpoints
 
 
 def save_checkpoint(path: Path, alg: PPO, iteration: int) -> None:
-    """Write what rsl_rl's OnPolicyRunner.save writes; equal contents give equal bytes."""
+    """Write what RSL-RL's OnPolicyRunner.save writes; equal contents give equal bytes."""
     content = alg.save() | {"iter": iteration, "infos": None}
     write_bytes(path, dump(content))
 
@@ -24,26 +24,26 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Raises:
-        UserError: when the file is missing, damaged, no checkpoint of rsl_rl, or would run code when loaded.
+        UserError: if the file is missing, damaged, not a checkpoint of RSL-RL, or would run code when loaded.
     """
     content = read_plain(path)
     if not isinstance(content, dict) or "actor_state_dict" not in content or "iter" not in content:
-        raise UserError(f"{path} is no checkpoint of rsl_rl: actor_state_dict or iter is missing.")
+        raise UserError(f"{path} is not a checkpoint of RSL-RL: actor_state_dict or iter is missing.")
     return content
 
 
 def read_plain(source: str | Path | io.BytesIO, name: str | Path | None = None) -> Any:
-    """Load a file of tensors, numbers and text that torch.save wrote, refusing anything else in it.
+    """Load a file that torch.save wrote; refuse it if it holds more than tensors, numbers and text.
 
     Raises:
-        UserError: naming the file and what is wrong with it.
+        UserError: naming the file and the problem.
     """
     name = name or str(source)
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}.") from error
-    except Exception as error:  # damaged bytes may raise anything
+    except Exception as error:  # damaged bytes can raise any exception
         code = re.search(r"(Unsupported [^\n]*|GLOBAL \S+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and code:
             raise UserError(
@@ -51,11 +51,11 @@ def read_plain(source: str | Path | io.BytesIO, name: str | Path | None = None) 
                 f"({code[1].rstrip('.')})."
             ) from error
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-        raise UserError(f"{name} is damaged or no checkpoint: {reason}.") from error
+        raise UserError(f"{name} is damaged or not a checkpoint: {reason}.") from error
 
 
 def dump(content: Any) -> bytes:
-    """Return what torch.save writes, without the file name that it would put in."""
+    """Return the bytes of torch.save, without the file name that it would include."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""Several processes that train one policy: each steps its share of the environments, gradients are averaged.
+"""Train one policy in several processes: each steps its share of the environments, gradients are averaged.
 
-The processes are those of torchrun, which says through the environment variables RANK, LOCAL_RANK and WORLD_SIZE which
-one this is; they talk over NCCL on GPUs and gloo on CPUs. With the same number of ranks a run is bit for bit the same.
+torchrun starts the processes and numbers them by the environment variables RANK, LOCAL_RANK and WORLD_SIZE. They
+communicate over NCCL on GPUs and gloo on CPUs. The same number of ranks gives the same bits (on CPUs).
 """
 
 import ctypes
@@ -22,16 +22,16 @@ from manyseeds.core.errors import UserError
 
 T = TypeVar("T")
 
-# Longer than any rank needs to make its environments, compile kernels or record a video.
+# Longer than a rank needs to create its environments, compile kernels or record a video.
 _TIMEOUT = timedelta(minutes=30)
 _PR_SET_PDEATHSIG = 1
 
 
 class RankError(RuntimeError):
-    """A process of a distributed run ended before its time.
+    """A process of a distributed run ended too early.
 
     Attributes:
-        exit_code: what the command that started the processes returns.
+        exit_code: exit code for the command that started the processes.
     """
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
@@ -41,7 +41,7 @@ class RankError(RuntimeError):
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this one is."""
+    """The number of this process and how many there are."""
 
     rank: int = 0
     size: int = 1
@@ -55,27 +55,27 @@ class Ranks:
         """Return how many of `num_envs` environments this process steps.
 
         Raises:
-            UserError: when they cannot be shared out evenly.
+            UserError: if they cannot be shared evenly.
         """
         if num_envs % self.size:
             raise UserError(f"--num_envs is {num_envs}; with {self.size} ranks it must be a multiple of {self.size}.")
         return num_envs // self.size
 
     def rsl_rl_config(self) -> dict[str, int] | None:
-        """Return what rsl_rl's algorithms call `multi_gpu`; None for a process alone."""
+        """Return `multi_gpu` for RSL-RL's algorithms; None for a single process."""
         if self.size == 1:
             return None
         return {"global_rank": self.rank, "local_rank": local_rank(), "world_size": self.size}
 
     def from_first(self, make: Callable[[], T] | None) -> T:
-        """Return on every rank what `make` gives on the first."""
+        """Return on every rank the result of `make` on the first."""
         content = [make() if make is not None else None]
         if self.size > 1:
             distributed.broadcast_object_list(content, src=0)
         return content[0]  # type: ignore[return-value]
 
     def gather(self, content: T) -> list[T]:
-        """Return on every rank the contents of all, in their order."""
+        """Return on every rank the contents of all ranks, in the order of ranks."""
         if self.size == 1:
             return [content]
         gathered: list[Any] = [None] * self.size
@@ -83,7 +83,7 @@ class Ranks:
         return gathered
 
     def mean(self, scalars: dict[str, float]) -> dict[str, float]:
-        """Return the mean of each scalar over the ranks that have it; the order of the tags is the first rank's."""
+        """Return the mean of each scalar over the ranks that have it, in the first rank's order of tags."""
         if self.size == 1:
             return scalars
         everyones = self.gather(scalars)
@@ -93,16 +93,16 @@ class Ranks:
 
 
 ALONE = Ranks()
-"""One process that trains by itself."""
+"""A single process."""
 
 
 def launched() -> bool:
-    """Whether torchrun, or what sets the same variables, started this process."""
+    """Return whether torchrun, or a program that sets the same variables, started this process."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def local_rank() -> int:
-    """Return this process's number among those on its machine."""
+    """Return the number of this process on its machine."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
@@ -113,15 +113,15 @@ def local_size() -> int:
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Join the other processes for the length of a block.
+    """Connect to the other processes for the duration of a block.
 
     Args:
-        device: torch device of the training; its kind chooses how the ranks talk.
+        device: torch device of the training; its kind selects NCCL or gloo.
 
     Raises:
-        RankError: when the others cannot be reached, or are lost on the way.
+        RankError: if the other ranks cannot be reached or the connection is lost.
     """
-    # Killed with its launcher, so that a run never goes on beside the one that is started again.
+    # Die with the launcher, so that an old run never continues next to a restarted one.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if device != "cpu":
         torch.cuda.set_device(local_rank())
@@ -132,18 +132,18 @@ def joined(device: str) -> Iterator[Ranks]:
         finally:
             distributed.destroy_process_group()
     except distributed.DistError as error:
-        raise RankError(f"rank {os.environ['RANK']} lost the others: {_first_line(error)}") from error
+        raise RankError(f"rank {os.environ['RANK']} lost the other ranks: {_first_line(error)}") from error
     except RuntimeError as error:
         if "gloo" not in str(error).lower() and "Connection closed" not in str(error):
             raise
-        raise RankError(f"rank {os.environ['RANK']} lost the others: {_first_line(error)}") from error
+        raise RankError(f"rank {os.environ['RANK']} lost the other ranks: {_first_line(error)}") from error
 
 
 def launch(arguments: Sequence[str], count: int) -> None:
-    """Run the training command in `count` processes on this machine, as torchrun does.
+    """Run the training command in `count` processes on this machine, as torchrun would.
 
     Raises:
-        RankError: naming the rank that failed first and how.
+        RankError: naming the rank that failed first, and how.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -164,14 +164,14 @@ def launch(arguments: Sequence[str], count: int) -> None:
 
 
 def default_count() -> int:
-    """Return how many processes `--distributed` means on this machine: one for every GPU that torch sees.
+    """Return the number of processes of `--distributed` on this machine: one per GPU that torch sees.
 
     Raises:
-        UserError: when there is none.
+        UserError: if there is no GPU.
     """
     count = torch.cuda.device_count()
     if count == 0:
-        raise UserError("--distributed finds no GPU here; say how many processes share the CPU: --nproc_per_node 2.")
+        raise UserError("--distributed finds no GPU here; give the number of processes on the CPU: --nproc_per_node 2.")
     return count
 
 

@@ -1,4 +1,4 @@
-"""What an iteration's episodes say: rewards and lengths of the last 100, and the environment's own log."""
+"""Statistics of the episodes that end in an iteration: returns, lengths, and the environment's own log."""
 
 import math
 from collections import deque
@@ -11,12 +11,12 @@ WINDOW = 100
 
 
 class EpisodeStatistics:
-    """The book-keeping of rsl_rl's logger, done once per iteration instead of once per step.
+    """The statistics of RSL-RL's logger, computed once per iteration instead of once per step.
 
     Args:
-        num_envs: environments.
+        num_envs: number of environments.
         num_steps: steps per iteration.
-        device: where rewards and dones live.
+        device: torch device of rewards and dones.
     """
 
     def __init__(self, num_envs: int, num_steps: int, device: str) -> None:
@@ -29,18 +29,18 @@ class EpisodeStatistics:
         self._lengths: deque[float] = deque(maxlen=WINDOW)
 
     def record(self, step: int, rewards: Tensor, dones: Tensor, extras: dict[str, Any]) -> None:
-        """Note one step of the iteration: rewards and dones (num_envs,), the environment's extras."""
+        """Store one step of the iteration: rewards and dones (num_envs,), the environment's extras."""
         self._rewards[step] = rewards
         self._dones[step] = dones
         if "log" in extras:
             self._logs.append(extras["log"])
 
     def summarize(self) -> dict[str, float]:
-        """Return this iteration's scalars by tag and make ready for the next.
+        """Return this iteration's scalars by tag and prepare for the next iteration.
 
-        A tag of the environment's log is the mean over the steps that logged it as a number, for a simulator on a GPU
-        logs NaN where no episode ended; an iteration in which no episode ended has none. `Train/*` are means over the
-        last 100 episodes, missing before the first.
+        A tag of the environment's log is averaged over the steps that logged a number; a simulator on a GPU logs NaN in
+        steps without an ended episode. A tag without any number is missing. `Train/*` are means over the last 100
+        episodes, missing before the first episode has ended.
         """
         ended = self._dones.any(1).tolist()
         for rewards, dones, any_ended in zip(self._rewards, self._dones, ended, strict=True):
@@ -65,7 +65,7 @@ class EpisodeStatistics:
         return scalars
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what goes on into the next iteration."""
+        """Return what the next iteration needs."""
         return {
             "return": self._return.clone(),
             "length": self._length.clone(),
@@ -74,7 +74,7 @@ class EpisodeStatistics:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Continue from a `state_dict`."""
         self._return.copy_(state["return"])
         self._length.copy_(state["length"])
         self._returns = deque(state["returns"], WINDOW)

@@ -1,8 +1,8 @@
-"""Neural networks on several threads with results that do not depend on their number.
+"""Neural networks on several threads, with results that do not depend on the number of threads.
 
-Torch's own threads split matrix products, element-wise kernels and reductions by the number of threads, and
-the last bits follow. So torch computes on one thread, a network's rows are cut into chunks of a fixed size
-that a pool of threads computes, and gradients are summed in the order of the chunks.
+Torch splits matrix products, element-wise kernels and reductions by its number of threads, which changes the last bits.
+So torch uses one thread here. The rows of a network's input are cut into chunks of a fixed size, a pool of threads
+computes the chunks, and the gradients are summed in the order of the chunks.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,31 +13,36 @@ import torch
 from torch import Tensor, nn
 
 CHUNK = 1536
-"""Rows a thread computes at once. Results depend on it, so it is no option.
+"""Rows that a thread computes at once. Results depend on the number, so it is not an option.
 
-Of less, more threads could take their share, but Python's lock lets no more of them work (benchmarks/README.md).
+Smaller chunks would feed more threads, but the GIL keeps them from running at once (benchmarks/README.md).
 """
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+
+
+def one_by_one(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """The `map` of one thread."""
+    return [function(item) for item in items]
 
 
 def thread_map(threads: int) -> Map:
     """Return a `map` that runs on `threads` threads and keeps the order; torch itself is set to one."""
     torch.set_num_threads(1)
     if threads == 1:
-        return lambda function, items: [function(item) for item in items]
+        return one_by_one
     pool = ThreadPoolExecutor(threads - 1, "manyseeds", initializer=torch.set_num_threads, initargs=(1,))
 
     def run(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         items = list(items)
         results: list[Any] = [None] * len(items)
-        open_items = iter(range(len(items)))  # each thread takes the next; Python's lock makes that safe
+        open_items = iter(range(len(items)))  # each thread takes the next item; the GIL makes that safe
 
         def work() -> None:
             for i in open_items:
                 results[i] = function(items[i])
 
-        # A task a thread, not one an item, and this thread works, too: waking a thread costs as much as a small chunk.
+        # One task per thread, not per item, and this thread works too: starting a task costs as much as a small chunk.
         others = [pool.submit(work) for _ in range(min(threads, len(items)) - 1)]
         try:
             work()
@@ -51,14 +56,14 @@ def thread_map(threads: int) -> Map:
 
 
 def parallelize(mlp: nn.Sequential, run: Map) -> None:
-    """Make a network compute its rows in chunks through `run`; its state dict stays as it is."""
+    """Make a network compute its rows in chunks with `run`; its state dict does not change."""
     layers = nn.Sequential(*mlp)
     parameters = tuple(mlp.parameters())
 
     def forward(rows: Tensor) -> Tensor:
         if torch.is_grad_enabled():
             return _Chunked.apply(rows, layers, run, *parameters)
-        flat = rows.flatten(0, -2)  # a whole rollout comes as steps x environments
+        flat = rows.flatten(0, -2)  # a whole rollout is (steps, environments, ...)
         outputs = torch.cat(run(lambda chunk: _without_grad(layers, chunk), flat.split(CHUNK)))
         return outputs.unflatten(0, rows.shape[:-1])
 
@@ -66,7 +71,7 @@ def parallelize(mlp: nn.Sequential, run: Map) -> None:
 
 
 class _Chunked(torch.autograd.Function):
-    """A network as one node of the graph; gradients of its parameters only, for inputs are observations."""
+    """A network as one node of the graph, with gradients of its parameters only: the inputs are observations."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, layers: nn.Module, run: Map, *parameters: Tensor) -> Tensor:
@@ -100,7 +105,7 @@ def _without_grad(layers: nn.Sequential, chunk: Tensor) -> Tensor:
 
 
 def elu(x: Tensor) -> Tensor:
-    """ELU; on a CPU by exp in float32: a third of the time of torch's, which uses expm1, and within 6e-8 of it."""
+    """ELU. On a CPU it uses exp in float32: a third of the time of torch's expm1, and within 6e-8 of it."""
     if not x.is_cpu:
         return nn.functional.elu(x)
     wide = x.float()

@@ -1,4 +1,4 @@
-"""A trained policy, from a checkpoint and the parameters of its run."""
+"""A trained policy, loaded from a checkpoint and the parameters of its run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from manyseeds.learning.parallel import parallelize, thread_map
 
 @dataclass(frozen=True)
 class RunParams:
-    """What a run's params folder says: the actor's part of the rsl_rl configuration, and the environment's."""
+    """The params folder of a run: the configurations of the agent (for RSL-RL) and of the environment."""
 
     agent: dict[str, Any]
     env: dict[str, Any]
@@ -27,7 +27,7 @@ def read_params(run_dir: Path) -> RunParams:
     """Read params/agent.yaml and params/env.yaml of a run.
 
     Raises:
-        UserError: when one is missing or malformed.
+        UserError: if a file is missing or malformed.
     """
     contents = {}
     for name in ("agent", "env"):
@@ -49,10 +49,10 @@ class Policy:
     """The deterministic policy of a run's checkpoints.
 
     Args:
-        agent: the rsl_rl configuration; its obs_groups and actor are enough.
-        obs: observations of the environment, for their size.
+        agent: the configuration for RSL-RL.
+        obs: observations of the environment, for their sizes.
         num_actions: size of an action.
-        threads: threads for the network on a CPU; the results do not depend on it.
+        threads: threads for the network on a CPU; results do not depend on the number.
         device: torch device of the network and its observations.
     """
 
@@ -66,10 +66,10 @@ class Policy:
         self._run = thread_map(threads)
 
     def load(self, checkpoint: str | Path) -> int:
-        """Take over a checkpoint's weights; return its iteration.
+        """Load the weights of a checkpoint; return its iteration.
 
         Raises:
-            UserError: when the file is refused, damaged or of another network.
+            UserError: if the file is refused, is damaged or has another network.
         """
         content = load_checkpoint(checkpoint)
         try:
@@ -79,6 +79,6 @@ class Policy:
         return int(content["iter"])
 
     def parallelize(self) -> None:
-        """Compute on the threads given, if on a CPU; the model can then no longer be exported."""
+        """Use all threads, if on a CPU; afterwards the model cannot be exported."""
         if self._device == "cpu":
             parallelize(self.model.mlp, self._run)

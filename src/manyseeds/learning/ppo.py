@@ -1,8 +1,8 @@
-"""rsl_rl's PPO with the same mathematics and a faster inside, plus schedules for the entropy bonus and the noise.
+"""RSL-RL's PPO with the same mathematics and faster code, plus schedules and an average of the actor.
 
-What is faster: the rollout stores only what the sampling needs and evaluates critic and log probabilities once for all
-steps; the update computes gradients of the two multilayer perceptrons by hand, without autograd, on contiguous
-mini-batches, in float32 or with bfloat16 matrix products. Checkpoints are those of rsl_rl's PPO.
+The rollout stores only what sampling needs, and evaluates critic and log probabilities once for all steps. The update
+computes the gradients of the two multilayer perceptrons by hand, without autograd, on contiguous mini-batches, in
+float32 or with bfloat16 matrix products. Checkpoints have the format of RSL-RL's PPO.
 """
 
 import math
@@ -17,41 +17,41 @@ from tensordict import TensorDict
 from torch import Tensor, distributed, nn
 
 from manyseeds.core.errors import UserError
-from manyseeds.learning.parallel import CHUNK, Map, elu, thread_map
+from manyseeds.learning.parallel import CHUNK, Map, elu, one_by_one
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 Weights = list[tuple[Tensor, Tensor]]
 """Weight and bias of every layer."""
 Gradients = list[tuple[Tensor, Tensor]]
-"""Those of weight and bias of every layer, in float32."""
+"""Gradients of weight and bias of every layer, in float32."""
 
 
 class PPO(algorithms.PPO):
-    """Proximal policy optimization of two ELU perceptrons, the policy Gaussian with one standard deviation an action.
+    """Proximal policy optimization with two ELU perceptrons and a Gaussian policy, one standard deviation per action.
 
-    Schulman et al., arXiv:1707.06347. Takes all arguments of `rsl_rl.algorithms.PPO` that concern such a policy; with
-    the schedules off it computes the same update to float precision (a test holds the two against each other).
+    Schulman et al., arXiv:1707.06347. It takes the arguments of `rsl_rl.algorithms.PPO` that apply to such a policy.
+    Without schedules it computes the same update to float precision (a test compares the two).
 
     Args:
         entropy_coef_final: weight of the entropy bonus at the end of the annealing; None keeps `entropy_coef`.
         desired_kl_final: target of the adaptive learning rate at the end of the annealing; None keeps `desired_kl`.
-        max_std_final: upper bound of the action's standard deviations at the end of the annealing, coming down linearly
-            from `max_std`; None leaves them free.
-        max_std: that bound at the start of the annealing.
-        critic_learning_rate: fixed learning rate of the critic; None lets it follow that of the actor, which
-            `desired_kl` keeps small for the sake of a policy that the critic is no part of.
-        init_std: standard deviations that the actions start with: a number, or a list of one an action; None leaves
+        max_std_final: upper bound of the action's standard deviations at the end of the annealing, which falls linearly
+            from `max_std`; None means no bound.
+        max_std: the bound at the start of the annealing.
+        critic_learning_rate: fixed learning rate of the critic; None uses the actor's rate, which `desired_kl` keeps
+            small to limit changes of the policy.
+        init_std: standard deviations that the actions start with: a number, or a list with one per action; None leaves
             those of the actor's distribution.
-        ema_decay: share that the old average keeps in each iteration in the exponential moving average of the actor's
-            parameters (Polyak and Juditsky, 10.1137/0330046), which is what checkpoints then hold as the actor, and who
-            acts in evaluations; None has no average. Training itself does not see it.
+        ema_decay: decay per iteration of the exponential moving average of the actor's parameters (Polyak and Juditsky,
+            10.1137/0330046). Checkpoints store the average as the actor, so evaluations use it; training does not.
+            None means no average.
         anneal_start: iteration at which the annealing starts.
-        anneal_end: iteration at which it ends; no share of the run's length, so that a longer run starts the same.
+        anneal_end: iteration at which it ends; not a share of the run, so that a longer run starts in the same way.
 
     Raises:
-        ValueError: for a model or an option that this class does not compute.
-        UserError: when `init_std` has another length than the actions.
+        ValueError: for a model or an option that this class does not support.
+        UserError: when the length of `init_std` is not the number of actions.
     """
 
     RANGES: ClassVar = {
@@ -66,7 +66,7 @@ class PPO(algorithms.PPO):
         "anneal_end": (1, None),
     }
 
-    map: Map = staticmethod(thread_map(1))
+    map: Map = staticmethod(one_by_one)
     """How chunks of rows are computed: on one thread, or on several."""
 
     optimizer: torch.optim.Optimizer
@@ -75,7 +75,7 @@ class PPO(algorithms.PPO):
     desired_kl: float
 
     iteration: int = 0
-    """Completed iterations; whoever runs the loop sets it. The schedules follow it."""
+    """Completed iterations, which the training loop sets; the schedules depend on it."""
 
     def __init__(
         self,
@@ -94,10 +94,10 @@ class PPO(algorithms.PPO):
         **kwargs: Any,
     ) -> None:
         if kwargs.get("optimizer", "adam") != "adam":
-            raise ValueError("manyseeds' PPO knows the optimizer 'adam' only")
+            raise ValueError("manyseeds' PPO supports only the optimizer 'adam'")
         super().__init__(actor, critic, *args, **kwargs)
         if self.rnd or self.symmetry or self.normalize_advantage_per_mini_batch:
-            raise ValueError("manyseeds' PPO has no rnd, symmetry or normalization per mini-batch")
+            raise ValueError("manyseeds' PPO does not support rnd, symmetry or normalization per mini-batch")
         self._actor_layers, self._critic_layers = _linear_layers(actor), _linear_layers(critic)
         if not hasattr(actor.distribution, "std_param"):
             raise ValueError("manyseeds' PPO needs a GaussianDistribution with std_type 'scalar'")
@@ -139,7 +139,7 @@ class PPO(algorithms.PPO):
         return st.actions[st.step]
 
     def process_env_step(self, obs: TensorDict, rewards: Tensor, dones: Tensor, extras: dict) -> None:
-        """Record what the step gave; values are filled in by `compute_returns`."""
+        """Store the step's rewards and dones; `compute_returns` adds the values."""
         st = self.storage
         st.rewards[st.step, :, 0] = rewards
         st.dones[st.step, :, 0] = dones
@@ -153,7 +153,7 @@ class PPO(algorithms.PPO):
         st.distribution_params[1][:] = std
         st.actions_log_prob[..., 0] = _log_prob((st.actions - st.distribution_params[0]) / std, std)
         st.values[:] = self.critic(st.observations)
-        # An episode cut by the clock goes on in principle: its last reward stands for the future, too.
+        # A timed-out episode would go on: add the value of the rest to its last reward.
         st.rewards[..., 0] += self.gamma * st.values[..., 0] * torch.stack(self._time_outs)
         self._time_outs = []
         super().compute_returns(obs)
@@ -199,13 +199,13 @@ class PPO(algorithms.PPO):
     def _step(
         self, actor_in: Tensor, critic_in: Tensor, data: list[Tensor], old_std: Tensor, dtype: torch.dtype
     ) -> Tensor:
-        """Descend once on one mini-batch; return its value loss, surrogate loss and entropy, (3,)."""
+        """Take one optimizer step on a mini-batch; return its value loss, surrogate loss and entropy, (3,)."""
         actions, old_mean, old_log_prob, advantages, old_values, returns = data
         n, std = len(actions), self._std()
         actor, critic = _weights(self._actor_layers, dtype), _weights(self._critic_layers, dtype)
         learn_actor, learn_critic = partial(self._learn_actor, actor, std, n), partial(self._learn_critic, critic, n)
         actor_data = (actor_in, actions, old_mean, old_log_prob, advantages)
-        rows = CHUNK if actions.is_cpu else n  # a GPU has threads enough for all at once
+        rows = CHUNK if actions.is_cpu else n  # a GPU computes all rows at once
         work = [(learn_actor, chunk) for chunk in _chunks(rows, *actor_data)]
         work += [(learn_critic, chunk) for chunk in _chunks(rows, critic_in, old_values, returns)]
         done = self.map(lambda task: task[0](*task[1]), work)
@@ -240,13 +240,13 @@ class PPO(algorithms.PPO):
         old_log_prob: Tensor,
         advantages: Tensor,
     ) -> tuple[Gradients, Tensor]:
-        """Return a chunk's part of the mini-batch's gradients and of these means over its `n` rows, in one row.
+        """Return a chunk's share of the mini-batch's gradients and of four means over the `n` rows.
 
-        Surrogate loss, (1,); its derivative by the log probability, (1,); the squared change of the mean, (actions,);
-        the derivative times the squared standardized action, (actions,).
+        The means, in one tensor: surrogate loss, (1,); its derivative with respect to the log probability, (1,);
+        squared change of the mean, (actions,); the derivative times the squared standardized action, (actions,).
         """
         activations, mean = _forward(weights, x)
-        # Surrogate: max(-A r, -A clip(r)); its gradient is -A r where the unclipped side counts, else 0.
+        # Surrogate: max(-A r, -A clip(r)). Its gradient is -A r where the unclipped term is the larger one, else 0.
         z = (actions - mean) / std
         ratio = torch.exp(_log_prob(z, std)[:, None] - old_log_prob)
         plain = advantages * ratio
@@ -262,7 +262,7 @@ class PPO(algorithms.PPO):
     def _learn_critic(
         self, weights: Weights, n: int, x: Tensor, old_values: Tensor, returns: Tensor
     ) -> tuple[Gradients, Tensor]:
-        """Return a chunk's part of the mini-batch's gradients and of the value loss."""
+        """Return a chunk's share of the mini-batch's gradients and of the value loss."""
         activations, values = _forward(weights, x)
         error = values - returns
         losses = error.square()
@@ -276,7 +276,7 @@ class PPO(algorithms.PPO):
         return _backward(weights, activations, d_values), losses.sum() / n
 
     def _adapt_learning_rate(self, kl: Tensor) -> None:
-        """Keep the step near `desired_kl`, as rsl_rl does, by the mini-batch's KL(old || new), ()."""
+        """Adapt the learning rate to `desired_kl` as RSL-RL does, from the mini-batch's KL(old || new), ()."""
         if self.is_multi_gpu:
             distributed.all_reduce(kl)
         kl_mean = kl.item() / self.gpu_world_size
@@ -284,7 +284,7 @@ class PPO(algorithms.PPO):
             self.learning_rate = max(1e-5, self.learning_rate / 1.5)
         elif 0.0 < kl_mean < self.desired_kl / 2.0:
             self.learning_rate = min(1e-2, self.learning_rate * 1.5)
-        # Only the first group follows: the second, where there is one, is the critic's.
+        # Only the first group adapts; the second, if any, is the critic with its fixed rate.
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
 
     # Averaging.
@@ -302,7 +302,7 @@ class PPO(algorithms.PPO):
                 self._average[name].copy_(tensor)
 
     def save(self) -> dict:
-        """Return all models for saving; the average, if there is one, as the actor, beside the actor that learns."""
+        """Return all models for saving; an average is saved as the actor, and the learning actor separately."""
         saved = super().save()
         if self._average is not None:
             saved["learning_actor_state_dict"] = saved["actor_state_dict"]
@@ -310,7 +310,7 @@ class PPO(algorithms.PPO):
         return saved
 
     def load(self, loaded_dict: dict, load_cfg: dict | None, strict: bool) -> bool:
-        """Take over what `save` returned, or rsl_rl's PPO."""
+        """Load what `save` of this class or of RSL-RL's PPO returned."""
         if "learning_actor_state_dict" in loaded_dict:
             if self._ema_decay is not None:
                 self._average = {
@@ -319,7 +319,7 @@ class PPO(algorithms.PPO):
             loaded_dict = loaded_dict | {"actor_state_dict": loaded_dict["learning_actor_state_dict"]}
         result = super().load(loaded_dict, load_cfg, strict)
         for group in self.optimizer.param_groups:
-            group["fused"] = True  # rsl_rl's own checkpoints say otherwise
+            group["fused"] = True  # RSL-RL's checkpoints set it to False
         return result
 
     # Schedules.
@@ -354,7 +354,7 @@ def _linear_layers(model: MLPModel) -> list[nn.Linear]:
     layers = list(model.mlp)
     linear = layers[0::2]
     if not all(isinstance(x, nn.Linear) for x in linear) or not all(isinstance(x, nn.ELU) for x in layers[1::2]):
-        raise ValueError("manyseeds' PPO needs perceptrons with the activation 'elu'")
+        raise ValueError("manyseeds' PPO needs multilayer perceptrons with the activation 'elu'")
     return linear
 
 
@@ -364,12 +364,12 @@ def _log_prob(z: Tensor, std: Tensor) -> Tensor:
 
 
 def _divergence(change: Tensor, old_std: Tensor, std: Tensor) -> Tensor:
-    """Mean KL(old || new) of diagonal Gaussians (k,) whose means changed by the root of `change` (k,) in the mean."""
+    """Mean KL(old || new) of diagonal Gaussians, from the mean squared change (k,) of their means."""
     return (torch.log(std / old_std) + (old_std.square() + change) / (2 * std.square()) - 0.5).sum()
 
 
 def _weights(layers: list[nn.Linear], dtype: torch.dtype) -> Weights:
-    """Return weight and bias of every layer, in `dtype`; those of the last, whose output counts, in float32."""
+    """Return weight and bias of every layer in `dtype`, but of the last layer in float32."""
     hidden = [(layer.weight.to(dtype), layer.bias.to(dtype)) for layer in layers[:-1]]
     return [*hidden, (layers[-1].weight, layers[-1].bias)]
 
@@ -379,7 +379,7 @@ def _chunks(rows: int, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def _forward(weights: Weights, x: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return the input of every layer, in the layer's type, and the output in float32."""
+    """Return the input of every layer, in the layer's dtype, and the output in float32."""
     activations = [x]
     for weight, bias in weights[:-1]:
         x = elu(nn.functional.linear(x, weight, bias))
@@ -389,13 +389,13 @@ def _forward(weights: Weights, x: Tensor) -> tuple[list[Tensor], Tensor]:
 
 
 def _backward(weights: Weights, activations: list[Tensor], d_out: Tensor) -> Gradients:
-    """Return the gradients of weight and bias of every layer, from the gradient of the output, (n, out) in float32."""
+    """Return the gradients of every layer from the gradient of the output, (n, out) in float32."""
     gradients = []
     for i in reversed(range(len(weights))):
         x, (weight, _) = activations[i], weights[i]
         gradients.append(((d_out.t() @ x).float(), d_out.sum(0).float()))
         if i > 0:
-            # ELU's derivative from its result y: 1 where y > 0, else y + 1.
+            # The derivative of ELU from its result y: 1 where y > 0, else y + 1.
             d_out = torch.ops.aten.elu_backward(d_out @ weight, 1.0, 1.0, 1.0, True, x)
             d_out = d_out.to(activations[i - 1].dtype)
     return gradients[::-1]

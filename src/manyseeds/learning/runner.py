@@ -1,4 +1,4 @@
-"""The learning loop's one iteration, with all of its state in sight."""
+"""One iteration of training: collect a rollout, update, summarize. `Runner.iterate` is the place to start reading."""
 
 import copy
 import math
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class DivergedError(RuntimeError):
-    """Training met NaN or infinity.
+    """NaN or infinity appeared in training.
 
     Attributes:
         iteration: the iteration it happened in, counted from 1.
-        term: what was not finite.
-        env_index: the first environment concerned; None where it is no environment's value.
+        term: the value that is not finite.
+        env_index: the first environment with this value; None if the value does not belong to an environment.
     """
 
     def __init__(self, iteration: int, term: str, env_index: int | None) -> None:
@@ -39,7 +39,7 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Iteration:
-    """What one iteration gave: number from 1, scalars by event tag, seconds of collecting and learning."""
+    """Results of one iteration: number from 1, scalars by event tag, seconds of collection and learning."""
 
     number: int
     scalars: dict[str, float]
@@ -48,16 +48,16 @@ class Iteration:
 
 
 class Runner:
-    """rsl_rl's algorithm, models and storage with an environment; `iterate` does one iteration of PPO.
+    """RSL-RL's algorithm, models and storage with an environment; `iterate` does one iteration of PPO.
 
-    Two runners with the same configuration and seed do the same, bit for bit, whatever `threads` is; and a
-    runner that loads another's `state_dict` goes on as that one would have.
+    Two runners with the same configuration and seed agree bit for bit on a CPU, for any number of threads. A runner
+    that loads another's `state_dict` continues exactly as the other would have.
 
     Args:
-        env: the environments, of `manyseeds.simulators`.
+        env: the environments, from `manyseeds.simulators`.
         agent: the configuration from `agent.load_agent`.
-        seed: of the network's first weights, exploration and mini-batches.
-        device: torch device of networks and storage; must be the environment's.
+        seed: for the initial weights, exploration and mini-batches.
+        device: torch device of networks and storage; the same as the environment's.
         threads: threads for the networks on a CPU.
         ranks: the processes that train together, each with its own environments.
     """
@@ -72,7 +72,7 @@ class Runner:
         self.device = device
         self.num_steps: int = agent["num_steps_per_env"]
         self.iteration = 0
-        with redirect_stdout(StringIO()):  # it prints its models
+        with redirect_stdout(StringIO()):  # RSL-RL prints its models
             self.alg: PPO = PPO.construct_algorithm(
                 env.get_observations(), env, copy.deepcopy(agent) | {"multi_gpu": ranks.rsl_rl_config()}, device
             )
@@ -84,7 +84,7 @@ class Runner:
                 parallelize(model.mlp, run)
         self.alg.train_mode()
         self._episodes = EpisodeStatistics(env.num_envs, self.num_steps, device)
-        # As Isaac Lab's script does, so that the episodes do not all end in the same step.
+        # As in Isaac Lab's script, so that the episodes do not all end in the same step.
         env.episode_length_buf = torch.randint_like(env.episode_length_buf, high=int(env.max_episode_length))
         self._obs = env.get_observations()
 
@@ -92,7 +92,7 @@ class Runner:
         """Collect `num_steps` steps of every environment and learn from them.
 
         Raises:
-            DivergedError: when the environment, a loss or a parameter is not finite.
+            DivergedError: if a value of the environment, a loss or a parameter is not finite.
         """
         start = time.perf_counter()
         self.alg.iteration = self.iteration
@@ -111,8 +111,8 @@ class Runner:
         try:
             losses = self.alg.update()
         except RuntimeError as error:
-            self._check_finite({})  # torch does not sample from NaN
-            if "without overflow" in str(error):  # nor take a step that float32 cannot hold
+            self._check_finite({})  # torch raises when it samples from NaN
+            if "without overflow" in str(error):  # or when a step does not fit into float32
                 raise DivergedError(self.iteration + 1, "step of the optimizer", None) from error
             raise
         self._check_finite(losses)
@@ -131,9 +131,9 @@ class Runner:
         return Iteration(self.iteration, scalars, collected - start, learned - collected)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that decides how training goes on: tensors, numbers and text only.
+        """Return everything that determines how training continues: only tensors, numbers and text.
 
-        All ranks must call it together; it holds the state of every one.
+        All ranks must call it together; the result holds the state of every rank.
         """
         own = {
             "env": self.env.state_dict(),
@@ -150,7 +150,7 @@ class Runner:
         return shared | (own if self.ranks == ALONE else {"ranks": self.ranks.gather(own)})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was taken."""
+        """Continue exactly from a `state_dict`."""
         self.iteration = state["iteration"]
         self.alg.load(state["algorithm"], None, True)
         self.alg.learning_rate = state["learning_rate"]

@@ -1,1 +1,1 @@
-"""."""
+"""Tables, figures and pages, made from CSV files and config.json."""

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from manyseeds.config.errors import problems
 from manyseeds.config.fields import FLAG
 from manyseeds.config.settings import RunConfig, TrainSettings
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
 from manyseeds.core.layout import dump_name
@@ -29,11 +30,10 @@ def parser(run: RunConfig | None = None) -> argparse.ArgumentParser:
     Args:
         run: the run whose values are the defaults; without one they are the model's.
     """
-    parser = argparse.ArgumentParser(
-        prog="manyseeds train",
-        description="Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        allow_abbrev=False,
+    parser = verb_parser(
+        "train",
+        "Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
+        "--num_envs 512 --max_iterations 700 --seed 1 lift_object",
     )
     add = parser.add_argument
     optional: dict[str, Any] = {"nargs": "?", "default": run.task} if run else {}

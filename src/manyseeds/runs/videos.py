@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class TrainingVideos:
     """Films the policy every now and then into <log_dir>/videos, in an environment of its own.
 
-    Some simulators hold one simulation per process; there training's environments are borrowed and put back as they were.
+    Some simulators hold one simulation per process; there, training's environments are borrowed and put back as they
+    were.
 
     Args:
         settings: the run's.

@@ -180,8 +180,13 @@ class SteppedEnv(TaskEnv):
         """Step the physics by one environment step with controls (num_envs, nu)."""
 
     @abstractmethod
-    def _restart_ended(self, dones: Tensor) -> None:
-        """Start those episodes anew that are `dones` (num_envs,) bool, where `_draw` says."""
+    def _restart_ended(self, dones: Tensor, state: State) -> Tensor:
+        """Start those episodes anew that are `dones` (num_envs,) bool, where `_draw` says; return all observations.
+
+        Args:
+            dones: which episodes have ended.
+            state: the state before.
+        """
 
     @abstractmethod
     def _check_finite(self, rewards: Tensor) -> None:
@@ -219,8 +224,7 @@ class SteppedEnv(TaskEnv):
             return self._as_dict(base.observe(task, cfg, state)), terms.sum(1), dones.long(), extras
         if log := self._episode_log(dones, ended, state):
             extras["log"] = log
-        self._restart_ended(dones)
-        return self.get_observations(), terms.sum(1), dones.long(), extras
+        return self._as_dict(self._restart_ended(dones, state)), terms.sum(1), dones.long(), extras
 
     def get_observations(self) -> TensorDict:  # noqa: D102
         return self._as_dict(base.observe(self.task, self.task_cfg, self.state()))

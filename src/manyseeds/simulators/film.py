@@ -47,7 +47,7 @@ def film(
         shown: how many environments are drawn; all without it.
 
     Returns:
-        A picture (rows * height, columns * width, 3) uint8 for the start and every `stride(env.step_dt)` steps after it.
+        Pictures (rows * height, columns * width, 3) uint8, one of the start and one every `stride(env.step_dt)` steps.
 
     Raises:
         UserError: when this machine cannot draw.

@@ -45,7 +45,8 @@ class SitePoses:
                 body = int(model.body_parentid[body])
         order = sorted(needed)  # parents come first
         slot = {body: index for index, body in enumerate(order)}
-        bodies, joints = [], []
+        bodies: list[tuple] = []
+        joints: list[tuple] = []
         for body in order:
             start, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
             bodies.append(
@@ -63,7 +64,7 @@ class SitePoses:
         self._sites = np.array(rows, _SITE)
 
     def at(self, qpos: Floats, mocap: Floats) -> tuple[Floats, Floats]:
-        """Return positions (sites, n, 3) in m and orientations (sites, n, 4), w x y z, in float32.
+        """Return positions (sites, n, 3) in m and orientations (sites, n, 4), w x y z, w not negative, in float32.
 
         Args:
             qpos: (n, nq) float64 coordinates.
@@ -133,8 +134,9 @@ def _site_poses(
             whole = _times(q, (site.quat[0], site.quat[1], site.quat[2], site.quat[3]))
             for c in range(3):
                 positions[s, i, c] = pos[b, c] + turned[c]
+            sign = 1.0 if whole[0] >= 0 else -1.0
             for c in range(4):
-                rotations[s, i, c] = whole[c]
+                rotations[s, i, c] = sign * whole[c]
 
 
 Vector = tuple[float, float, float]

@@ -51,16 +51,21 @@ class MujocoEnv(SteppedEnv):
         return self._compiled.observe() if self._compiled else super().get_observations()
 
     def state(self) -> State:  # noqa: D102
-        positions, rotations = self._site_poses.at(self._qpos, self._mocap)
+        return self._state_of(slice(None))
+
+    def _state_of(self, rows: Any) -> State:
+        """Return the state of some environments, by a slice or an index (k,)."""
+        qpos = self._qpos[rows]
+        positions, rotations = self._site_poses.at(qpos, self._mocap[rows])
         return State(
-            qpos=torch.from_numpy(self._qpos.astype(np.float32)),
-            qvel=torch.from_numpy(self._qvel.astype(np.float32)),
-            sites=dict(zip(self.task.sites, torch.from_numpy(positions), strict=True)),
-            rotations=dict(zip(self.task.sites, torch.from_numpy(rotations), strict=True)),
-            command=self._command,
-            action=self._action,
-            previous_action=self._previous_action,
-            episode_length=self.episode_length_buf,
+            qpos=torch.from_numpy(qpos).float(),
+            qvel=torch.from_numpy(self._qvel[rows]).float(),
+            sites={name: torch.from_numpy(positions[i]) for i, name in enumerate(self.task.sites)},
+            rotations={name: torch.from_numpy(rotations[i]) for i, name in enumerate(self.task.sites)},
+            command=self._command[rows],
+            action=self._action[rows],
+            previous_action=self._previous_action[rows],
+            episode_length=self.episode_length_buf[rows],
         )
 
     def reset_to(self, starts: Starts) -> None:  # noqa: D102
@@ -87,10 +92,13 @@ class MujocoEnv(SteppedEnv):
         self._ctrl[:] = controls.numpy()
         self._step_physics()
 
-    def _restart_ended(self, dones: Tensor) -> None:
+    def _restart_ended(self, dones: Tensor, state: State) -> Tensor:
+        observations = base.observe(self.task, self.task_cfg, state)
         rows = dones.nonzero().flatten()
         if len(rows):
             self._restart(rows, self._draw(len(rows)))
+            observations[rows] = base.observe(self.task, self.task_cfg, self._state_of(rows.numpy()))
+        return observations
 
     def _restart(self, rows: Tensor, starts: Starts) -> None:
         """Start the episodes `rows` (k,) anew, at rest."""
@@ -144,7 +152,7 @@ class CompiledStep:
         self._answers: list[tuple[TensorDict, Tensor, Tensor, Tensor, Answer]] = []
         # Where the next episodes start: coordinates (k, nq) and commands (k, c).
         command = np.empty((0, env.task.command_width), np.float32)
-        self.starts: tuple[np.ndarray, ...] = np.empty((0, env._model.nq)), command
+        self.starts: tuple[np.ndarray, np.ndarray] = np.empty((0, env._model.nq)), command
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
         """Do what `SteppedEnv.step` does."""
@@ -171,7 +179,7 @@ class CompiledStep:
         extras: dict[str, Any] = {"time_outs": time_outs}
         if number:
             extras["log"] = dict(zip(env.task.episode_tags, self._log.tolist(), strict=True))
-            self.starts = tuple(part[number:] for part in self.starts)
+            self.starts = self.starts[0][number:], self.starts[1][number:]
         return observations, rewards, dones, extras
 
     def observe(self) -> TensorDict:
@@ -202,7 +210,7 @@ class CompiledStep:
         if env._auto_reset and len(self.starts[0]) < env.num_envs:
             drawn = env._draw(env.num_envs)
             new = drawn.qpos.double().numpy(), drawn.command.float().numpy()
-            self.starts = tuple(np.concatenate(pair) for pair in zip(self.starts, new, strict=True))
+            self.starts = np.concatenate((self.starts[0], new[0])), np.concatenate((self.starts[1], new[1]))
 
     def _new_answers(self) -> list[tuple[TensorDict, Tensor, Tensor, Tensor, Answer]]:
         """Make what the next steps return, to be filled: torch is slow at this once physics has emptied the caches."""

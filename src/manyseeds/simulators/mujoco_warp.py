@@ -16,7 +16,7 @@ from torch import Tensor
 from manyseeds.core.caches import user_cache
 from manyseeds.simulators.base import Options, SteppedEnv
 from manyseeds.simulators.model import load_model, max_constraints, max_contacts
-from manyseeds.tasks.base import Starts, State, Task
+from manyseeds.tasks.base import Starts, State, Task, observe
 
 _WARNED = mujoco_warp.OverflowType.ITERATIONS | mujoco_warp.OverflowType.LS_ITERATIONS
 """What MuJoCo Warp calls an overflow but is none: the solver stopped at its iterations, as MuJoCo's own does."""
@@ -81,13 +81,12 @@ class MujocoWarpEnv(SteppedEnv):
         self._broken.zero_()
         super().load_state_dict(state)
 
-    def state(self) -> State:
-        """Return the present state, whose sites are still the old ones where a step has just begun an episode."""
+    def state(self) -> State:  # noqa: D102
         return State(
             qpos=self._qpos,
             qvel=self._qvel,
             sites={name: position for name, (position, _) in self._sites.items()},
-            rotations={name: _quaternions(matrix) for name, (_, matrix) in self._sites.items()},
+            rotations=_Rotations({name: matrix for name, (_, matrix) in self._sites.items()}),
             command=self._command,
             action=self._action,
             previous_action=self._previous_action,
@@ -130,10 +129,11 @@ class MujocoWarpEnv(SteppedEnv):
         self._broken[:, 0] |= ~(torch.isfinite(self._qpos).all(1) & torch.isfinite(self._qvel).all(1))
         self._broken[:, 1:] |= ~torch.isfinite(rewards)
 
-    def _restart_ended(self, dones: Tensor) -> None:
+    def _restart_ended(self, dones: Tensor, state: State) -> Tensor:
         self._restart(dones, self._draw(self.num_envs))
         if self._sites:
             self._update_positions()
+        return observe(self.task, self.task_cfg, self.state())
 
     def _restart(self, chosen: Tensor, starts: Starts) -> None:
         """Start the `chosen` (num_envs,) anew, at rest, each at its row of `starts`.
@@ -174,6 +174,18 @@ class MujocoWarpEnv(SteppedEnv):
 
     def _physics_parts(self) -> tuple[Tensor, ...]:
         return self._qpos, self._qvel, self._warmstart, self._ctrl, self._activation, self._mocap
+
+
+class _Rotations(dict[str, Tensor]):
+    """Orientations by site, computed from rotation matrices when they are asked for."""
+
+    def __init__(self, matrices: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._matrices = matrices
+
+    def __missing__(self, name: str) -> Tensor:
+        self[name] = _quaternions(self._matrices[name])
+        return self[name]
 
 
 def _quaternions(matrices: Tensor) -> Tensor:

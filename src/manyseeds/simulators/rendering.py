@@ -2,19 +2,16 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from manyseeds.core.errors import UserError
 from manyseeds.tasks.base import Task
 
-if TYPE_CHECKING:
-    pass
-
 
 def choose_renderer() -> None:
-    """Let MuJoCo draw by EGL where there is no display; only before MuJoCo is imported does it count."""
+    """Let MuJoCo render with EGL if there is no display; call it before MuJoCo is imported."""
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         os.environ.setdefault("MUJOCO_GL", "egl")
 

@@ -1,9 +1,11 @@
 """Arrays in, intervals out: what a set of seeds says about an algorithm.
 
-Everywhere the first axis is the seed, which is the unit: episodes are never pooled over seeds. NaN is a
-missing value and is left out, so that seeds of unequal length can stand in one array. Where an interval
-cannot be told (fewer than two seeds) it is NaN. Nothing here knows of files or figures; whatever is random
-takes a seed.
+The first axis of every array is the seed. The seed is the unit: episodes are never pooled over seeds. NaN is a missing
+value and is ignored, so that seeds of unequal length fit into one array. An interval that does not exist (fewer than
+two seeds) is NaN. Nothing here knows files or figures, and every random function takes a seed.
+
+SciPy computes what it has: Welch's test, Wilson's interval, the Kaplan-Meier curve. Each module says what it computes
+itself, and why.
 """
 
 from manyseeds.statistics.bands import pointwise_band, simultaneous_band

@@ -1,4 +1,7 @@
-"""Confidence bands for the mean of curves."""
+"""Confidence bands for the mean of curves.
+
+Computed here, because neither SciPy nor statsmodels has a simultaneous band for a mean curve.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,7 +11,7 @@ from manyseeds.statistics.intervals import Interval, check_confidence, mean_and_
 
 
 def pointwise_band(curves: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Mean curve with Student's t interval at each point, which covers each point, not the whole curve.
+    """Mean curve with Student's t interval at each point; it covers each point, not the whole curve.
 
     Args:
         curves: (seeds, points); NaN is a missing value.
@@ -18,7 +21,7 @@ def pointwise_band(curves: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def simultaneous_band(curves: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Mean curve with a band that covers the whole mean curve at once with the confidence.
+    """Mean curve with a band that covers the whole mean curve with the given confidence.
 
     The band is mean -+ u s / sqrt(n) with one u for all points. For curves that are smooth in time, u solves
     the expected Euler characteristic of Student's t process (F. Telschow and A. Schwartzman, "Simultaneous
@@ -27,9 +30,9 @@ def simultaneous_band(curves: ArrayLike, confidence: float = 0.95) -> Interval:
 
         2 [ P(t(n-1) > u) + L / (2 pi) (1 + u^2 / (n-1))^(-(n-2)/2) ] = 1 - confidence,
 
-    L being the length of the path that the standardized residuals, a unit vector with one component per seed,
-    run through along the curve. For rough or few points Bonferroni's bound over the points is smaller, and is
-    taken. Assumes normally distributed seeds; it is wide for fewer than 5 seeds.
+    where L is the length of the path of the standardized residuals (a unit vector with one component per seed)
+    along the curve. If Bonferroni's bound over the points is smaller (few points, or a rough curve), it is used
+    instead. The band assumes normally distributed seeds and is wide for fewer than 5 seeds.
 
     Args:
         curves: (seeds, points); a point where a seed is missing (NaN) gets no band, and the others count as
@@ -37,7 +40,7 @@ def simultaneous_band(curves: ArrayLike, confidence: float = 0.95) -> Interval:
         confidence: in (0, 1).
 
     Returns:
-        Arrays of shape (points,); limits are NaN with fewer than two seeds and at points that miss a seed.
+        Arrays of shape (points,); limits are NaN with fewer than two seeds and at points where a seed is missing.
     """
     curves = seeds_first(curves)
     if curves.ndim != 2:
@@ -59,13 +62,13 @@ def _path_length(curves: np.ndarray) -> float:
     """Length of the path of the standardized residuals on the unit sphere, along curves (seeds, points)."""
     residuals = curves - curves.mean(axis=0)
     norm = np.linalg.norm(residuals, axis=0)
-    # Where all seeds are equal there is no direction, and the mean is not in doubt.
+    # Where all seeds are equal the residuals have no direction, and the mean is certain.
     units = residuals[:, norm > 0] / norm[norm > 0]
     return float(np.linalg.norm(np.diff(units, axis=1), axis=0).sum())
 
 
 def _sup_quantile(length: float, seeds: int, points: int, error_rate: float) -> float:
-    """The u that the largest |t| along the curve exceeds with the probability `error_rate`."""
+    """The u that the largest |t| along the curve exceeds with probability `error_rate`."""
     from scipy.optimize import brentq  # here, because it is slow to import and only this band needs it
 
     freedom = seeds - 1

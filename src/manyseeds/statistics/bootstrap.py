@@ -1,4 +1,8 @@
-"""The interquartile mean over seeds, and percentile intervals from resampled seeds."""
+"""The interquartile mean over seeds, and percentile bootstrap intervals over seeds.
+
+`scipy.stats.bootstrap` and rliable resample each point of a curve separately, which takes minutes for a curve of
+thousands of points; the code below takes less than a second. `scipy.stats.trim_mean` does not accept NaN.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,15 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
 
-_CHUNK_FLOATS = 1 << 21  # floats held at once while resampling: 16 MB
+_CHUNK_FLOATS = 1 << 21  # floats in memory at once while resampling: 16 MB
 
 
 def iqm(values: ArrayLike) -> Floats:
     """Interquartile mean over the first axis: the mean without the lowest and highest quarter of seeds.
 
     As `scipy.stats.trim_mean(values, 0.25)` and rliable (Agarwal et al., "Deep RL at the edge of the
-    statistical precipice", NeurIPS 2021): floor(n / 4) seeds are dropped on each side, so that it is the
-    plain mean of up to three seeds.
+    statistical precipice", NeurIPS 2021): floor(n / 4) seeds are dropped on each side. For up to three seeds it
+    is the plain mean.
 
     Args:
         values: (seeds, ...); NaN is a missing seed.
@@ -38,20 +42,20 @@ def iqm_bootstrap(values: ArrayLike, confidence: float = 0.95, resamples: int = 
     """Interquartile mean over the first axis with a percentile bootstrap interval over seeds, point by point.
 
     As rliable's `get_interval_estimates` for one task. The interval is too narrow for few seeds (at 5 seeds
-    about 85 % for nominal 95 %): it stands beside the t interval, not in its place.
+    about 85 % for nominal 95 %), so show it next to the t interval, not instead of it.
 
-    How it is fast: the seeds are exchangeable, so that resampled ranks serve for every point alike. A
-    resample is a row of weights on the sorted seeds, and all resamples of a curve are one matrix product, of
-    a curve with many points only those resamples that can decide a limit.
+    Why it is fast: the seeds are exchangeable, so the same resampled ranks serve every point. A resample is a row
+    of weights on the sorted seeds, and all resamples of a curve are one matrix product. For curves with many points
+    only the resamples that can decide a limit are computed.
 
     Args:
         values: (seeds, ...); NaN is a missing seed.
         confidence: in (0, 1).
-        resamples: how many times the seeds are drawn anew.
+        resamples: number of bootstrap draws.
         seed: of the draws; the same seed gives the same bits.
 
     Returns:
-        Arrays of shape (...). The limits are NaN with fewer than two seeds, and where a value is infinite.
+        Arrays of shape (...). Limits are NaN with fewer than two seeds, and where a value is infinite.
     """
     values = seeds_first(values)
     estimate = iqm(values)
@@ -65,9 +69,9 @@ def iqm_bootstrap(values: ArrayLike, confidence: float = 0.95, resamples: int = 
             weights = weights[_decisive(int(n), resamples, seed, confidence)]
         by_rank = np.ascontiguousarray(weights.T)
         step = max(1, _CHUNK_FLOATS // len(weights))
-        draws = np.empty((min(step, len(points)), len(weights)))  # one for all chunks: fresh memory is slow
+        draws = np.empty((min(step, len(points)), len(weights)))  # reused by all chunks: fresh memory is slow
         for chunk in np.split(points, range(step, len(points), step)):
-            # Not matmul: it is no quicker here, and BLAS threads would wait for its next call at full load.
+            # Not matmul: it is not faster here, and idle BLAS threads would spin at full load.
             sorted_seeds = np.ascontiguousarray(flat[:n, chunk].T)
             part = np.einsum("pn,nr->pr", sorted_seeds, by_rank, out=draws[: len(chunk)])
             low[chunk], high[chunk] = _percentiles(part, confidence, resamples)
@@ -81,17 +85,17 @@ def bootstrap_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile bootstrap interval of any statistic, resampling the seeds of each sample by themselves.
+    """Percentile bootstrap interval of any statistic; the seeds of each sample are resampled independently.
 
     Args:
-        statistic: takes as many arrays (seeds, ...) as there are samples, and gives an array.
-        samples: (seeds, ...) each, of any number of seeds, without NaN.
+        statistic: takes one array (seeds, ...) per sample and returns an array.
+        samples: (seeds, ...) each, with any number of seeds, without NaN.
         confidence: in (0, 1).
-        resamples: how many times the seeds are drawn anew.
+        resamples: number of bootstrap draws.
         seed: of the draws.
 
     Returns:
-        The statistic of the samples and its limits, NaN when a sample has fewer than two seeds.
+        The statistic of the samples and its limits; the limits are NaN if a sample has fewer than two seeds.
     """
     arrays = [seeds_first(sample) for sample in samples]
     estimate = np.asarray(statistic(*arrays), np.float64)
@@ -109,7 +113,7 @@ def bootstrap_interval(
 
 
 def _iqm_weights(n: int, resamples: int, seed: int) -> Floats:
-    """(resamples, n): how much each rank among n sorted seeds counts in the IQM of a resample."""
+    """(resamples, n): the weight of each rank among n sorted seeds in the IQM of a resample."""
     ranks = np.sort(np.random.default_rng(seed).integers(n, size=(resamples, n)), axis=1)
     kept = ranks[:, n // 4 : n - n // 4]
     cells = kept + n * np.arange(resamples)[:, None]
@@ -118,11 +122,12 @@ def _iqm_weights(n: int, resamples: int, seed: int) -> Floats:
 
 @lru_cache(maxsize=32)
 def _decisive(n: int, resamples: int, seed: int, confidence: float) -> NDArray[np.intp]:
-    """Which rows of `_iqm_weights` can decide a limit, whatever the values of the seeds.
+    """The rows of `_iqm_weights` that can decide a limit, whatever the values of the seeds are.
 
-    A resample whose ranks all stand at or below those of another (its weights, summed up from the lowest rank,
-    are never less) has no greater mean. So one with more such resamples below it than the lower limit looks at
-    is never needed for that limit; nor is, for the upper one, a resample with as many above it.
+    If all ranks of resample A are at or below those of resample B (the cumulative weights of A, from the lowest rank,
+    are nowhere smaller), then the mean of A is not larger than that of B. The lower limit is the mean of the k-th
+    smallest resample, so a resample with more than k others surely below it cannot decide it. The same holds for the
+    upper limit with resamples surely above.
     """
     summed = np.cumsum(np.rint(_iqm_weights(n, resamples, seed) * (n - n // 4 * 2)), axis=1)
     summed = np.ascontiguousarray(summed[:, :-1].T.astype(np.int16))
@@ -137,16 +142,16 @@ def _decisive(n: int, resamples: int, seed: int, confidence: float) -> NDArray[n
 
 
 def _places(confidence: float, resamples: int) -> tuple[float, float]:
-    """Where among sorted resamples, from 0, the limits stand that leave half of the rest on each side."""
+    """Positions of the two limits among the sorted resamples, from 0; each leaves the same share outside."""
     tail = (1 - check_confidence(confidence)) / 2
     return tail * (resamples - 1), (1 - tail) * (resamples - 1)
 
 
 def _percentiles(draws: Floats, confidence: float, resamples: int) -> tuple[Floats, Floats]:
-    """The limits that leave half of the rest on each side, over the last axis, which is sorted in place.
+    """The two limits over the last axis, which is sorted in place; each leaves the same share outside.
 
-    As `numpy.quantile`, which partitions; sorting whole rows is several times quicker with vector instructions.
-    Of the `resamples`, `draws` may lack some that lie between the limits.
+    As `numpy.quantile`, but several times faster: it sorts whole rows with vector instructions instead of
+    partitioning. `draws` may omit resamples that lie between the limits.
     """
     draws.sort(axis=-1)
     last = draws.shape[-1] - 1

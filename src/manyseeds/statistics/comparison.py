@@ -1,12 +1,18 @@
-"""Comparing variants over their seeds."""
+"""Comparing variants over their seeds.
 
+Welch's test is SciPy's. Holm's correction and the number of seeds that a difference needs are computed here: SciPy has
+neither, and statsmodels would be a dependency for thirty lines.
+"""
+
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike
-from scipy.special import nctdtr, stdtr, stdtrit
+from scipy.special import nctdtr, stdtrit
 
 from manyseeds.statistics.bootstrap import bootstrap_interval
 from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
@@ -20,13 +26,13 @@ class Comparison:
         difference: mean over seeds of `a` minus that of `b`.
         low: lower limit of the difference.
         high: upper limit.
-        p: of the hypothesis that there is no difference (Welch's t test, two-sided).
+        p: p value of Welch's two-sided t test for no difference.
         p_corrected: `p` after Holm's correction for the number of comparisons made together.
         improvement: probability that a seed of `a` beats a seed of `b`.
-        improvement_low: lower limit of that.
-        improvement_high: upper limit.
-        episode_error: standard error of the difference from the draw of the evaluation episodes; NaN when
-            only scores were given.
+        improvement_low: lower limit of the probability.
+        improvement_high: upper limit of the probability.
+        episode_error: standard error of the difference due to the choice of evaluation episodes; NaN if only
+            scores were given.
         seeds_a: number of seeds.
         seeds_b: number of seeds.
     """
@@ -57,21 +63,21 @@ def compare(
 ) -> Comparison:
     """Compare two variants that were evaluated on the same episodes.
 
-    The seeds are the sample, and each is one number: its mean over the episodes. As both variants face the
-    same episodes, how hard these happen to be is no part of the difference. The interval is Welch's (B. L.
-    Welch, Biometrika 34, 1947) with Satterthwaite's degrees of freedom, for these episodes; `episode_error`
-    says how much other episodes would add.
+    The seeds are the sample; each seed is one number, its mean over the episodes. Both variants face the same
+    episodes, so the difficulty of these episodes cancels in the difference. The interval is Welch's (B. L. Welch,
+    Biometrika 34, 1947) with Satterthwaite's degrees of freedom, for these episodes; `episode_error` says how much
+    other episodes would add.
 
     Args:
         a: (seeds,) scores or (seeds, episodes) outcomes, without NaN.
         b: the same of the other variant; episodes in the same order.
-        names: of the variants.
+        names: names of the variants.
         confidence: in (0, 1).
         resamples: bootstrap draws for the probability of improvement.
-        seed: of these draws.
+        seed: seed of these draws.
 
     Raises:
-        ValueError: when a value is NaN or the numbers of episodes differ.
+        ValueError: if a value is NaN or the numbers of episodes differ.
     """
     first, second = seeds_first(a), seeds_first(b)
     if np.isnan(first).any() or np.isnan(second).any() or not len(first) or not len(second):
@@ -86,7 +92,7 @@ def compare(
     improvement = improvement_bootstrap(score_a, score_b, confidence, resamples, seed)
     episode_error = np.nan
     if first.ndim > 1 and first.shape[1] > 1:
-        # The draw of episodes is paired: only the difference within an episode varies.
+        # Episodes are paired: only the difference within an episode matters.
         within = first.mean(axis=0) - second.mean(axis=0)
         episode_error = float(within.std(ddof=1) / np.sqrt(within.size))
     return Comparison(
@@ -109,13 +115,13 @@ def compare(
 def compare_all(
     variants: Mapping[str, ArrayLike], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> list[Comparison]:
-    """Compare every two variants; the p values are corrected for the number of comparisons by Holm.
+    """Compare all pairs of variants; Holm's method corrects the p values for the number of pairs.
 
     Args:
         variants: name -> (seeds,) or (seeds, episodes), as for `compare`.
-        confidence: of each interval by itself, in (0, 1).
+        confidence: of each single interval, in (0, 1).
         resamples: bootstrap draws.
-        seed: of these draws.
+        seed: seed of these draws.
     """
     pairs = [
         compare(variants[a], variants[b], names=(a, b), confidence=confidence, resamples=resamples, seed=seed)
@@ -126,10 +132,10 @@ def compare_all(
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Holm's step-down correction: the k-th smallest of m p values times m - k + 1, never falling.
+    """Holm's step-down correction: the k-th smallest of m p values times m - k + 1, made non-decreasing.
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979). NaN stays
-    NaN and counts for nothing.
+    NaN and does not count.
     """
     p = np.asarray(p_values, np.float64)
     corrected = np.full(p.shape, np.nan)
@@ -141,9 +147,9 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
-    """Share of the pairs of seeds in which `a` scores higher than `b`, ties counting half.
+    """Share of the pairs of seeds in which `a` scores higher than `b`; ties count half.
 
-    That is Mann-Whitney's U over the number of pairs.
+    This is Mann-Whitney's U divided by the number of pairs.
 
     Args:
         a: (seeds,) scores.
@@ -156,7 +162,7 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
 def improvement_bootstrap(
     a: ArrayLike, b: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> Interval:
-    """Probability of improvement with a percentile bootstrap interval over both's seeds, as in rliable."""
+    """Probability of improvement with a percentile bootstrap interval over the seeds of both, as in rliable."""
     first, second = seeds_first(a), seeds_first(b)
     wins = (first[:, None] > second[None, :]) + 0.5 * (first[:, None] == second[None, :])
 
@@ -176,30 +182,30 @@ def improvement_bootstrap(
 def seeds_needed(
     a: ArrayLike, b: ArrayLike, *, power: float = 0.8, confidence: float = 0.95, limit: int = 100_000
 ) -> int | None:
-    """How many seeds more, of each variant, would tell two variants apart that differ as they seem to.
+    """How many more seeds of each variant would show the observed difference between two variants.
 
-    The number for which a two-sided t test at 1 - confidence finds the observed difference with the wanted
-    power, the seeds spreading as observed: noncentral t (J. Cohen, "Statistical power analysis for the
-    behavioral sciences", chapter 2), the spread being the root mean square of both standard deviations. What
-    is seen with few seeds is itself uncertain: take it as an order of size.
+    With that number a two-sided t test at level 1 - confidence finds the observed difference with the given power,
+    if the seeds spread as observed. It uses the noncentral t distribution (J. Cohen, "Statistical power analysis for
+    the behavioral sciences", chapter 2) with the root mean square of both standard deviations as the spread. A
+    difference seen with few seeds is uncertain, so take the result as an order of magnitude.
 
     Args:
         a: (seeds,) scores, at least two.
         b: (seeds,) scores, at least two.
-        power: wanted probability of telling them apart, in (0, 1).
+        power: probability of finding the difference, in (0, 1).
         confidence: in (0, 1).
-        limit: more than this is None.
+        limit: return None for more than this.
 
     Returns:
-        Further seeds per variant beyond the smaller of the two numbers, 0 when there are enough, None when no
-        number up to `limit` suffices (no difference seen).
+        Seeds per variant beyond the smaller of the two present numbers; 0 if there are enough; None if no number up to
+        `limit` suffices (no difference seen).
 
     Raises:
-        ValueError: when a variant has fewer than two seeds.
+        ValueError: if a variant has fewer than two seeds.
     """
     first, second = seeds_first(a), seeds_first(b)
     if min(len(first), len(second)) < 2:
-        raise ValueError("each variant needs at least two seeds to see how much seeds differ")
+        raise ValueError("each variant needs at least two seeds, to estimate how much seeds differ")
     difference = abs(first.mean() - second.mean())
     spread = np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / 2)
     if difference == 0:
@@ -231,16 +237,10 @@ def _welch(a: Floats, b: Floats, confidence: float) -> tuple[float, float, float
     difference = float(a.mean() - b.mean())
     if min(len(a), len(b)) < 2:
         return difference, np.nan, np.nan, np.nan
-    parts = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
-    error = float(np.sqrt(parts.sum()))
-    if error == 0:
+    if np.ptp(a) == np.ptp(b) == 0:
         return difference, difference, difference, 0.0 if difference else 1.0
-    shares = parts / parts.sum()  # before they are squared: the square of a variance below 1e-162 is 0
-    freedom = 1 / (shares**2 / np.array([len(a) - 1, len(b) - 1])).sum()
-    half = float(stdtrit(freedom, 0.5 + check_confidence(confidence) / 2)) * error
-    return (
-        difference,
-        difference - half,
-        difference + half,
-        float(2 * stdtr(freedom, -abs(difference) / error)),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of seeds that hardly differ
+        test = scipy.stats.ttest_ind(a, b, equal_var=False)
+        limits = test.confidence_interval(check_confidence(confidence))
+    return difference, float(limits.low), float(limits.high), float(test.pvalue)

@@ -1,16 +1,21 @@
-"""Intervals that have a formula: Student's t over seeds, and Wilson's for one checkpoint's episodes."""
+"""Intervals with a formula: Student's t over seeds, and Wilson's over the episodes of one checkpoint.
 
+SciPy computes Wilson's. Student's is computed here: for all points of a curve at once, each with its number of seeds.
+"""
+
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """An estimate and its confidence limits; numbers or arrays of equal shape, NaN where there is none."""
+    """An estimate and its confidence limits; numbers or arrays of equal shape, NaN where they do not exist."""
 
     estimate: Any
     low: Any
@@ -20,15 +25,15 @@ class Interval(NamedTuple):
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean over the first axis with Student's t interval: mean -+ t(n-1) s / sqrt(n).
 
-    Exact for normally distributed seeds; at 5 seeds or more it also holds for success rates not too close to
-    0 or 1. With equal values the interval has no width, which says nothing about further seeds.
+    It is exact for normally distributed seeds. With 5 seeds or more it also holds for success rates not too close to
+    0 or 1. With equal values the interval has zero width, which says nothing about further seeds.
 
     Args:
         values: (seeds, ...); NaN is a missing seed.
         confidence: in (0, 1).
 
     Returns:
-        Arrays of shape (...). Without any seed all are NaN, with one seed the limits are.
+        Arrays of shape (...). All are NaN without a seed; the limits are NaN with one seed.
     """
     mean, error, count = mean_and_error(values)
     quantile = stdtrit(np.maximum(count - 1, 1), 0.5 + check_confidence(confidence) / 2)
@@ -37,10 +42,10 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Wilson's score interval of a proportion: of one checkpoint, over the episodes that it might have met.
+    """Wilson's score interval of a proportion, for one checkpoint over all episodes that it could have met.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927). It
-    says nothing about other seeds: never give it counts that are pooled over seeds.
+    says nothing about other seeds: never pass counts that are pooled over seeds.
 
     Args:
         successes: whole numbers, any shape.
@@ -56,15 +61,17 @@ def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) ->
     k, n = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
     if np.any((k < 0) | (k > n)):
         raise ValueError("successes must lie between 0 and the number of trials")
-    z = ndtri(0.5 + check_confidence(confidence) / 2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = k / n
-        center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    # At no success and at all successes a limit is 0 or 1 exactly, which rounding would miss.
-    low = np.where(k == 0, np.where(n > 0, 0.0, np.nan), np.maximum(center - half, 0.0))
-    high = np.where(k == n, np.where(n > 0, 1.0, np.nan), np.minimum(center + half, 1.0))
+    limits = np.array([_wilson(*pair, check_confidence(confidence)) for pair in zip(k.flat, n.flat, strict=True)])
+    low, high = limits.reshape(*k.shape, 2).transpose(-1, *range(k.ndim))
     return low, high
+
+
+@lru_cache(maxsize=4096)  # many checkpoints have the same count
+def _wilson(successes: float, trials: float, confidence: float) -> tuple[float, float]:
+    if not trials:
+        return np.nan, np.nan
+    limits = scipy.stats.binomtest(int(successes), int(trials)).proportion_ci(confidence, "wilson")
+    return float(limits.low), float(limits.high)
 
 
 def mean_and_error(values: ArrayLike) -> tuple[Floats, Floats, NDArray[np.int64]]:
@@ -80,7 +87,7 @@ def mean_and_error(values: ArrayLike) -> tuple[Floats, Floats, NDArray[np.int64]
 
 
 def seeds_first(values: ArrayLike) -> Floats:
-    """The values as float64 with at least one axis, the seeds'."""
+    """The values as float64, with at least one axis, that of the seeds."""
     array = np.asarray(values, np.float64)
     if array.ndim == 0:
         raise ValueError("values need an axis of seeds")
@@ -88,7 +95,7 @@ def seeds_first(values: ArrayLike) -> Floats:
 
 
 def check_confidence(confidence: float) -> float:
-    """Return the confidence level if it is one."""
+    """Return the confidence level, or raise ValueError if it is not in (0, 1)."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} must lie between 0 and 1")
     return confidence

@@ -18,14 +18,14 @@ def performance_profile(
         scores: (seeds,) or (seeds, tasks); a resample draws whole seeds.
         thresholds: (thresholds,), in the unit of the scores.
         confidence: in (0, 1).
-        resamples: how many times the seeds are drawn anew.
+        resamples: number of bootstrap draws.
         seed: of the draws.
 
     Returns:
         Arrays of shape (thresholds,); limits are NaN with one seed.
 
     Raises:
-        ValueError: when there is no score or one is NaN.
+        ValueError: if there is no score or one is NaN.
     """
     table = seeds_first(scores)
     if not table.size or np.isnan(table).any():

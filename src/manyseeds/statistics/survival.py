@@ -1,10 +1,14 @@
-"""Time to a threshold over seeds, where some seeds never reach it."""
+"""Time to a threshold over seeds, some of which never reach it.
 
+SciPy computes the Kaplan-Meier curve. The interval of its quantiles is computed here, because SciPy has none.
+"""
+
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
 
@@ -13,8 +17,8 @@ from manyseeds.statistics.intervals import Floats, Interval, check_confidence, s
 class Survival:
     """Share of seeds that have not yet reached the threshold, as a step function.
 
-    `time` (k,) ascending, distinct times at which a seed reached it; `share` (k,) from that time on, `low`
-    and `high` (k,) its limits.
+    `time` (k,) ascending, distinct times at which a seed reached it; `share` (k,) from that time on; `low` and
+    `high` (k,) are its limits.
     """
 
     time: Floats
@@ -30,13 +34,13 @@ def time_to_threshold(
 
     Args:
         times: (points,), ascending, in any unit (iterations, samples, s).
-        curves: (seeds, points); NaN is a missing value, and is below every threshold.
-        threshold: reached by a value at least as large.
+        curves: (seeds, points); NaN is a missing value and counts as below every threshold.
+        threshold: reached by values at least as large.
         consecutive: how many points in a row must reach it; the first of them is the time.
 
     Returns:
-        (seeds,) the time, or where the threshold is not reached the time of the seed's last value; (seeds,)
-        whether it is reached. A seed without any value has time NaN.
+        (seeds,) the time, or the time of the seed's last value if the threshold is not reached; and (seeds,) whether
+        it is reached. A seed without any value has time NaN.
     """
     when = np.asarray(times, np.float64)
     table = seeds_first(curves)
@@ -58,7 +62,7 @@ def time_to_threshold(
 
 
 def survival_curve(time: ArrayLike, reached: ArrayLike, confidence: float = 0.95) -> Survival:
-    """Kaplan-Meier's estimate of the share of seeds that have not reached the threshold at each time.
+    """Kaplan-Meier estimate of the share of seeds that have not yet reached the threshold, at each time.
 
     Seeds that did not reach it count as not having reached it until their last time (right-censored). Limits
     by Greenwood's variance on the log(-log) scale (Kalbfleisch and Prentice, "The statistical analysis of
@@ -66,34 +70,33 @@ def survival_curve(time: ArrayLike, reached: ArrayLike, confidence: float = 0.95
 
     Args:
         time: (seeds,) from `time_to_threshold`; seeds with NaN are left out.
-        reached: (seeds,) whether that is when the threshold was reached.
+        reached: (seeds,) whether the threshold was reached at that time.
         confidence: in (0, 1).
     """
     when = seeds_first(time)
     known = ~np.isnan(when)
     when, event = when[known], np.asarray(reached, bool)[known]
-    steps, events = np.unique(when[event], return_counts=True)
-    at_risk = (when[None, :] >= steps[:, None]).sum(axis=1)
-    share = np.cumprod(1 - events / at_risk)
-    z = ndtri(0.5 + check_confidence(confidence) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.sqrt(np.cumsum(events / (at_risk * (at_risk - events))))
-        spread = z * greenwood / np.log(share)
-        low, high = share ** np.exp(-spread), share ** np.exp(spread)
+    steps = np.unique(when[event])
+    if not len(steps):
+        return Survival(steps, steps, steps, steps)
+    curve = scipy.stats.ecdf(scipy.stats.CensoredData(when[event], right=when[~event])).sf
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # there is no interval where no seed remains
+        limits = curve.confidence_interval(check_confidence(confidence), method="log-log")
+    share, low, high = (function.evaluate(steps) for function in (curve, limits.low, limits.high))
     return Survival(steps, share, low, high)
 
 
 def censored_quantile(time: ArrayLike, reached: ArrayLike, share: float = 0.5, confidence: float = 0.95) -> Interval:
     """The time by which a share of the seeds has reached the threshold, with its interval.
 
-    The interval holds the times at which the survival curve's own interval holds `1 - share` (R. Brookmeyer
-    and J. Crowley, "A confidence interval for the median survival time", Biometrics 38, 1982). It is open
-    above (infinity) when too few seeds reached the threshold; the estimate is infinity when fewer than the
-    share did.
+    The interval contains the times at which the survival curve's interval contains `1 - share` (R. Brookmeyer and J.
+    Crowley, "A confidence interval for the median survival time", Biometrics 38, 1982). Its upper limit is infinity if
+    too few seeds reached the threshold; the estimate is infinity if less than the share did.
 
     Args:
         time: (seeds,) from `time_to_threshold`.
-        reached: (seeds,) whether the threshold was reached then.
+        reached: (seeds,) whether the threshold was reached at that time.
         share: in (0, 1); 0.5 is the median seed.
         confidence: in (0, 1).
 
@@ -112,6 +115,6 @@ def censored_quantile(time: ArrayLike, reached: ArrayLike, share: float = 0.5, c
     estimate = first(curve.share <= remaining + 1e-12) if seeds else np.nan
     if seeds < 2:
         return Interval(estimate, np.nan, np.nan)
-    # Once every seed has reached it, nothing remains: 0 ** exp(...) is not a number.
+    # Once every seed has reached it, the share is 0 and the limits are NaN.
     low, high = (np.where(curve.share == 0, 0.0, limit) for limit in (curve.low, curve.high))
     return Interval(estimate, first(low <= remaining), first(high < remaining))

@@ -56,12 +56,12 @@ class State:
         qpos: (n, nq) float32 coordinates of the task's MJCF, rad and m.
         qvel: (n, nv) float32 velocities of the task's MJCF, rad/s and m/s.
         sites: (n, 3) positions of the sites that the task names, m.
-        rotations: (n, 4) orientations of these sites, w x y z.
+        rotations: (n, 4) orientations of these sites, w x y z, w not negative.
         command: (n, c) what the episode asks for.
         action: (n, a) as the policy gave it.
         previous_action: (n, a) the one before; zeros after a reset.
         episode_length: (n,) steps done in the episode, the present one included.
-        memo: results of functions that are `shared`, by function.
+        memo: results of functions that are `shared`.
     """
 
     qpos: Tensor
@@ -72,7 +72,7 @@ class State:
     action: Tensor
     previous_action: Tensor
     episode_length: Tensor
-    memo: dict[Any, Tensor] = field(default_factory=dict, repr=False)
+    memo: dict[Any, Tensor] = field(default_factory=dict, init=False, repr=False)
 
 
 def shared(func: Callable[[Any, State], Tensor]) -> Callable[[Any, State], Tensor]:
@@ -80,9 +80,10 @@ def shared(func: Callable[[Any, State], Tensor]) -> Callable[[Any, State], Tenso
 
     @wraps(func)
     def once(cfg: Any, state: State) -> Tensor:
-        if once not in state.memo:
-            state.memo[once] = func(cfg, state)
-        return state.memo[once]
+        key = (once, id(cfg))
+        if key not in state.memo:
+            state.memo[key] = func(cfg, state)
+        return state.memo[key]
 
     return once
 
@@ -302,14 +303,17 @@ def check_terms(task: Task, cfg: Any, state: State) -> None:
 
 
 @lru_cache(maxsize=256)
-def constant(values: tuple, device: torch.device) -> Tensor:
+def constant(values: tuple, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
     """Return numbers on a device, made once: copying them there in every step would make it wait for a GPU."""
     with torch.inference_mode(False):
-        return torch.tensor(values, device=device)
+        return torch.tensor(values, device=device, dtype=dtype)
 
 
 def uniform(ranges: Sequence[Range], n: int, generator: torch.Generator) -> Tensor:
-    """Draw `n` rows uniformly from `k` ranges, (n, k) on the generator's device; the first rows are the same for any n."""
+    """Draw `n` rows uniformly from `k` ranges, (n, k) on the generator's device.
+
+    On a CPU the first rows are the same for every `n`.
+    """
     limits = constant(tuple(ranges), generator.device)
     draws = torch.rand(n, len(limits), generator=generator, device=generator.device)
     return draws * (limits[:, 1] - limits[:, 0]) + limits[:, 0]

@@ -1,17 +1,14 @@
 """List the tasks with their outcomes."""
 
-import argparse
 from collections.abc import Sequence
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.tasks import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0."""
-    parser = argparse.ArgumentParser(
-        prog="manyseeds tasks", description=__doc__, epilog="example: manyseeds train --num_envs 512 lift_object"
-    )
-    parser.parse_args(argv)
+    verb_parser("tasks", __doc__, "").parse_args(argv)
     for name in registry.names():
         description = registry.describe(name)
         print(f"{name}: {description.summary}")

@@ -1,1 +1,1 @@
-"""."""
+"""What the Snakefile needs to know: plan, resources, images, Slurm."""

@@ -1,17 +1,17 @@
 """Check an experiment file and print what it resolves to."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from manyseeds.config.loading import load, schema_text
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.workflow.content import checked
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 2 with one sentence for each error."""
-    parser = argparse.ArgumentParser(prog="manyseeds config", description=__doc__)
+    parser = verb_parser("config", __doc__, "config.yaml")
     parser.add_argument(
         "config",
         nargs="*",

@@ -1,4 +1,4 @@
-"""Figures: drawn from CSV files alone, the same bytes each time, and right or clear whatever is missing."""
+"""Figures: drawn from CSV files and config.json, the same bytes each time, and right or clear whatever is missing."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ from PIL import Image
 
 from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results
 from manyseeds.analysis.data import Data, block_means
-from manyseeds.analysis.results import find_experiments
+from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES, palette, style
-from manyseeds.report.figures.draw import FIGURES, draw, main
+from manyseeds.report.figures.draw import draw, drawing, main
 
 # No torch and no simulator: an import of one of these fails.
 BARE = (
@@ -35,12 +35,12 @@ def digests(folder: Path) -> dict[str, str]:
 
 def drawn(folder: Path, *names: str) -> dict[str, str]:
     """Lay out figures of an experiment without saving them; returns their captions."""
-    (experiment,) = find_experiments(folder)
-    data = Data(experiment)
+    (results,) = find_results(folder)
+    data = Data(results)
     captions = {}
     for name in names or NAMES:
         with style.applied():
-            figure, captions[name] = FIGURES[name](data)
+            figure, captions[name] = drawing(name)(data)
             figure.draw_without_rendering()
             plt.close(figure)
     return captions
@@ -48,9 +48,9 @@ def drawn(folder: Path, *names: str) -> dict[str, str]:
 
 def texts(folder: Path, name: str) -> str:
     """All words inside the panels of one figure."""
-    (experiment,) = find_experiments(folder)
+    (results,) = find_results(folder)
     with style.applied():
-        figure, _ = FIGURES[name](Data(experiment))
+        figure, _ = drawing(name)(Data(results))
         words = [text.get_text() for axes in figure.axes for text in axes.texts]
         plt.close(figure)
     return " ".join(words)
@@ -60,7 +60,7 @@ def texts(folder: Path, name: str) -> str:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results with all figures drawn once, by a process that has neither torch nor a simulator."""
     folder = make_results(tmp_path_factory.mktemp("results") / "lift")
-    assert {path.suffix for path in folder.rglob("*.*")} == {".csv"}
+    assert {path.suffix for path in folder.rglob("*.*")} == {".csv", ".json"}
     subprocess.run([sys.executable, "-c", BARE, str(folder)], check=True)
     return folder
 
@@ -72,7 +72,6 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_every_figure_comes_in_three_formats_with_its_caption(results: Path) -> None:
-    assert tuple(FIGURES) == NAMES
     names = {f"{name}.{suffix}" for name in NAMES for suffix in ("png", "svg", "pdf", "rst")}
     assert set(digests(results / "figures")) == names
 
@@ -122,8 +121,8 @@ def test_captions_say_how_many_seeds_and_which_interval(results: Path) -> None:
 
 def test_a_folder_of_csv_files_elsewhere_gives_the_same_figures(results: Path, tmp_path: Path) -> None:
     elsewhere = make_results(tmp_path / "deep" / "lift")
-    (experiment,) = find_experiments(elsewhere)
-    draw(experiment, ["final_success"])
+    (found,) = find_results(elsewhere)
+    draw(found, ["final_success"])
     for suffix in ("png", "svg", "pdf"):
         name = f"final_success.{suffix}"
         assert (elsewhere / "figures" / name).read_bytes() == (results / "figures" / name).read_bytes()
@@ -135,13 +134,13 @@ def test_one_seed_gets_no_interval(tmp_path: Path) -> None:
     for name in ("learning_curves", "success_per_checkpoint", "final_success", "performance_profile"):
         assert "One seed gives no interval over seeds." in captions[name]
         assert "t interval" not in captions[name]
-    data = Data(find_experiments(folder)[0])
+    data = Data(find_results(folder)[0])
     curve = data.curve_by_samples("default", "Train/mean_reward")
     assert curve is not None and np.isnan(curve.low).all() and np.isfinite(curve.mean).any()
 
 
 def test_a_curve_of_samples_counts_all_environments(copy: Path) -> None:
-    data = Data(find_experiments(copy)[0])
+    data = Data(find_results(copy)[0])
     curve = data.curve_by_samples("default", "Loss/value")
     assert curve is not None
     assert data.sample_axis == (1e3, "thousands of samples") or data.sample_axis[1] == "samples"
@@ -157,7 +156,7 @@ def test_the_band_ends_where_the_shortest_seed_ends(copy: Path) -> None:
     path = copy / "default" / "seed_43" / "episodes.csv"
     table = pd.read_csv(path)
     table[table["iteration"] <= 20].to_csv(path, index=False)
-    data = Data(find_experiments(copy)[0])
+    data = Data(find_results(copy)[0])
     curve = data.curve_by_samples("default", "Loss/value")
     assert curve is not None and curve.count == 3
     assert [np.isfinite(seed).sum() for seed in curve.seeds] == [60, 25, 60]
@@ -169,7 +168,7 @@ def test_the_band_ends_where_the_shortest_seed_ends(copy: Path) -> None:
 
 
 def test_wall_clock_curves_are_compared_at_common_times(copy: Path) -> None:
-    data = Data(find_experiments(copy)[0])
+    data = Data(find_results(copy)[0])
     curve = data.curve_by_wall_clock("default", "Loss/value")
     assert curve is not None
     ends = [x[-1] for x in curve.x]
@@ -181,12 +180,12 @@ def test_wall_clock_curves_are_compared_at_common_times(copy: Path) -> None:
 def test_the_band_of_the_curves_can_cover_the_whole_mean_curve_and_the_caption_says_so(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (experiment,) = find_experiments(copy)
-    narrow = Data(experiment).curve_by_samples("default", "Loss/value")
+    (results,) = find_results(copy)
+    narrow = Data(results).curve_by_samples("default", "Loss/value")
     config = {"variants": {"default": {}}, "seeds": [42, 43, 44], "curves": {"band": "simultaneous"}}
     (copy / "config.json").write_text(json.dumps(config))
-    (experiment,) = find_experiments(copy)
-    wide = Data(experiment).curve_by_samples("default", "Loss/value")
+    (results,) = find_results(copy)
+    wide = Data(results).curve_by_samples("default", "Loss/value")
     assert narrow is not None and wide is not None
     assert (wide.high - wide.low > narrow.high - narrow.low).all()
     np.testing.assert_array_equal(wide.mean, narrow.mean)
@@ -220,7 +219,7 @@ def test_a_column_that_is_all_nan_counts_as_not_logged(copy: Path) -> None:
         table["Episode_Reward/joint_vel"] = np.nan
         table.to_csv(path, index=False)
     assert "No run logs Metrics/success_rate." in texts(copy, "learning_curves")
-    assert "Episode_Reward/joint_vel" not in Data(find_experiments(copy)[0]).tags("Episode_Reward/")
+    assert "Episode_Reward/joint_vel" not in Data(find_results(copy)[0]).tags("Episode_Reward/")
     drawn(copy)
 
 
@@ -239,10 +238,10 @@ def test_no_success_and_all_successes_are_drawn(tmp_path: Path, final: int) -> N
     captions = drawn(folder)
     if final == 0:
         assert "Not there by the end: default 3 of 3 at 50 %" in captions["time_to_threshold"]
-        assert "all seeds reach 0, none reaches 20" in captions["failure_map"]
+        assert "all seeds succeed in 0, none in 20" in captions["failure_map"]
     else:
         assert "Every seed got there." in captions["time_to_threshold"]
-        assert "all seeds reach 20, none reaches 0" in captions["failure_map"]
+        assert "all seeds succeed in 20, none in 0" in captions["failure_map"]
 
 
 @pytest.mark.parametrize("kind", ["scalars.csv", "episodes.csv"])
@@ -256,7 +255,7 @@ def test_figures_without_their_data_say_what_is_missing(copy: Path, kind: str) -
 
 def test_without_aggregated_curves_the_axis_is_iterations(copy: Path) -> None:
     (copy / "learning_curves.csv").unlink()
-    assert Data(find_experiments(copy)[0]).sample_axis == (1.0, "iterations")
+    assert Data(find_results(copy)[0]).sample_axis == (1.0, "iterations")
     drawn(copy)
 
 
@@ -271,7 +270,7 @@ def test_runs_without_a_clock_still_get_every_figure(copy: Path) -> None:
 def test_logs_of_older_rsl_rl_have_a_clock_too(copy: Path) -> None:
     for path in copy.glob("default/*/scalars.csv"):
         pd.read_csv(path).rename(columns={"Perf/collection_time": "Perf/collection time"}).to_csv(path, index=False)
-    assert Data(find_experiments(copy)[0]).curve_by_wall_clock("default", "Train/mean_reward") is not None
+    assert Data(find_results(copy)[0]).curve_by_wall_clock("default", "Train/mean_reward") is not None
 
 
 def test_ten_seeds_of_nine_variants_fit(tmp_path: Path) -> None:
@@ -333,10 +332,10 @@ def test_runs_that_config_json_does_not_name_are_left_out_and_said(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (copy / "config.json").write_text('{"variants": {"default": {}}, "seeds": [43, 42, 45]}')
-    (experiment,) = find_experiments(copy)
-    assert [run.seed for run in experiment.runs] == [42, 43]
-    assert "left out, because config.json does not name them: default seed 44" in experiment.notes[0]
-    assert "names runs without results: default seed 45" in experiment.notes[1]
+    (results,) = find_results(copy)
+    assert [run.seed for run in results.runs] == [42, 43]
+    assert "left out, because config.json does not name them: default seed 44" in results.notes[0]
+    assert "names runs without results: default seed 45" in results.notes[1]
     assert "default n = 2 (seeds 42, 43)" in drawn(copy, "final_success")["final_success"]
     (copy / "config.json").write_text("[]")
     assert main([str(copy)]) == 2

@@ -1,5 +1,6 @@
 """The pages in a real Chromium without a network: they load, show their figures and do what a reader does."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,14 @@ from manyseeds.report.tables.write import main as write_tables
 pytestmark = pytest.mark.browser
 
 SHOWN = "return [...document.querySelectorAll('figure')].map(figure => figure.dataset.tag)"
-MEANS = "return document.querySelectorAll('figure[data-tag=\"Train/mean_reward\"] .mean').length"
-PATH = "return document.querySelector('figure[data-tag=\"Train/mean_reward\"] .mean').getAttribute('d')"
+# The drawn lines of each kind: seed, mean, and the band and its lower edge.
+KIND = (
+    "const kind = (kind, tag) => [...document.querySelectorAll(tag ? `figure[data-tag='${tag}']` : 'figure')].flatMap("
+    "figure => figure.querySelector('.js-plotly-plot').calcdata.filter(([point]) => point.trace.meta === kind)"
+    ".map(([point]) => figure.querySelector(`.trace${point.trace.uid} .js-line`)));"
+)
+MEANS = KIND + "return kind('mean', 'Train/mean_reward').length"
+PATH = KIND + "return kind('mean', 'Train/mean_reward')[0].getAttribute('d')"
 TICKS = "return [...document.querySelectorAll('figure:first-child text')].map(text => text.textContent)"
 
 
@@ -51,14 +58,23 @@ def test_an_error_would_be_seen(browser: Browser, results: Path) -> None:
     assert "http://example.org/x.js" in browser.requests()
 
 
+def wait_for(page: Browser, script: str, *arguments: object) -> object:
+    """What a script returns once that is something; Plotly answers the mouse a moment later."""
+    for _ in range(100):
+        if value := page.run(script, *arguments):
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"never came true: {script}")
+
+
 def check(page: Browser, name: str) -> None:
-    """Click the checkbox of a tag, a variant or a seed."""
-    page.run("document.querySelector(`input[data-name='${arguments[0]}']`).click()", name)
+    """Click the checkbox of a tag or a seed."""
+    page.run("document.querySelector(`input[value='${arguments[0]}']`).click()", name)
 
 
 def middle(page: Browser) -> tuple[int, int]:
     """Middle of the first chart in the window."""
-    box = page.run("return document.querySelector('figure svg').getBoundingClientRect().toJSON()")
+    box = page.run("return document.querySelector('figure .nsewdrag').getBoundingClientRect().toJSON()")
     return round(box["x"] + box["width"] / 2), round(box["y"] + box["height"] / 2)
 
 
@@ -69,13 +85,11 @@ def test_the_page_asks_for_nothing_but_itself(page: Browser, results: Path) -> N
 
 def test_charts_are_visible_and_hold_curves(page: Browser) -> None:
     assert page.run(SHOWN) == ["Evaluation/reached", "Evaluation/held", "Metrics/success_rate", "Train/mean_reward"]
-    boxes = page.run(
-        "return [...document.querySelectorAll('figure svg .mean')].map(path => path.getBoundingClientRect().toJSON())"
-    )
+    boxes = page.run(KIND + "return kind('mean').map(path => path.getBoundingClientRect().toJSON())")
     assert len(boxes) == 4 * 2
     assert all(box["width"] > 200 and box["height"] > 50 for box in boxes)
-    assert page.run("return document.querySelectorAll('.seed').length") == 4 * 6
-    assert page.run("return document.querySelectorAll('.band').length") == 4 * 2
+    assert page.run(KIND + "return kind('seed').length") == 4 * 6
+    assert page.run(KIND + "return kind('band').length") == 4 * 2
 
 
 def test_a_tag_can_be_switched(page: Browser) -> None:
@@ -87,7 +101,7 @@ def test_a_tag_can_be_switched(page: Browser) -> None:
 def test_tags_can_be_filtered_by_words(page: Browser) -> None:
     page.run(
         "const filter = document.getElementById('filter'); filter.value = 'reward OBJECT';"
-        "filter.dispatchEvent(new Event('input'))"
+        "filter.dispatchEvent(new Event('input', {bubbles: true}))"
     )
     visible = page.run(
         "return [...document.querySelectorAll('#tags label')].filter(label => "
@@ -105,19 +119,19 @@ def test_a_seed_and_a_variant_can_be_left_out(page: Browser) -> None:
     before = page.run(PATH)
     check(page, "default/42")
     assert page.run(PATH) != before
-    assert page.run("return document.querySelectorAll('.seed').length") == 4 * 5
-    check(page, "small")
+    assert page.run(KIND + "return kind('seed').length") == 4 * 5
+    page.run("document.querySelector(`input[data-variant='small']`).click()")
     assert page.run(MEANS) == 1
     check(page, "default/43")
-    assert page.run("return document.querySelectorAll('.band').length") == 0, "one seed has no interval"
+    assert page.run(KIND + "return kind('band').length") == 0, "one seed has no interval"
 
 
 def test_smoothing_changes_curves_but_not_the_evaluated_checkpoints(page: Browser) -> None:
-    evaluated = "return document.querySelector('figure[data-tag=\"Evaluation/reached\"] .mean').getAttribute('d')"
+    evaluated = KIND + "return kind('mean', 'Evaluation/reached')[0].getAttribute('d')"
     before, evaluated_before = page.run(PATH), page.run(evaluated)
     page.run(
         "const slider = document.getElementById('smoothing'); slider.value = 0.95; "
-        "slider.dispatchEvent(new Event('input'))"
+        "slider.dispatchEvent(new Event('input', {bubbles: true}))"
     )
     assert page.run(PATH) != before
     assert page.run(evaluated) == evaluated_before
@@ -126,7 +140,8 @@ def test_smoothing_changes_curves_but_not_the_evaluated_checkpoints(page: Browse
 
 def test_the_axis_can_be_wall_clock(page: Browser) -> None:
     page.run(
-        "const axis = document.getElementById('axis'); axis.value = 'hours'; axis.dispatchEvent(new Event('change'))"
+        "const axis = document.getElementById('axis'); axis.value = 'hours';"
+        "axis.dispatchEvent(new Event('input', {bubbles: true}))"
     )
     assert "hours of training" in page.run(TICKS)
     assert page.run(MEANS) == 2
@@ -135,9 +150,9 @@ def test_the_axis_can_be_wall_clock(page: Browser) -> None:
 def test_hovering_says_the_values_at_that_place(page: Browser) -> None:
     x, y = middle(page)
     page.pointer({"type": "pointerMove", "x": x, "y": y, "duration": 0})
-    tip = page.run("return document.querySelector('figure .tip').innerText")
+    tip = wait_for(page, "return document.querySelector('figure .hoverlayer').textContent")
     assert "default, mean of 3" in tip and "small, seed 44" in tip and "samples" in tip
-    assert page.run("return getComputedStyle(document.querySelector('.cursor')).visibility") == "visible"
+    assert page.run("return document.querySelectorAll('figure .spikeline').length") > 0
 
 
 def test_dragging_zooms_and_the_button_shows_all_again(page: Browser) -> None:
@@ -149,7 +164,9 @@ def test_dragging_zooms_and_the_button_shows_all_again(page: Browser) -> None:
         {"type": "pointerMove", "x": x + 60, "y": y, "duration": 50},
         {"type": "pointerUp", "button": 0},
     )
-    assert page.run(TICKS) != before
+    wait_for(
+        page, f"{TICKS.replace('return', 'const ticks =')}; return ticks.join() !== arguments[0]", ",".join(before)
+    )
     page.run("document.getElementById('reset-zoom').click()")
     assert page.run(TICKS) == before
 
@@ -161,14 +178,24 @@ def test_the_address_brings_a_view_back(page: Browser, results: Path) -> None:
     shown, curve = page.run(SHOWN), page.run(PATH)
     page.open(results / "curves.html", fragment)
     assert (page.run(SHOWN), page.run(PATH)) == (shown, curve)
-    page.open(results / "curves.html", "#tags=no/such|Loss/value&axis=furlongs&smoothing=9&zoom=4|x")
+    for name in ("seeds", "log"):
+        page.run("document.querySelector(`input[type=checkbox][name='${arguments[0]}']`).click()", name)
+    for variant in ("default", "small"):
+        page.run("document.querySelector(`input[data-variant='${arguments[0]}']`).click()", variant)
+    check(page, "default/43")
+    fragment = page.run("return location.hash")
+    page.open(results / "curves.html", fragment)
+    assert page.run(KIND + "return [kind('seed').length, kind('mean').length]") == [0, 5]
+    axis = "return document.querySelector('figure .js-plotly-plot').layout.yaxis.type"
+    assert page.run(axis) == "log"
+    page.open(results / "curves.html", "#tag=no/such&tag=Loss/value&axis=furlongs&smoothing=9&zoom=4|x")
     assert page.run(SHOWN) == ["Loss/value"]
 
 
 def test_nothing_picked_is_said_in_the_chart(page: Browser) -> None:
-    check(page, "default")
-    check(page, "small")
-    assert page.run("return document.querySelector('figure').innerText").count("none of the picked seeds") == 1
+    for variant in ("default", "small"):
+        page.run("document.querySelector(`input[data-variant='${arguments[0]}']`).click()", variant)
+    assert page.run("return document.querySelector('figure').textContent").count("none of the ticked seeds") == 1
 
 
 def test_odd_variant_names_are_shown_and_not_run(browser: Browser, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.offline import get_plotlyjs
 
 from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results
 from manyseeds.report.figures.palette import looks
@@ -58,7 +59,9 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     links.found = []
     links.feed(text)
     assert links.found == ["data:,"]
-    assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
+    # Plotly's code can fetch maps, for other charts than these; the test in a browser sees what is asked for.
+    text = text.replace(get_plotlyjs(), "")
+    assert set(re.findall(r"https?://[^\"' ]+", text)) == set()
     assert "import(" not in text and "fetch(" not in text and "@import" not in text
 
 
@@ -125,7 +128,7 @@ def test_the_provenance_page_says_what_made_each_run_and_what_was_asked_for(tmp_
         assert words in text
     assert text.count("no run.json") == 1
     assert "<p>default seed 1: torch 2.13.0.</p>" in text
-    assert "&quot;gamma&quot;: 0.98" in text and f"{'ab' * 32}  default/seed_1/model_60.pt" in text
+    assert "&#34;gamma&#34;: 0.98" in text and f"{'ab' * 32}  default/seed_1/model_60.pt" in text
 
 
 def test_a_broken_run_record_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results
-from manyseeds.analysis.rates import success_rates, success_rates_over_seeds
-from manyseeds.analysis.results import find_experiments, read_all_episodes
+from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results, write_config
+from manyseeds.analysis.data import Data
+from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.tables.formats import FORMATS
 from manyseeds.report.tables.text import final_grid
 from manyseeds.report.tables.write import main
+from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 FILES = [f"success_rates{part}.csv" for part in ("", "_over_seeds", "_compared")]
 FILES += [f"success_rates.{suffix}" for suffix in FORMATS]
@@ -35,15 +36,16 @@ def write_episodes(folder: Path, seed: int, reached: dict[int, list[int]], varia
         "first_reached_s,final_distance,return"
     )
     pd.DataFrame(rows, columns=columns.split(",")).to_csv(run / "episodes.csv", index=False)
+    runs = [path.parts[-2:] for path in folder.glob("*/seed_*")]
+    write_config(folder, sorted({name for name, _ in runs}), sorted({int(seed[5:]) for _, seed in runs}))
     return run / "episodes.csv"
 
 
 def tables_of(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """Rates, rates over seeds and the Markdown table of the one experiment in a folder."""
-    (experiment,) = find_experiments(folder)
-    rates = success_rates(experiment, read_all_episodes(experiment))
-    over_seeds = success_rates_over_seeds(rates)
-    return rates, over_seeds, FORMATS["md"]([final_grid(rates, over_seeds)], "made by nobody")
+    (results,) = find_results(folder)
+    data = Data(results)
+    return data.rates, data.rates_over_seeds, FORMATS["md"]([final_grid(data)], "made by nobody")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def test_the_last_checkpoint_is_reported_and_not_the_best(tmp_path: Path) -> Non
     write_episodes(tmp_path, 1, {10: [1] * 10, 20: [1] * 4 + [0] * 6})
     _, _, markdown = tables_of(tmp_path)
     assert "| default | 1 | 20 | 40 [" in markdown
-    assert "100" not in markdown.split("Success of")[0]
+    assert "100" not in markdown.split("Rates of")[0]
 
 
 def test_one_seed_gets_no_interval_over_seeds(tmp_path: Path) -> None:
@@ -340,6 +342,11 @@ def test_the_readme_of_the_results_explains_every_column_and_file_of_the_tables(
     readme = (REPOSITORY / "results" / "README.md").read_text()
     for path in results.glob("success_rates*"):
         assert f"`{path.name}`" in readme or f"`{path.suffix}`" in readme
+    for start in DESCRIPTION.starts:
+        assert f"| `{start.name}` | {start.unit} | {start.title} |" in readme
+    for outcome in DESCRIPTION.outcomes:
+        unit = "0 or 1" if outcome.kind == "share" else outcome.unit
+        assert f"| `{outcome.name}` | {unit} | {outcome.meaning} |" in readme
     for path in [*results.glob("success_rates*.csv"), results / "default" / "seed_42" / "episodes.csv"]:
         for column in pd.read_csv(path, nrows=0).columns:
             assert f"`{column}`" in readme or column.startswith("held_"), f"{path.name}: {column}"

@@ -4,6 +4,7 @@ Isaac Lab 3.0 asks for Python 3.12; the environment of envs/isaaclab_cpu.sh take
 """
 
 import csv
+import functools
 import os
 import signal
 import subprocess
@@ -16,12 +17,14 @@ import torch
 import yaml
 
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.tasks import registry
 from manyseeds.tasks.lift_object import task
 
 pytestmark = pytest.mark.isaaclab
 
 STATES = REPOSITORY / "tests" / "helpers" / "isaaclab_states.py"
 NUM_ENVS = 8
+TASKS = ("lift_object", "reach")
 TRAINING = ("--simulator", "isaaclab", "--device", "cpu", "--num_envs", NUM_ENVS, "--state_interval", 1, "--headless")
 
 
@@ -48,17 +51,34 @@ def environment(path: Path = REPOSITORY / "src") -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def both(isaaclab, tmp_path_factory):
-    """The states of tests/isaaclab_states.py with MuJoCo's answers, and Isaac Lab's."""
-    folder = tmp_path_factory.mktemp("states")
-    states, answers = folder / "states.npz", folder / "answers.npz"
-    run(Path(sys.executable), STATES, "mujoco", states)
-    run(isaaclab / "bin" / "python", STATES, "isaaclab", states, answers)
-    return np.load(states), np.load(answers)
+def states_of(isaaclab, tmp_path_factory):
+    """What gives a task's states of tests/helpers/isaaclab_states.py with MuJoCo's answers, and Isaac Lab's."""
+
+    @functools.cache
+    def make(name: str):
+        folder = tmp_path_factory.mktemp(f"states_{name}")
+        states, answers = folder / "states.npz", folder / "answers.npz"
+        run(Path(sys.executable), STATES, "mujoco", name, states)
+        run(isaaclab / "bin" / "python", STATES, "isaaclab", name, states, answers)
+        return np.load(states), np.load(answers)
+
+    return make
 
 
-def test_the_states_of_the_parity_tests_are_reaching_grasped_dropped_and_out_of_range(both):
-    states, _ = both
+@pytest.fixture(scope="module", params=TASKS)
+def both(request, states_of):
+    """The states and answers of each task."""
+    return states_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def lift_object(states_of):
+    """Those of lift_object, for what only it can show."""
+    return states_of("lift_object")
+
+
+def test_the_states_of_the_parity_tests_are_reaching_grasped_dropped_and_out_of_range(lift_object):
+    states, _ = lift_object
     cube, played = states["qpos"][:, 9:12], states["qpos"][128:]
     assert len(cube) == 256
     assert (cube[:, 2] < -0.05).sum() > 10
@@ -68,9 +88,23 @@ def test_the_states_of_the_parity_tests_are_reaching_grasped_dropped_and_out_of_
     assert (played[:, 11] < 0.03).sum() > 10, "on the table"
 
 
+def test_coordinates_that_are_written_are_read_again(both):
+    states, answers = both
+    for name in ("qpos", "qvel"):
+        np.testing.assert_allclose(answers[name], states[name], atol=5e-6, rtol=1e-6)
+
+
+def test_sites_are_where_mujoco_has_them(both):
+    states, answers = both
+    poses = [name for name in answers.files if name.startswith(("site.", "rotation."))]
+    assert len(poses) >= 2
+    for name in poses:
+        np.testing.assert_allclose(answers[name], states[name], atol=2e-5)
+
+
 def test_observations_agree_with_mujoco_in_every_entry(both):
     states, answers = both
-    assert answers["observation"].shape == (256, 36)
+    assert answers["observation"].shape == states["observation"].shape
     np.testing.assert_allclose(answers["observation"], states["observation"], atol=5e-6, rtol=1e-6)
 
 
@@ -78,28 +112,31 @@ def test_rewards_agree_with_mujoco_in_every_term(both):
     states, answers = both
     assert (np.abs(states["reward"]).max(axis=0) > 1e-4).all(), "every term says something in these states"
     np.testing.assert_allclose(answers["reward"], states["reward"], atol=1e-5, rtol=1e-5)
-    np.testing.assert_allclose(answers["end_effector"], states["end_effector"], atol=2e-5)
 
 
 def test_terminations_agree_with_mujoco(both):
     states, answers = both
-    assert states["termination"][:, :2].any(axis=0).all()
     np.testing.assert_array_equal(answers["termination"], states["termination"])
+
+
+def test_some_states_end_for_their_length_and_some_because_the_cube_fell(lift_object):
+    states, _ = lift_object
+    assert states["termination"][:, :2].any(axis=0).all()
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
 def test_episodes_start_where_mujoco_starts_them_with_the_same_seed(both, which):
     states, answers = both
-    np.testing.assert_allclose(answers[f"{which}_target"], states[f"{which}_target"], atol=1e-6)
+    np.testing.assert_allclose(answers[f"{which}_command"], states[f"{which}_command"], atol=1e-6)
     np.testing.assert_allclose(answers[f"{which}_reset"], states[f"{which}_reset"], atol=5e-6)
 
 
-def test_episodes_start_uniformly_in_the_tasks_ranges(both):
-    _, answers = both
+def test_episodes_start_uniformly_in_the_tasks_ranges(lift_object):
+    _, answers = lift_object
     cfg = task.LiftObjectCfg()
     at_home = np.abs(answers["second_reset"][:, :7] - cfg.default_arm).max(axis=1) < 1e-5
     assert 0.35 < at_home.mean() < 0.65, "the other half starts around the cube"
-    cube, target = answers["first_reset"][:, 9:11], answers["first_target"]
+    cube, target = answers["first_reset"][:, 9:11], answers["first_command"]
     ranges = (cfg.object_x, cfg.object_y, cfg.target_x, cfg.target_y, cfg.target_z)
     for values, (low, high) in zip((*cube.T, *target.T), ranges, strict=True):
         share = np.sort((values - low) / (high - low))
@@ -112,7 +149,7 @@ def test_episodes_start_uniformly_in_the_tasks_ranges(both):
 def test_the_model_that_newton_builds_is_the_mjcf(both):
     _, answers = both
     fields = [name.removeprefix("our.") for name in answers.files if name.startswith("our.")]
-    assert len(fields) > 40
+    assert len(fields) > 30
     for field in fields:
         ours, theirs = answers[f"our.{field}"], answers[f"newton.{field}"]
         if ours.dtype.kind == "U":
@@ -121,8 +158,9 @@ def test_the_model_that_newton_builds_is_the_mjcf(both):
             np.testing.assert_allclose(theirs, ours, rtol=2e-6, atol=1e-6, err_msg=field)
 
 
-def test_contacts_are_made_by_the_same_pairs_of_shapes(both):
-    _, answers = both
+def test_contacts_are_made_by_the_same_pairs_of_shapes(lift_object):
+    _, answers = lift_object
+    assert len([name for name in answers.files if name.startswith("our.")]) > 45, "shapes and their pair, too"
     pairs = answers["our.collisions"].tolist()
     assert len(pairs) == 11 and sum(pair.endswith("as a pair") for pair in pairs) == 1
     assert answers["newton.collisions"].tolist() == pairs
@@ -130,16 +168,24 @@ def test_contacts_are_made_by_the_same_pairs_of_shapes(both):
 
 def test_a_step_of_physics_ends_where_mujocos_does(both):
     states, answers = both
-    error = np.abs(answers["after"][:, :12] - states["after"][:, :12]).max(axis=1)  # rad, m
-    assert np.median(error) < 1e-5
-    assert np.quantile(error, 0.9) < 1e-4
-    assert error.max() < 5e-3
+    error = np.abs(answers["after"] - states["after"])  # rad, m, and 1 for quaternions
+    everything_moves, played = error[:128].max(axis=1), error[128:, :12].max(axis=1)
+    assert everything_moves.max() < 1e-4
+    assert np.median(played) < 1e-5
+    assert np.quantile(played, 0.9) < 1e-4
+    assert played.max() < 5e-3
 
 
-def test_the_hand_closes_and_the_arm_moves_in_the_same_steps_as_in_mujoco(both):
+def test_the_robot_moves_in_the_same_steps_as_in_mujoco(both):
     states, answers = both
-    assert states["closing"][0, 7] > 0.02 > 0.002 > states["closing"][-1, 7]
-    np.testing.assert_allclose(answers["closing"], states["closing"], atol=1e-5)
+    assert np.abs(states["driven"][-1, :7] - states["driven"][0, :7]).min() > 0.02, "every joint of the arm"
+    np.testing.assert_allclose(answers["driven"][:, :9], states["driven"][:, :9], atol=1e-5)
+
+
+def test_the_hand_of_lift_object_closes_in_the_same_steps_as_in_mujoco(lift_object):
+    states, answers = lift_object
+    assert states["driven"][0, 7] > 0.02 > 0.002 > states["driven"][-1, 7]
+    np.testing.assert_allclose(answers["driven"][:, 7:9], states["driven"][:, 7:9], atol=1e-5)
 
 
 # Training.
@@ -167,6 +213,16 @@ def test_training_leaves_checkpoints_curves_and_parameters(trained):
         assert (trained / name).stat().st_size > 0
     env = yaml.safe_load((trained / "params" / "env.yaml").read_text())
     assert env["simulator"] == "isaaclab" and env["num_envs"] == NUM_ENVS
+
+
+def test_reach_trains_and_is_evaluated(isaaclab, tmp_path):
+    folder, episodes = tmp_path / "run", tmp_path / "episodes.csv"
+    python, options = isaaclab / "bin" / "python", ("--max_iterations", 2, "--seed", 3, "--log_dir", folder)
+    run(python, "-m", "manyseeds", "train", *TRAINING, *options, "reach")
+    run(python, "-m", "manyseeds", "evaluate", "--run_dir", folder, "--episodes", 4, "--seed", 4, "--output", episodes)
+    rows = list(csv.DictReader(episodes.open()))
+    assert [row["iteration"] for row in rows] == ["2"] * 4
+    assert tuple(rows[0]) == registry.describe("reach").columns
 
 
 def test_a_run_that_is_killed_and_started_again_has_the_bits_of_another_with_its_seed(isaaclab, trained, tmp_path):
@@ -211,20 +267,37 @@ def test_a_policy_trained_in_mujoco_holds_the_cube_in_isaac_lab(isaaclab, tmp_pa
     assert sum(int(row["held"]) for row in rows) >= 6
 
 
-def test_stock_isaaclab_train_runs_the_task_that_the_installed_package_registers(isaaclab, tmp_path):
-    site, source = tmp_path / "site", tmp_path / "source"
+@pytest.fixture(scope="module")
+def installed(isaaclab, tmp_path_factory):
+    """The folder of the package as pip installs it."""
+    folder = tmp_path_factory.mktemp("installed")
+    site, source = folder / "site", folder / "source"
     run(Path("git"), "-C", REPOSITORY, "clone", "--quiet", "--no-hardlinks", REPOSITORY, source)
     for name in ("src/manyseeds", "pyproject.toml"):  # what is not committed yet, too
         run(Path("cp"), "-r", REPOSITORY / name, (source / name).parent)
-    python = isaaclab / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, source)
-    run(isaaclab / "bin" / "isaaclab", "train", "--rl_library", "rsl_rl", "--task", "ManySeeds-Lift-Object",
+    run(isaaclab / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, source)
+    return site
+
+
+@pytest.mark.parametrize("name, env_id", [("lift_object", "ManySeeds-Lift-Object"), ("reach", "ManySeeds-Reach")])
+def test_stock_isaaclab_train_runs_the_tasks_that_the_installed_package_registers(
+    isaaclab, installed, tmp_path, name, env_id
+):
+    run(isaaclab / "bin" / "isaaclab", "train", "--rl_library", "rsl_rl", "--task", env_id,
         "--num_envs", NUM_ENVS, "--seed", 1, "--max_iterations", 2, "--device", "cpu", "--viz", "none",
-        "--run_timestamp", "run", "agent.device=cpu", cwd=tmp_path, env=environment(site))  # fmt: skip
-    folder = next((tmp_path / "logs" / "rsl_rl").glob("*/run"))
+        "--run_timestamp", "run", "agent.device=cpu", cwd=tmp_path, env=environment(installed))  # fmt: skip
+    folder = tmp_path / "logs" / "rsl_rl" / name / "run"
     checkpoint = torch.load(folder / "model_1.pt", weights_only=True)
-    assert checkpoint["actor_state_dict"]["mlp.0.weight"].shape[1] == task.NUM_OBSERVATIONS
+    assert checkpoint["actor_state_dict"]["mlp.0.weight"].shape[1] == registry.load(name).observation_width
     assert list(folder.glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(
+    "name, parts", [("lift_object", {"table", "panda_link0", "object"}), ("reach", {"panda_link0"})]
+)
+def test_the_model_of_a_task_is_converted_to_usd_files(isaaclab, tmp_path, name, parts):
+    run(isaaclab / "bin" / "python", "-m", "manyseeds", "usd", name, tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {f"{part}.usdc" for part in parts}
 
 
 # The workflow.

@@ -139,7 +139,7 @@ def test_more_seeds_than_gpus_one_requeued_and_one_worker_killed(folder, without
     wait_for(lambda: has_state(folder, requeued) and has_state(folder, killed), "training", log_of(folder))
     subprocess.run(["scontrol", "requeue", job], check=True)
     workers = subprocess.run(
-        ["pgrep", "--full", f"manyseeds.train(er|ing).* --seed {killed} "], capture_output=True, text=True, check=True
+        ["pgrep", "--full", f"manyseeds (launch|train) .*--seed {killed} "], capture_output=True, text=True, check=True
     ).stdout.split()
     for worker in workers:
         os.kill(int(worker), signal.SIGKILL)

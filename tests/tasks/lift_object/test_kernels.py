@@ -11,10 +11,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manyseeds.core.errors import UserError
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.base import EPISODE_TAGS
+from manyseeds.simulators.base import Options
 from manyseeds.simulators.mujoco import MujocoEnv
+from manyseeds.tasks import base
+from manyseeds.tasks.base import Term
 from manyseeds.tasks.lift_object import kernels, task
+from manyseeds.tasks.lift_object.task import TASK
 
 N = 257
 TASKS = {
@@ -26,15 +30,15 @@ TASKS = {
 
 def in_a_random_state(cfg: task.LiftObjectCfg, auto_reset: bool, monkeypatch: pytest.MonkeyPatch) -> MujocoEnv:
     """Environments whose physics stands still at states on both sides of every limit of the task."""
-    env = MujocoEnv(cfg, num_envs=N, seed=0, threads=1, auto_reset=auto_reset)
+    env = MujocoEnv(TASK, cfg, Options(N, seed=0, threads=1, auto_reset=auto_reset))
     rng = np.random.default_rng(0)
     env._qpos[:, :9] = rng.uniform(-4, 4, (N, 9))
-    env._qpos[:, 9:12] = env._state.end_effector_pos.numpy() + rng.uniform(-0.3, 0.3, (N, 3))
+    env._qpos[:, 9:12] = env.state().sites["end_effector"].numpy() + rng.uniform(-0.3, 0.3, (N, 3))
     quaternions = rng.normal(size=(N, 4))
     env._qpos[:, 12:] = quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)
     env._qvel[:] = rng.normal(size=(N, 15))
     env._action[:] = torch.from_numpy(rng.normal(size=(N, 8)))
-    env._target_pos[:] = env._state.object_pos + torch.from_numpy(rng.uniform(-0.4, 0.4, (N, 3)))
+    env._command[:] = env.state().qpos[:, 9:12] + torch.from_numpy(rng.uniform(-0.4, 0.4, (N, 3)))
     env._reward_sums[:] = torch.from_numpy(rng.normal(size=(N, 6)))
     env.episode_length_buf = torch.from_numpy(rng.integers(0, cfg.episode_length, N))
     monkeypatch.setattr(env._batch, "step", lambda nstep: None)
@@ -47,31 +51,68 @@ def test_a_step_is_what_the_tasks_functions_say(name: str, monkeypatch: pytest.M
     env = in_a_random_state(cfg, True, monkeypatch)
     actions = torch.randn(N, 8, generator=torch.Generator().manual_seed(0))
     # Copies: a step changes in place what the state shows.
-    state = replace(env._state, action=actions, previous_action=env._action.clone(), target_pos=env.target_position())
-    angle = 2 * np.arccos(np.abs(env._qpos[:, 12].copy()))
-    sums = env._reward_sums + task.rewards(cfg, state)
-    ended = task.terminations(cfg, state, env.episode_length_buf + 1)
+    state = replace(
+        env.state(),
+        action=actions,
+        previous_action=env._action.clone(),
+        command=env._command.clone(),
+        episode_length=env.episode_length_buf + 1,
+    )
+    sums = env._reward_sums + base.rewards(TASK, cfg, state)
+    ended = base.terminations(TASK, cfg, state)
     done = ended.any(1)
     observed, rewards, dones, extras = env.step(actions)
 
-    torch.testing.assert_close(rewards, task.rewards(cfg, state).sum(1), atol=2e-6, rtol=1e-5)
+    torch.testing.assert_close(rewards, base.rewards(TASK, cfg, state).sum(1), atol=2e-6, rtol=1e-5)
     assert torch.equal(dones, done.long()) and done.any() and not done.all()
     assert torch.equal(extras["time_outs"], ended[:, 0] & ~ended[:, 1:].any(1))
     torch.testing.assert_close(env._reward_sums[~done], sums[~done], atol=2e-6, rtol=1e-5)
-    assert torch.equal(observed["policy"][~done], task.observations(cfg, state)[~done])
+    assert torch.equal(observed["policy"][~done], base.observe(TASK, cfg, state)[~done])
     assert torch.equal(observed["policy"], env.get_observations()["policy"])
-    assert torch.equal(observed["policy"], task.observations(cfg, env._state))
-    reached = (state.goal_distance < cfg.success_distance).float()[:, None]
+    assert torch.equal(observed["policy"], base.observe(TASK, cfg, env.state()))
     columns = (
         sums / cfg.episode_length_s,
         ended.float(),
-        state.goal_distance[:, None],
-        torch.from_numpy(angle).float()[:, None],
-        reached,
+        base.metrics(TASK, cfg, state),
+        TASK.success(cfg, state).float()[:, None],
     )
     expected = torch.cat(columns, dim=1)[done].mean(0)
     torch.testing.assert_close(torch.tensor(list(extras["log"].values())), expected, atol=1e-5, rtol=1e-5)
-    assert tuple(extras["log"]) == EPISODE_TAGS
+    assert tuple(extras["log"]) == TASK.episode_tags
+
+
+def test_a_step_without_kernels_is_the_same_to_float_precision() -> None:
+    cfg = task.LiftObjectCfg(lifting_object_reach=0.3, grasp_start_share=1.0)
+    compiled, generic = (
+        MujocoEnv(replace(TASK, kernels=name), cfg, Options(N, seed=0, threads=1)) for name in (TASK.kernels, None)
+    )
+    for env in (compiled, generic):
+        env.reset_to(task.train_start(cfg, N, torch.Generator().manual_seed(1)))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(10):
+        actions = torch.randn(N, 8, generator=generator)
+        obs, rewards, dones, _ = compiled.step(actions)
+        other_obs, other_rewards, other_dones, _ = generic.step(actions)
+        torch.testing.assert_close(obs, other_obs, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(rewards, other_rewards, atol=1e-5, rtol=1e-4)
+        assert torch.equal(dones, other_dones)
+
+
+CHANGES = {
+    "a seventh reward": ({"rewards": {**TASK.rewards, "gravity": Term(task.action_rate)}}, "rewards .*gravity"),
+    "another order": ({"rewards": dict(reversed(TASK.rewards.items()))}, "compute the rewards reaching_object, .*"),
+    "another width": ({"observations": {**TASK.observations, "actions": Term(task.joint_pos, 9)}}, r"actions \(9\)"),
+    "a termination less": ({"terminations": {}}, "the task has none"),
+    "another metric": ({"metrics": {}}, "compute the metrics object_pose/position_error"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_kernels_that_do_not_match_the_terms_are_refused(name: str) -> None:
+    changes, words = CHANGES[name]
+    with pytest.raises(UserError, match=words) as error:
+        MujocoEnv(replace(TASK, **changes), task.LiftObjectCfg(), Options(1, seed=0))
+    assert "task lift_object: its kernels manyseeds.tasks.lift_object.kernels" in str(error.value)
 
 
 def test_what_ended_starts_again_at_rest_and_nothing_else_moves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +124,7 @@ def test_what_ended_starts_again_at_rest_and_nothing_else_moves(monkeypatch: pyt
     assert (env._qpos[again] != before[again]).any(1).all()
     assert not env._qvel[again].any() and not env._warmstart[again].any()
     assert np.array_equal(env._ctrl[again], env._qpos[again, :9])
-    assert np.array_equal(env._target[again], env._target_pos[dones.bool()].double().numpy())
+    assert np.array_equal(env._mocap[again], env._command[dones.bool()].double().numpy())
     assert not env._action[dones.bool()].any() and not env._reward_sums[dones.bool()].any()
     assert (env.episode_length_buf[dones.bool()] == 0).all()
     assert torch.equal(env._previous_action[~dones.bool()].any(1), torch.ones(int((~dones.bool()).sum())).bool())
@@ -122,7 +163,7 @@ def test_a_distance_that_is_no_number_stays_none() -> None:
 
 
 def test_what_a_step_returned_stays_as_it_is() -> None:
-    env = MujocoEnv(task.LiftObjectCfg(), num_envs=4, seed=0, threads=1)
+    env = MujocoEnv(TASK, task.LiftObjectCfg(), Options(4, seed=0, threads=1))
     with torch.inference_mode():
         env.step(torch.randn(4, 8))
     steps = [env.step(torch.randn(4, 8)) for _ in range(40)]

@@ -1,20 +1,43 @@
 """Sentences that several captions share."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from manyseeds.analysis.data import Data
-from manyseeds.config.external import OURS
-
-MEANING = (
-    "Reached: the object came within the tolerance of its target at some time in the episode; "
-    "held: it was there at the last step."
-)
+from manyseeds.core.description import Outcome, Start
 
 
-def not_evaluated(data: Data) -> str:
+def label(item: Outcome | Start) -> str:
+    """The name of a column on an axis, with its unit."""
+    unit = "%" if isinstance(item, Outcome) and item.kind == "share" else item.unit
+    return item.title[0].lower() + item.title[1:] + (f" ({unit})" if unit else "")
+
+
+def meaning(data: Data, outcomes: Sequence[Outcome]) -> str:
+    """What rates are of: checkpoints on evaluation episodes, or the end of training."""
+    if data.folder.evaluated:
+        sentences = "; ".join(f"{outcome.title}: {outcome.meaning}" for outcome in outcomes)
+        return f"Deterministic policy, on {episodes(data)} evaluation episodes. {sentences}."
+    tags = ", ".join(outcome.tag for outcome in outcomes)
+    return (
+        f"Training, not an evaluation: what {data.folder.trainer} logs ({tags}), mean over the end of each run. Its "
+        "checkpoints are not evaluated here."
+    )
+
+
+def no_episodes(data: Data) -> str:
     """Why there are no evaluation episodes."""
-    trainer = data.experiment.trainer
-    return "No run has an episodes.csv." if trainer == OURS else f"Checkpoints of {trainer} are not evaluated here."
+    if data.folder.evaluated:
+        return "No run has an episodes.csv."
+    return f"Checkpoints of {data.folder.trainer} are not evaluated here."
+
+
+def no_success(data: Data) -> str:
+    """Why a figure of success is empty: no numbers, or no outcome that is a share; "" where it is not."""
+    if data.folder.evaluated and not data.episodes:
+        return no_episodes(data)
+    return "" if data.successes else "No outcome of this experiment is a success rate."
 
 
 def seeds_in(data: Data, table: pd.DataFrame) -> dict[str, list[int]]:

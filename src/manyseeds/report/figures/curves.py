@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from manyseeds.analysis.data import Curve, Data
-from manyseeds.config.external import OURS
 from manyseeds.report.figures import captions, palette, style
 
 # What the legend and the caption call the band.
@@ -58,23 +57,23 @@ def _clock(data: Data) -> tuple[float, str]:
 
 def _main(data: Data, get: Getter, label: str, factor: float, against: str) -> tuple[Figure, str]:
     figure, grid = style.new_figure(style.ONE_COLUMN, 3.7, 2, 1, sharex=True)
-    scalars = data.experiment.scalars
-    panels = list(zip(grid[:, 0], (scalars.reward, scalars.success), strict=True))
+    tags = data.folder.tags
+    panels = list(zip(grid[:, 0], (tags.reward, tags.success), strict=True))
     drawn = _draw(data, get, [(axes, tag) for axes, tag in panels if tag], factor)
-    if not scalars.success:
-        style.say(grid[1, 0], f"The trainer {data.experiment.trainer} logs no success rate.")
+    if not tags.success:
+        style.annotate(grid[1, 0], f"The trainer {data.folder.trainer} logs no success rate.")
     grid[1, 0].set_xlabel(label)
     for axes, name in zip(grid[:, 0], ("return per episode", "success rate in training (%)"), strict=True):
         axes.set_ylabel(name)
     _legend(figure, data, drawn)
-    what = "Return per episode and success rate" if scalars.success else "Return per episode"
-    tags = ", ".join(tag for _, tag in panels if tag)
-    logged = "" if data.experiment.trainer == OURS else f" as {data.experiment.trainer} logs them ({tags}),"
+    what = "Return per episode and success rate" if tags.success else "Return per episode"
+    named = ", ".join(tag for _, tag in panels if tag)
+    logged = "" if data.folder.evaluated else f" as {data.folder.trainer} logs them ({named}),"
     return figure, f"{what} during training{logged} {against}. " + _caption(data, drawn)
 
 
 def _terms(data: Data, get: Getter, label: str, factor: float, against: str) -> tuple[Figure, str]:
-    prefix = data.experiment.scalars.reward_terms
+    prefix = data.folder.tags.reward_terms
     tags = data.tags(prefix) or [prefix]
     columns = min(3, len(tags))
     rows = -(-len(tags) // columns)
@@ -100,12 +99,12 @@ def _draw(data: Data, get: Getter, panels: Sequence[tuple[Axes, str]], factor: f
     looks = palette.looks(data.variants)
     drawn: dict[str, dict[str, int]] = {}
     for axes, tag in panels:
-        is_share = tag == data.experiment.scalars.success
+        is_share = tag == data.folder.tags.success
         scale = 100.0 if is_share else 1.0
         curves = {variant: curve for variant in data.variants if (curve := get(variant, tag)) is not None}
         drawn[tag] = {variant: curve.count for variant, curve in curves.items()}
         if not curves:
-            style.say(axes, f"No run logs {tag}." if data.scalars else "No run has a scalars.csv.")
+            style.annotate(axes, f"No run logs {tag}." if data.scalars else "No run has a scalars.csv.")
         for variant, curve in curves.items():
             _draw_curve(axes, curve, looks[variant], factor, scale, top=1.0 if is_share else None)
         if curves:

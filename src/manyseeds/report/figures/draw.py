@@ -1,40 +1,33 @@
 """Draw the figures of an experiment from its CSV files, as PNG, SVG and PDF, each with its caption."""
 
+import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import BANDS, Experiment
+from manyseeds.analysis.results import BANDS, ResultsFolder
 from manyseeds.core.files import write_atomic
-from manyseeds.report.command import for_each_experiment, results_parser
-from manyseeds.report.figures import NAMES, curves, profiles, style, success, throughput, workspace
+from manyseeds.report.command import for_each_folder, results_parser
+from manyseeds.report.figures import FIGURES, NAMES, style
 
-FIGURES: dict[str, Callable[[Data], tuple[Figure, str]]] = {
-    function.__name__: function
-    for function in (
-        curves.learning_curves,
-        curves.learning_curves_wall_clock,
-        curves.reward_terms,
-        curves.reward_terms_wall_clock,
-        success.success_per_checkpoint,
-        success.final_success,
-        profiles.performance_profile,
-        profiles.time_to_threshold,
-        workspace.failure_map,
-        throughput.throughput,
+
+def drawing(name: str) -> Callable[[Data], tuple[Figure, str]]:
+    """The function that draws a figure and says its caption."""
+    function: Callable[[Data], tuple[Figure, str]] = getattr(
+        importlib.import_module(f"manyseeds.report.figures.{FIGURES[name]}"), name
     )
-}
+    return function
 
 
-def draw(experiment: Experiment, names: Sequence[str] = NAMES, band: str | None = None) -> list[Path]:
+def draw(folder: ResultsFolder, names: Sequence[str] = NAMES, band: str | None = None) -> list[Path]:
     """Draw figures of one experiment into its folder `figures/`.
 
     Args:
-        experiment: its runs; a figure for which data are missing says so in its panels.
+        folder: its runs; a figure for which data are missing says so in its panels.
         names: which figures.
-        band: the band of the curves, one of `BANDS`; None takes the experiment's.
+        band: the band of the curves, one of `BANDS`; None takes that of config.json.
 
     Returns:
         The paths written: `<name>.png`, `.svg`, `.pdf` and the caption `.rst` of each figure.
@@ -42,12 +35,13 @@ def draw(experiment: Experiment, names: Sequence[str] = NAMES, band: str | None 
     Raises:
         UserError: when an input file is malformed.
     """
-    data = Data(experiment, band)
+    data = Data(folder, band)
+    data.read_all()
     paths = []
     for name in names:
-        stem = experiment.folder / "figures" / name
+        stem = folder.folder / "figures" / name
         with style.applied():
-            figure, caption = FIGURES[name](data)
+            figure, caption = drawing(name)(data)
             paths += style.save(figure, stem, name.replace("_", " "), data.description)
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
@@ -66,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
 
-    def work(experiment: Experiment) -> str:
-        paths = draw(experiment, band=arguments.band)
-        return f"{experiment.folder / 'figures'}: {len(paths)} files"
+    def work(folder: ResultsFolder) -> str:
+        paths = draw(folder, band=arguments.band)
+        return f"{folder.folder / 'figures'}: {len(paths)} files"
 
-    return for_each_experiment(arguments.results_dir, work)
+    return for_each_folder(arguments.results_dir, work)

@@ -6,10 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("agg")  # No window, whatever the machine's default.
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -67,12 +63,13 @@ RC: Any = {
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple:
     """Make a figure of `width` x `height` inch with a grid of axes, always a 2-D array."""
-    return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
+    figure = Figure(figsize=(width, height))  # not by pyplot, which would look for a window
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def applied() -> AbstractContextManager[None]:
     """The style as a context, for all of the drawing and saving of a figure."""
-    return plt.rc_context(RC)
+    return matplotlib.rc_context(RC)
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
@@ -124,7 +121,7 @@ def curve_handles(variants: list[str], most: int, *, band: str, markers: bool = 
     return handles
 
 
-def say(axes: Axes, sentence: str) -> None:
+def annotate(axes: Axes, sentence: str) -> None:
     """Put a sentence into an empty panel, where the data for it are missing."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, sentence, ha="center", va="center", color=GREY, transform=axes.transAxes, wrap=True)
@@ -133,7 +130,7 @@ def say(axes: Axes, sentence: str) -> None:
 def nothing(grid: np.ndarray, sentence: str) -> str:
     """Put a sentence into every panel of a figure without any data, and return it as the caption."""
     for axes in grid.flat:
-        say(axes, sentence)
+        annotate(axes, sentence)
     return sentence
 
 
@@ -166,5 +163,4 @@ def save(figure: Figure, stem: Path, title: str, description: str) -> list[Path]
         with write_atomic(path) as partial:
             figure.savefig(partial, format=suffix, metadata=metadata[suffix])
         paths.append(path)
-    plt.close(figure)
     return paths

@@ -35,7 +35,7 @@ def throughput(data: Data) -> tuple[Figure, str]:
         if len(data.variants) > 1:
             speed.legend(loc="lower right")
     else:
-        style.say(speed, f"No run logs {STEPS}.")
+        style.annotate(speed, f"No run logs {STEPS}.")
     medians = _split(split, data)
     order = ", variants in the order of the legend" if len(seeds) > 1 else ""
     caption = (
@@ -52,7 +52,7 @@ def throughput(data: Data) -> tuple[Figure, str]:
 def _split(axes: Axes, data: Data) -> str:
     runs = [run for run in data.scalars if data.hours(run) is not None]
     if not runs:
-        style.say(axes, "No run logs its collection and learning time.")
+        style.annotate(axes, "No run logs its collection and learning time.")
         return ""
     looks = palette.looks(data.variants)
     collection = np.array([np.nanmedian(data.scalars[run][COLLECTION]) for run in runs])

@@ -1,36 +1,18 @@
 """Put an animation into a page of its own, because Snakemake's report shows pages but no GIF."""
 
-import argparse
 import base64
-import html
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from manyseeds.core.arguments import verb_parser
 from manyseeds.core.files import write_atomic
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>
-body {{ margin: 1.5rem; font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; }}
-img {{ max-width: 100%; }}
-</style>
-</head>
-<body>
-<img alt="{title}" src="data:image/gif;base64,{data}">
-</body>
-</html>
-"""
+from manyseeds.report.templates import render_html
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the page of one GIF."""
-    parser = argparse.ArgumentParser(prog="manyseeds film-page", description=__doc__)
+    parser = verb_parser("film-page", __doc__, "policy.gif --output policy.html")
     parser.add_argument("animation", type=Path, help="a .gif")
     parser.add_argument("--output", type=Path, required=True, help="the .html to write")
     arguments = parser.parse_args(argv)
@@ -40,6 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {arguments.animation}: cannot be read: {error.strerror}", file=sys.stderr)
         return 2
     with write_atomic(arguments.output) as partial:
-        title = html.escape(f"Policy of {arguments.animation.parent.name}")
-        partial.write_text(_PAGE.format(title=title, data=data), encoding="utf-8")
+        title = f"Policy of {arguments.animation.parent.name}"
+        partial.write_text(render_html("film.html.j2", title=title, description="", gif=data), encoding="utf-8")
     return 0

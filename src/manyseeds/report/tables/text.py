@@ -1,25 +1,22 @@
 """The final tables with their numbers set as text."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from manyseeds.analysis.rates import at_the_end
+from manyseeds.analysis.data import Data
+from manyseeds.analysis.rates import SHARE, STATISTICS, at_the_end, column
+from manyseeds.analysis.results import ResultsFolder
+from manyseeds.core.description import Outcome
 
-NOTE = (
-    "Success of the last checkpoint, never of the best one. Reached: the object came within the tolerance of its "
-    "target at some time in the episode; held: it was there at the last step; first reached: mean over the "
-    "episodes that reached. Row of a seed: share of its episodes, with the 95 % Wilson interval of this one policy. "
-    "Mean: mean of the seeds' rates, with the 95 % t interval over seeds, cut to 0 to 100 %. IQM: interquartile "
-    "mean of the seeds' rates, with the 95 % bootstrap interval over seeds. No interval is given for one seed, or "
-    "where all seeds have the same rate."
-)
+WHERE_NO_INTERVAL = "No interval is given for one seed, or where all seeds have the same number."
 COMPARED_NOTE = (
-    "Difference: mean rate of A minus that of B, percentage points, with Welch's 95 % interval over seeds. p: of no "
-    "difference, corrected for all comparisons of its column (Holm). A above B: probability that a seed of A beats a "
-    "seed of B, with its 95 % bootstrap interval. Further seeds: about how many more of each variant would tell them "
-    "apart with a power of 80 %, if they differ as seen here."
+    "Difference: mean of A minus mean of B (of rates, in percentage points), with Welch's 95 % interval over seeds. "
+    "p: of no difference, corrected for all comparisons of its column (Holm). A above B: probability that a seed of A "
+    "beats a seed of B, with its 95 % bootstrap interval. Further seeds: about how many more of each variant would "
+    "tell them apart in the first outcome with a power of 80 %, if they differ as seen here."
 )
 
 
@@ -42,102 +39,151 @@ class Grid:
     notes: tuple[str, ...]
 
 
-def final_grid(rates: pd.DataFrame, over_seeds: pd.DataFrame) -> Grid:
-    """The last checkpoint of each variant: a row per seed and rows over seeds.
+def grids(data: Data) -> list[Grid]:
+    """The final table and, for two variants or more, the table that compares them."""
+    tables = [final_grid(data)]
+    return [*tables, compared_grid(data.folder, data.comparisons)] if len(data.comparisons) else tables
 
-    Args:
-        rates: what `manyseeds.analysis.rates.success_rates` gives.
-        over_seeds: what `manyseeds.analysis.rates.success_rates_over_seeds` gives.
-    """
+
+def final_grid(data: Data) -> Grid:
+    """The last checkpoint of each variant: a row per seed and rows over seeds."""
+    folder, final, over_seeds = data.folder, data.final, data.final_over_seeds
+    shown = _shown(data)
     rows: list[tuple[str, ...]] = []
-    notes = [NOTE]
-    final, final_over_seeds = at_the_end(rates), at_the_end(over_seeds)
-    for variant in dict.fromkeys(rates["variant"]):
+    for variant in dict.fromkeys(final["variant"]):
         seeds = final[final["variant"] == variant]
-        episodes = int(seeds["episodes"].iloc[0])
-        decimals = _decimals(episodes)
-        rows += [_seed_row(row, decimals) for _, row in seeds.iterrows()]
-        rows += _over_seeds_rows(final_over_seeds[final_over_seeds["variant"] == variant].iloc[0], decimals)
-        notes.append(f"{variant}: {episodes} episodes per seed, {count_of(len(seeds))}.")
-        own = rates[rates["variant"] == variant]
-        for seed in sorted(set(own["seed"]) - set(seeds["seed"])):
+        decimals = _decimals(seeds)
+        rows += [_seed_row(folder, row, shown, decimals) for _, row in seeds.iterrows()]
+        rows += _over_seeds_rows(folder, over_seeds[over_seeds["variant"] == variant].iloc[0], shown, decimals)
+    when = "" if folder.evaluated else " in training"
+    return Grid(
+        ("Variant", "Seed", "Iteration", *(f"{outcome.title}{when}{_in_unit(outcome)}" for outcome in shown)),
+        "llr" + "".join("l" if outcome in folder.compared else "r" for outcome in shown),
+        tuple(rows),
+        tuple(row[1].startswith(STATISTICS[0].label) for row in rows),
+        (*(_evaluation_notes if folder.evaluated else _training_notes)(data, shown), *_notes_of_seeds(data)),
+    )
+
+
+def _shown(data: Data) -> list[Outcome]:
+    """The columns of the final table: what is compared, every share, and one measure, because a page has no room."""
+    folder = data.folder
+    measures = folder.description.measures[:1]
+    shown = [o for o in folder.outcomes if o in folder.compared or o.kind == "share" or o in measures]
+    return [outcome for outcome in shown if folder.evaluated or data.rates[column(outcome)].notna().any()]
+
+
+def _seed_row(folder: ResultsFolder, row: pd.Series, shown: Sequence[Outcome], decimals: int) -> tuple[str, ...]:
+    cells = []
+    for outcome in shown:
+        limits = [row.get(f"{outcome.name}_{end}", math.nan) for end in ("low", "high")]
+        cells.append(_cell(outcome, row[column(outcome)], *limits, decimals=decimals))
+    return (str(row["variant"]), str(row["seed"]), str(row["iteration"]), *cells)
+
+
+def _over_seeds_rows(
+    folder: ResultsFolder, row: pd.Series, shown: Sequence[Outcome], decimals: int
+) -> list[tuple[str, ...]]:
+    variant, iteration, seeds = str(row["variant"]), str(row["iteration"]), int(row["seeds"])
+    rows: list[tuple[str, ...]] = []
+    for statistic in STATISTICS if seeds > 1 else STATISTICS[:1]:
+        cells = []
+        for outcome in shown:
+            if outcome in folder.compared:
+                numbers = [row[f"{outcome.name}_{end}"] for end in statistic.columns]
+                cells.append(_cell(outcome, *numbers, decimals=decimals))
+            else:  # Of these there is only the mean, which stands in the first row.
+                cells.append(_cell(outcome, row[column(outcome)], decimals=decimals) if not rows else "")
+        rows.append((variant, f"{statistic.label}, {count_of(seeds)}", iteration, *cells))
+    if seeds > 1:
+        extremes = [
+            " to ".join(_cell(outcome, row[f"{outcome.name}_{end}"], decimals=decimals) for end in ("min", "max"))
+            if outcome in folder.compared
+            else ""
+            for outcome in shown
+        ]
+        rows.append((variant, "min to max", iteration, *extremes))
+    return rows
+
+
+def _evaluation_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
+    return [
+        "Rates of the last checkpoint, never of the best one. " + meanings(shown) + " Row of a seed: share of its "
+        "episodes, with the 95 % Wilson interval of this one policy, or mean over the episodes that have a number. "
+        + " ".join([*(statistic.note for statistic in STATISTICS), WHERE_NO_INTERVAL])
+    ]
+
+
+def _training_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
+    rates, trainer = data.rates, data.folder.trainer
+    notes = [
+        f"Training, not an evaluation: these are numbers that the trainer {trainer} logged with its exploring policy; "
+        "its checkpoints are not evaluated here."
+    ]
+    if not data.folder.successes:
+        notes.append(f"Success is left out: no scalar of {trainer} is named as one (trainer.scalars.success).")
+    for outcome in data.folder.outcomes:
+        if outcome not in shown:
+            notes.append(f"{outcome.title} is left out: no run logged {outcome.tag} at its end.")
+            continue
+        notes.append(f"{outcome.title}: {outcome.tag}.")
+        if missing := [f"{row['variant']} seed {row['seed']}" for _, row in _without(rates, outcome).iterrows()]:
+            notes.append(f"{outcome.tag} was not logged at the end of {', '.join(missing)}.")
+    last = " or ".join(map(str, sorted(set(rates["averaged"]))))
+    notes.append(
+        f"Row of a seed: mean over the last {100 * SHARE:.0f} % of its iterations ({last}). "
+        + " ".join([*(statistic.note for statistic in STATISTICS), WHERE_NO_INTERVAL])
+    )
+    return notes
+
+
+def _without(rates: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
+    return rates[rates[column(outcome)].isna()]
+
+
+def _notes_of_seeds(data: Data) -> list[str]:
+    """How many seeds and episodes each variant has, and which seeds lack its last checkpoint."""
+    notes = []
+    for variant, own in data.rates.groupby("variant", sort=False):
+        final = at_the_end(own)
+        episodes = f"{final['episodes'].iloc[0]} episodes per seed, " if "episodes" in final else ""
+        notes.append(f"{variant}: {episodes}{count_of(len(final))}.")
+        for seed in sorted(set(own["seed"]) - set(final["seed"])):
             last = own.loc[own["seed"] == seed, "iteration"].max()
             notes.append(
                 f"{variant}: seed {seed} is left out, its last checkpoint is {last} and not {own['iteration'].max()}."
             )
-    return Grid(
-        ("Variant", "Seed", "Iteration", "Reached (%)", "Held (%)", "Dropped (%)", "First reached (s)"),
-        "llrllrr",
-        tuple(rows),
-        tuple(row[1].startswith("mean") for row in rows),
-        tuple(notes),
-    )
+    return notes
 
 
-def compared_grid(comparisons: pd.DataFrame) -> Grid:
-    """A row per pair of variants, from `manyseeds.analysis.comparison.compared`."""
+def meanings(outcomes: Sequence[Outcome]) -> str:
+    """What each outcome means, in one sentence."""
+    return "; ".join(f"{outcome.title}: {outcome.meaning}" for outcome in outcomes) + "."
+
+
+def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
+    """A row per pair of variants, from `manyseeds.analysis.comparison.comparisons`."""
+    tables = dict(list(comparisons.groupby("outcome", sort=False)))
+    outcomes = [outcome for outcome in folder.compared if outcome.name in tables]
+    first = outcomes[0]
+    header, align = ["A", "B"], "ll"
+    for outcome in outcomes:
+        unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
+        header += [f"{outcome.title}, A - B{unit}", "p"]
+        align += "lr"
+        if outcome is first:
+            header.append(f"{outcome.title}, A above B (%)")
+            align += "l"
     rows = []
-    outcomes = {str(outcome): table for outcome, table in comparisons.groupby("outcome", sort=False)}
-    for (_, reached), (_, held) in zip(*(outcomes[name].iterrows() for name in ("reached", "held")), strict=True):
-        needed = "" if pd.isna(reached["seeds_needed"]) else str(reached["seeds_needed"])
-        rows.append((reached["a"], reached["b"], *difference(reached), *difference(held)[:2], needed))
-    return Grid(
-        (
-            "A",
-            "B",
-            "Reached, A - B (points)",
-            "p",
-            "Reached, A above B (%)",
-            "Held, A - B (points)",
-            "p",
-            "Further seeds",
-        ),
-        "lllrllrr",
-        tuple(rows),
-        (False,) * len(rows),
-        (COMPARED_NOTE,),
-    )
-
-
-def difference(row: pd.Series) -> tuple[str, str, str]:
-    """The difference of two rates in points with its interval, its p, and how often A is above B."""
-    p = "" if pd.isna(row["p_corrected"]) else "< 0.001" if row["p_corrected"] < 0.001 else f"{row['p_corrected']:.3f}"
-    return (
-        with_interval(row["difference"], row["low"], row["high"], 1, sign="+"),
-        p,
-        with_interval(row["improvement"], row["improvement_low"], row["improvement_high"], 0),
-    )
-
-
-def _seed_row(row: pd.Series, decimals: int) -> tuple[str, ...]:
-    return (
-        str(row["variant"]),
-        str(row["seed"]),
-        str(row["iteration"]),
-        with_interval(row["reached"], row["reached_low"], row["reached_high"], decimals),
-        with_interval(row["held"], row["held_low"], row["held_high"], decimals),
-        _percent(row["dropped"], decimals),
-        _seconds(row["first_reached_s_mean"]),
-    )
-
-
-def _over_seeds_rows(row: pd.Series, decimals: int) -> list[tuple[str, ...]]:
-    variant, iteration, seeds = str(row["variant"]), str(row["iteration"]), int(row["seeds"])
-    flags = ("reached", "held")
-
-    def intervals(center: str, prefix: str) -> list[str]:
-        names = [(f"{flag}_{center}", f"{flag}_{prefix}low", f"{flag}_{prefix}high") for flag in flags]
-        return [with_interval(row[mid], row[low], row[high], decimals) for mid, low, high in names]
-
-    others = (_percent(row["dropped"], decimals), _seconds(row["first_reached_s_mean"]))
-    rows: list[tuple[str, ...]] = [(variant, f"mean, {count_of(seeds)}", iteration, *intervals("mean", ""), *others)]
-    if seeds > 1:
-        extremes = [
-            f"{_percent(row[f'{flag}_min'], decimals)} to {_percent(row[f'{flag}_max'], decimals)}" for flag in flags
-        ]
-        rows.append((variant, f"IQM, {count_of(seeds)}", iteration, *intervals("iqm", "iqm_"), "", ""))
-        rows.append((variant, "min to max", iteration, *extremes, "", ""))
-    return rows
+    for pair in zip(*(tables[outcome.name].to_dict("records") for outcome in outcomes), strict=True):
+        cells = [str(pair[0]["a"]), str(pair[0]["b"])]
+        for outcome, row in zip(outcomes, pair, strict=True):
+            cells += [_cell(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
+            if outcome is first:
+                cells.append(_percent(row["improvement"], row["improvement_low"], row["improvement_high"], 0))
+        needed = pair[0]["seeds_needed"]
+        rows.append((*cells, "" if pd.isna(needed) else str(needed)))
+    return Grid((*header, "Further seeds"), align + "r", tuple(rows), (False,) * len(rows), (COMPARED_NOTE,))
 
 
 def count_of(seeds: int) -> str:
@@ -145,22 +191,44 @@ def count_of(seeds: int) -> str:
     return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
-def _decimals(episodes: int) -> int:
-    """So many decimals of a percentage that one episode more or less shows."""
-    return max(0, math.ceil(math.log10(max(episodes, 1))) - 2)
+def _in_unit(outcome: Outcome) -> str:
+    unit = "%" if outcome.kind == "share" else outcome.unit
+    return f" ({unit})" if unit else ""
 
 
-def _percent(share: float, decimals: int, sign: str = "-") -> str:
-    return f"{100 * share:{sign}.{decimals}f}"
+def _decimals(rates: pd.DataFrame) -> int:
+    """So many decimals of a percentage that one episode more or less shows; one without episodes."""
+    return max(0, math.ceil(math.log10(max(rates["episodes"].iloc[0], 1))) - 2) if "episodes" in rates else 1
 
 
-def with_interval(share: float, low: float, high: float, decimals: int, sign: str = "-") -> str:
-    """A share as a percentage with its interval, if it has one."""
-    text = _percent(share, decimals, sign)
-    if pd.isna(low) or pd.isna(high):
-        return text
-    return f"{text} [{_percent(low, decimals, sign)}, {_percent(high, decimals, sign)}]"
+def _cell(
+    outcome: Outcome, value: float, low: float = math.nan, high: float = math.nan, *, decimals: int, sign: str = "-"
+) -> str:
+    """A rate or a measure with its interval, if it has one; empty without a value."""
+    if pd.isna(value):
+        return ""
+    if outcome.kind == "share":
+        return _percent(value, low, high, decimals, sign)
+    return _with_interval([_number(number, sign) for number in (value, low, high)])
 
 
-def _seconds(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.2f}"
+def _percent(share: float, low: float, high: float, decimals: int, sign: str = "-") -> str:
+    return _with_interval(
+        ["" if pd.isna(number) else f"{100 * number:{sign}.{decimals}f}" for number in (share, low, high)]
+    )
+
+
+def _number(value: float, sign: str) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:{sign}.0f}" if abs(value) >= 1000 else f"{value:{sign}#.3g}".rstrip(".")
+
+
+def _with_interval(texts: Sequence[str]) -> str:
+    value, low, high = texts
+    return f"{value} [{low}, {high}]" if low and high else value
+
+
+def _p(row: dict[str, float]) -> str:
+    p = row["p_corrected"]
+    return "" if pd.isna(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

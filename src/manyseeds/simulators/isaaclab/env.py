@@ -1,4 +1,4 @@
-"""lift_object in Isaac Lab as manyseeds trains and evaluates it."""
+"""A task in Isaac Lab as manyseeds trains and evaluates it."""
 
 from contextlib import redirect_stdout
 from io import StringIO
@@ -14,59 +14,49 @@ from torch import Tensor
 
 from manyseeds.core.errors import UserError
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.base import LiftObjectEnv
-from manyseeds.simulators.isaaclab import frames
-from manyseeds.simulators.isaaclab.env_cfg import LiftObjectEnvCfg
+from manyseeds.simulators.base import Options, TaskEnv
+from manyseeds.simulators.isaaclab.env_cfg import env_cfg
 from manyseeds.simulators.isaaclab.mdp import COMMAND
-from manyseeds.tasks.lift_object import task
+from manyseeds.tasks.base import Starts, State, Task, check_terms
 
 
-class IsaacLabEnv(LiftObjectEnv):
+class IsaacLabEnv(TaskEnv):
     """`num_envs` environments of Isaac Lab's manager-based environment with Newton, as rsl_rl's VecEnv describes them.
 
     Isaac Lab holds one simulation per process: another can be made when this one is closed. On a CPU, results depend on
     the configuration, the seed and the actions alone.
 
     Raises:
-        UserError: when this process has a simulation already.
+        UserError: when this process has a simulation already, or Isaac Lab cannot hold the task's model.
     """
 
-    def __init__(
-        self,
-        cfg: task.LiftObjectCfg,
-        *,
-        num_envs: int,
-        seed: int,
-        device: str = "cpu",
-        env_spacing: float = 5.0,
-        auto_reset: bool = True,
-    ) -> None:
+    simulator = "isaaclab"
+
+    def __init__(self, task: Task, cfg: Any, options: Options) -> None:
         from isaaclab.sim import SimulationContext
 
         if SimulationContext.instance() is not None:
             raise UserError("the simulator 'isaaclab' holds one simulation per process; close the other one first.")
-        super().__init__(
-            cfg, simulator="isaaclab", num_envs=num_envs, seed=seed, device=device, env_spacing=env_spacing
-        )
+        super().__init__(task, cfg, options)
         wp.config.log_level = wp.LOG_ERROR
-        env_cfg = LiftObjectEnvCfg()
-        env_cfg.set_task(cfg)
-        env_cfg.scene.num_envs = num_envs
-        env_cfg.scene.env_spacing = env_spacing
-        env_cfg.sim.device = device
-        env_cfg.sim.save_logs_to_file = False
-        env_cfg.seed = seed
-        if not auto_reset:
-            for name in task.TERMINATION_TERMS:
-                setattr(env_cfg.terminations, name, None)
+        configuration = env_cfg(task, cfg)
+        configuration.scene.num_envs = options.num_envs
+        configuration.scene.env_spacing = options.env_spacing
+        configuration.sim.device = options.device
+        configuration.sim.save_logs_to_file = False
+        configuration.seed = options.seed
+        if not options.auto_reset:
+            for name in task.termination_names:
+                setattr(configuration.terminations, name, None)
         with redirect_stdout(StringIO()):  # it prints its managers
-            self._env = ManagerBasedRLEnv(env_cfg)
+            self._env = ManagerBasedRLEnv(configuration)
             self._env.reset()
         self._command = self._env.command_manager.get_term(COMMAND)
         self._starts = self._env.event_manager.get_term_cfg("start_episodes").func
-        self._generator: torch.Generator = self._starts.generator.manual_seed(seed)
-        self._broken = torch.zeros(num_envs, 1 + len(task.REWARD_TERMS), dtype=torch.bool, device=device)
-        self.reset_to(*task.sample_resets(cfg, num_envs, self._generator))
+        self._generator: torch.Generator = self._starts.generator.manual_seed(options.seed)
+        self._broken = torch.zeros(self.num_envs, 1 + len(task.rewards), dtype=torch.bool, device=self.device)
+        self.reset_to(task.start(cfg, self.num_envs, self._generator))
+        check_terms(task, cfg, self.state())
 
     @property
     def episode_length_buf(self) -> Tensor:
@@ -94,26 +84,22 @@ class IsaacLabEnv(LiftObjectEnv):
         broken = self._broken.cpu()
         if broken.any():
             index = int(broken.any(1).nonzero()[0])
-            terms = ["physics state", *(f"Episode_Reward/{name}" for name in task.REWARD_TERMS)]
+            terms = ["physics state", *(f"Episode_Reward/{name}" for name in self.task.rewards)]
             raise NonFiniteError(terms[int(broken[index].nonzero()[0])], index)
 
-    def reset_to(self, object_xy: Tensor, target: Tensor) -> None:  # noqa: D102
+    def reset_to(self, starts: Starts) -> None:  # noqa: D102
         drawn = self._generator.get_state()
         self._env.reset()
         self._generator.set_state(drawn)
         everyone = torch.arange(self.num_envs, device=self.device)
-        qpos = self._starts.start_qpos(object_xy.to(self.device))
-        self._starts.start(self._env, everyone, qpos, target.to(self.device))
+        self._starts.start(self._env, everyone, starts.to(self.device))
         for metric in self._command.metrics.values():
             metric.zero_()
         self._env.sim.forward()
         self._env.obs_buf = self._env.observation_manager.compute()
 
-    def object_position(self) -> Tensor:  # noqa: D102
-        return frames.cube(self._env)[0].clone()
-
-    def target_position(self) -> Tensor:  # noqa: D102
-        return self._command.target.clone()
+    def state(self) -> State:  # noqa: D102
+        return self._command.state()
 
     def state_dict(self) -> dict[str, Tensor]:  # noqa: D102
         state = {name: tensor.to("cpu", copy=True) for name, tensor in self._tensors().items()}
@@ -125,7 +111,7 @@ class IsaacLabEnv(LiftObjectEnv):
                 tensor.copy_(state[name])
         self._generator.set_state(state["generator"])
         self._broken.zero_()
-        for asset in (self._env.scene["robot"], self._env.scene["object"]):
+        for asset in (*self._env.scene.articulations.values(), *self._env.scene.rigid_objects.values()):
             asset.update(self._env.physics_dt)  # it would show what it has read before
         self._env.obs_buf = self._env.observation_manager.compute()
 
@@ -145,20 +131,20 @@ class IsaacLabEnv(LiftObjectEnv):
             "episode_length": env.episode_length_buf,
             "action": env.action_manager.action,
             "previous_action": env.action_manager.prev_action,
-            "target_pos": self._command.target,
+            "command": self._command.value,
             "reward_sums": rewards._episode_sum_buf,
             **{f"metrics.{name}": metric for name, metric in self._command.metrics.items()},
         }
 
-    def _qpos_of(self, index: int) -> np.ndarray:
-        position, quaternion = frames.cube(self._env)
-        parts = (frames.joints(self._env)[0][index], position[index], quaternion[index])
-        return torch.cat(parts).cpu().numpy()
+    def _picture_of(self, index: int) -> tuple[np.ndarray, Tensor]:
+        return self._command.frames.qpos()[index].cpu().numpy(), self._command.value[index]
 
     def _log(self, logged: dict[str, Any], dones: Tensor) -> dict[str, Any]:
         """Return Isaac Lab's log of the episodes that ended, with terminations as shares of these as elsewhere here."""
-        log = {tag: torch.as_tensor(value).clone() for tag, value in logged.items()}
-        for name in task.TERMINATION_TERMS:
+        log = {
+            tag.replace(f"Metrics/{COMMAND}/", "Metrics/", 1): torch.as_tensor(value).clone()
+            for tag, value in logged.items()
+        }
+        for name in self.task.termination_names:
             log[f"Episode_Termination/{name}"] = self._env.termination_manager.get_term(name)[dones].float().mean()
-        log["Metrics/success_rate"] = log.pop(f"Metrics/{COMMAND}/success_rate")
         return log

@@ -1,76 +1,110 @@
 """The one place where Isaac Lab's coordinates become the task's and back.
 
-Isaac Lab: positions in the world frame, every environment's root at its own origin, not turned; quaternions x y z w.
-The task and its MJCF: positions in the robot's root frame; quaternions w x y z. Joints have the same names and signs.
+Isaac Lab: positions and velocities in the world frame, in which every environment has its own origin and is not turned;
+quaternions x y z w. A task: its MJCF's coordinates, with the environment's origin as the world; quaternions w x y z;
+the angular velocity of a free body in the body's frame. Joints have the same names and signs.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import mujoco
 import torch
-from isaaclab.utils.math import quat_apply
+from isaaclab.utils.math import quat_apply, quat_apply_inverse, quat_mul
 from torch import Tensor
 
-from manyseeds.tasks.lift_object import task
+from manyseeds.simulators.isaaclab.parts import Part, parts
 
-JOINTS = (*(f"panda_joint{i}" for i in range(1, 8)), "panda_finger_joint1", "panda_finger_joint2")
-"""The joints in the task's order, which the scene's articulation is told to keep."""
-HAND = "panda_hand"
 _W_LAST = [1, 2, 3, 0]
 _W_FIRST = [3, 0, 1, 2]
 
 
-def joints(env: Any) -> tuple[Tensor, Tensor]:
-    """Return the positions and velocities of JOINTS, (n, 9) each: rad, m; rad/s, m/s."""
-    data = env.scene["robot"].data
-    return data.joint_pos.torch, data.joint_vel.torch
-
-
-def cube(env: Any) -> tuple[Tensor, Tensor]:
-    """Return the cube's position (n, 3) in m and its quaternion (n, 4), w x y z; root frame."""
-    pose = env.scene["object"].data.root_link_pose_w.torch
-    return pose[:, :3] - env.scene.env_origins, pose[:, 3:][:, _W_FIRST]
-
-
-def end_effector(env: Any, offset: Tensor) -> Tensor:
-    """Return the point at `offset` (3,) of the hand's frame, (n, 3) in m, root frame."""
-    robot = env.scene["robot"]
-    pose = robot.data.body_link_pose_w.torch[:, robot.body_names.index(HAND)]
-    return pose[:, :3] - env.scene.env_origins + quat_apply(pose[:, 3:], offset.expand(len(pose), 3))
-
-
-def place(env: Any, ids: Tensor, qpos: Tensor, joint_vel: Tensor | None = None) -> None:
-    """Put environments `ids` (k,) at the MJCF's coordinates `qpos` (k, 16), the cube at rest.
+class Frames:
+    """Reads and writes an environment's coordinates in the MJCF's order.
 
     Args:
-        env: the manager-based environment.
-        ids: numbers of environments.
-        qpos: JOINTS, then the cube's position and quaternion w x y z in the root frame.
-        joint_vel: (k, 9) rad/s, m/s; at rest without it.
+        env: the manager-based environment, its scene already simulated.
+        model: the compiled MJCF.
+        sites: the sites that the task uses.
     """
-    qpos, ids = qpos.float(), ids.int()
-    robot, thing = env.scene["robot"], env.scene["object"]
-    velocity = torch.zeros_like(qpos[:, :9]) if joint_vel is None else joint_vel.float()
-    robot.write_joint_state_to_sim_index(position=qpos[:, :9].contiguous(), velocity=velocity, env_ids=ids)
-    pose = torch.cat((qpos[:, 9:12] + env.scene.env_origins[ids.long()], qpos[:, 12:16][:, _W_LAST]), dim=1)
-    thing.write_root_pose_to_sim_index(root_pose=pose, env_ids=ids)
-    thing.write_root_velocity_to_sim_index(root_velocity=torch.zeros(len(ids), 6, device=pose.device), env_ids=ids)
 
+    def __init__(self, env: Any, model: mujoco.MjModel, sites: tuple[str, ...]) -> None:
+        self._scene, self._device = env.scene, env.device
+        self._nv = model.nv
+        everything = parts(model)
+        # Joints and free bodies, in the order of their coordinates.
+        self._moving = [part for part in everything if part.kind != "static"]
+        self._sites = {name: self._site(model, everything, name) for name in sites}
 
-def state(env: Any, offset: Tensor, target: Tensor) -> task.State:
-    """Return the state that the task's functions take.
+    def qpos(self) -> Tensor:
+        """Return the coordinates, (n, nq)."""
+        return torch.cat([self._coordinates(part) for part in self._moving], dim=1)
 
-    Args:
-        env: the manager-based environment.
-        offset: (3,) the end effector in the hand's frame, m.
-        target: (n, 3) the command, root frame, m.
-    """
-    joint_pos, joint_vel = joints(env)
-    return task.State(
-        joint_pos=joint_pos,
-        joint_vel=joint_vel,
-        object_pos=cube(env)[0],
-        end_effector_pos=end_effector(env, offset),
-        target_pos=target,
-        action=env.action_manager.action,
-        previous_action=env.action_manager.prev_action,
-    )
+    def qvel(self) -> Tensor:
+        """Return the velocities, (n, nv)."""
+        return torch.cat([self._velocities(part) for part in self._moving], dim=1)
+
+    def sites(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the sites' positions (n, 3) in m and orientations (n, 4), w x y z."""
+        poses = {name: read() for name, read in self._sites.items()}
+        return {name: pose[0] for name, pose in poses.items()}, {name: pose[1] for name, pose in poses.items()}
+
+    def place(self, ids: Tensor, qpos: Tensor, qvel: Tensor | None = None) -> None:
+        """Put environments `ids` (k,) at coordinates (k, nq) with velocities (k, nv); without these, at rest."""
+        qpos, rows = qpos.float(), ids.int()
+        qvel = torch.zeros(len(ids), self._nv, device=self._device) if qvel is None else qvel.float()
+        for part in self._moving:
+            asset, position, velocity = self._scene[part.name], qpos[:, part.qpos], qvel[:, part.qvel]
+            if part.kind == "articulation":
+                asset.write_joint_state_to_sim_index(
+                    position=position.contiguous(), velocity=velocity.contiguous(), env_ids=rows
+                )
+                continue
+            quaternion = position[:, 3:][:, _W_LAST]
+            pose = torch.cat((position[:, :3] + self._scene.env_origins[ids.long()], quaternion), dim=1)
+            twist = torch.cat((velocity[:, :3], quat_apply(quaternion, velocity[:, 3:])), dim=1)
+            asset.write_root_link_pose_to_sim_index(root_pose=pose, env_ids=rows)
+            asset.write_root_link_velocity_to_sim_index(root_velocity=twist, env_ids=rows)
+
+    def _coordinates(self, part: Part) -> Tensor:
+        data = self._scene[part.name].data
+        if part.kind == "articulation":
+            return data.joint_pos.torch
+        pose = data.root_link_pose_w.torch
+        return torch.cat((pose[:, :3] - self._scene.env_origins, pose[:, 3:][:, _W_FIRST]), dim=1)
+
+    def _velocities(self, part: Part) -> Tensor:
+        data = self._scene[part.name].data
+        if part.kind == "articulation":
+            return data.joint_vel.torch
+        twist = data.root_link_vel_w.torch
+        return torch.cat((twist[:, :3], quat_apply_inverse(data.root_link_pose_w.torch[:, 3:], twist[:, 3:])), dim=1)
+
+    def _site(self, model: mujoco.MjModel, everything: tuple[Part, ...], name: str) -> Callable[[], tuple[Tensor, ...]]:
+        """Return what reads a site's position and orientation."""
+        site = model.site(name)
+        body = model.body(site.bodyid[0]).name
+        part = next((part for part in self._moving if body in part.bodies), None)
+        if part is None:
+            return self._still_site(model, site.id)
+        tensor = lambda values: torch.tensor(values, dtype=torch.float32, device=self._device)  # noqa: E731
+        offset, turn = tensor(site.pos), tensor(site.quat)[_W_LAST]
+        asset, origins = self._scene[part.name], self._scene.env_origins
+        index = asset.body_names.index(body)
+
+        def read() -> tuple[Tensor, ...]:
+            pose = asset.data.body_link_pose_w.torch[:, index]
+            position = pose[:, :3] - origins + quat_apply(pose[:, 3:], offset.expand(len(pose), 3))
+            return position, quat_mul(pose[:, 3:], turn.expand(len(pose), 4))[:, _W_FIRST]
+
+        return read
+
+    def _still_site(self, model: mujoco.MjModel, site: int) -> Callable[[], tuple[Tensor, ...]]:
+        data = mujoco.MjData(model)
+        mujoco.mj_kinematics(model, data)
+        quaternion = torch.empty(4, dtype=torch.float64)
+        mujoco.mju_mat2Quat(quaternion.numpy(), data.site_xmat[site])
+        n = len(self._scene.env_origins)
+        position = torch.from_numpy(data.site_xpos[site].copy()).float().to(self._device).expand(n, 3)
+        orientation = quaternion.float().to(self._device).expand(n, 4)
+        return lambda: (position, orientation)

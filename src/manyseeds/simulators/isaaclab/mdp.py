@@ -1,48 +1,59 @@
-"""The managers' terms: each calls a function of `task` on the state that `frames` reads."""
+"""The managers' terms of any task: each calls a function of the task on the state that `frames` reads."""
 
 from dataclasses import MISSING
 from typing import Any
 
 import torch
-from isaaclab.managers import CommandTerm, CommandTermCfg, ManagerTermBase
+from isaaclab.managers import ActionTerm, ActionTermCfg, CommandTerm, CommandTermCfg, ManagerTermBase
 from isaaclab.utils import configclass
 from torch import Tensor
 
-from manyseeds.simulators.base import end_effector_chain, load_model
-from manyseeds.simulators.isaaclab import frames
-from manyseeds.tasks.lift_object import task
-from manyseeds.tasks.lift_object.grasp_starts import GraspStarts, solve_grasp_starts, start_around_cubes
+from manyseeds.simulators.isaaclab.frames import Frames
+from manyseeds.simulators.isaaclab.parts import parts
+from manyseeds.simulators.model import load_model
+from manyseeds.tasks import registry
+from manyseeds.tasks.base import Starts, State, Task, configure
 
-COMMAND = "object_pose"
+COMMAND = "command"
 
 
-class TargetCommand(CommandTerm):
-    """Where the cube shall be, (n, 7): position in the root frame and no rotation. `StartEpisodes` draws it."""
+class TaskCommand(CommandTerm):
+    """What the episodes ask for, which `StartEpisodes` draws; here, too, is the task that the other terms call."""
 
     def __init__(self, cfg: Any, env: Any) -> None:
         super().__init__(cfg, env)
-        self.task_cfg = task.LiftObjectCfg.from_dict(cfg.task_cfg)
-        self.offset = torch.tensor(cfg.end_effector, dtype=torch.float32, device=self.device)
-        self.target = torch.zeros(self.num_envs, 3, device=self.device)
-        self._no_rotation = torch.tensor([0.0, 0.0, 0.0, 1.0], device=self.device).expand(self.num_envs, 4)
-        for name in ("position_error", "orientation_error", "success_rate"):
+        self.task: Task = registry.load(cfg.task) if isinstance(cfg.task, str) else cfg.task()
+        self.task_cfg = configure(self.task, cfg.task_cfg)
+        self.model = load_model(self.task, self.task_cfg)
+        self.frames = Frames(env, self.model, self.task.sites)
+        self.value = torch.zeros(self.num_envs, self.task.command_width, device=self.device)
+        for name in (*self.task.metrics, "success_rate"):
             self.metrics[name] = torch.zeros(self.num_envs, device=self.device)
 
     @property
     def command(self) -> Tensor:
-        """Position in m and quaternion x y z w, (n, 7)."""
-        return torch.cat((self.target, self._no_rotation), dim=1)
+        """The command, (n, c)."""
+        return self.value
 
-    def state(self) -> task.State:
+    def state(self) -> State:
         """Return the present state."""
-        return frames.state(self._env, self.offset, self.target)
+        sites, rotations = self.frames.sites()
+        return State(
+            qpos=self.frames.qpos(),
+            qvel=self.frames.qvel(),
+            sites=sites,
+            rotations=rotations,
+            command=self.value,
+            action=self._env.action_manager.action,
+            previous_action=self._env.action_manager.prev_action,
+            episode_length=self._env.episode_length_buf,
+        )
 
     def _update_metrics(self) -> None:
-        position, quaternion = frames.cube(self._env)
-        distance = torch.linalg.vector_norm(position - self.target, dim=1)
-        self.metrics["position_error"][:] = distance
-        self.metrics["orientation_error"][:] = 2 * torch.acos(quaternion[:, 0].abs().clamp(max=1.0))
-        reached = (distance < self.task_cfg.success_distance) & (self._env.episode_length_buf > 0)
+        state = self.state()
+        for name, term in self.task.metrics.items():
+            self.metrics[name][:] = term.func(self.task_cfg, state)
+        reached = self.task.success(self.task_cfg, state) & (state.episode_length > 0)
         self.metrics["success_rate"][:] = torch.maximum(self.metrics["success_rate"], reached.float())
 
     def _resample_command(self, env_ids: Any) -> None:
@@ -53,37 +64,102 @@ class TargetCommand(CommandTerm):
 
 
 @configclass
-class TargetCommandCfg(CommandTermCfg):
+class TaskCommandCfg(CommandTermCfg):
     """A command for each whole episode."""
 
-    class_type: type = TargetCommand
+    class_type: type = TaskCommand
     resampling_time_range: tuple[float, float] = (1e9, 1e9)
+    task: Any = MISSING
+    """The task's reference, or what returns the task: Isaac Lab would write into a Task."""
     task_cfg: dict = MISSING  # type: ignore[assignment]
-    """Fields of LiftObjectCfg."""
-    end_effector: tuple[float, float, float] = MISSING  # type: ignore[assignment]
-    """The point between the finger pads in the hand's frame, m."""
+    """Numbers of the task, by name."""
 
 
-def _command(env: Any) -> TargetCommand:
+def _command(env: Any) -> TaskCommand:
     return env.command_manager.get_term(COMMAND)
 
 
-def observation(env: Any, first: int, last: int) -> Tensor:
-    """Return entries `first` to `last` of the task's observation, (n, last - first)."""
+class TaskAction(ActionTerm):
+    """Turns actions into the task's controls, which are position targets of joints."""
+
+    def __init__(self, cfg: Any, env: Any) -> None:
+        super().__init__(cfg, env)
+        command = _command(env)
+        self._task, self._task_cfg = command.task, command.task_cfg
+        model = command.model
+        tensor = lambda values: torch.tensor(values, device=self.device)  # noqa: E731
+        limits = torch.from_numpy(model.actuator_ctrlrange).float()
+        limits[model.actuator_ctrllimited == 0] = tensor([-torch.inf, torch.inf]).cpu()
+        self._low, self._high = limits.to(self.device).unbind(1)
+        driven = [model.joint(int(joint)).name for joint in model.actuator_trnid[:, 0]]
+        # For every articulation with actuators: itself, the controls' columns, and the joints that they drive.
+        self._targets = []
+        for part in parts(model):
+            columns = [column for column, joint in enumerate(driven) if joint in part.joints]
+            if columns:
+                joints = [part.joints.index(driven[column]) for column in columns]
+                self._targets.append((env.scene[part.name], tensor(columns), tensor(joints).int()))
+        self._raw = torch.zeros(self.num_envs, self.action_dim, device=self.device)
+        self._controls = torch.zeros(self.num_envs, model.nu, device=self.device)
+
+    @property
+    def action_dim(self) -> int:
+        """Numbers of an action."""
+        return self._task.action_width
+
+    @property
+    def raw_actions(self) -> Tensor:
+        """The actions, (n, a)."""
+        return self._raw
+
+    @property
+    def processed_actions(self) -> Tensor:
+        """The controls, (n, nu)."""
+        return self._controls
+
+    def process_actions(self, actions: Tensor) -> None:
+        """Compute the controls of actions (n, a), within their range as in MuJoCo."""
+        self._raw[:] = actions
+        self._controls = self._task.act(self._task_cfg, self._raw).clamp(self._low, self._high)
+
+    def apply_actions(self) -> None:
+        """Hand the controls on to the articulations."""
+        for asset, columns, joints in self._targets:
+            asset.actuators.target_command.set_position_index(value=self._controls[:, columns], joint_ids=joints)
+
+    def reset(self, env_ids: Any = None) -> None:
+        """Forget the last actions."""
+        self._raw[slice(None) if env_ids is None else env_ids] = 0.0
+
+
+@configclass
+class TaskActionCfg(ActionTermCfg):
+    """All actions of the task; `asset_name` is any articulation, which Isaac Lab wants to know."""
+
+    class_type: type = TaskAction
+
+
+def observation(env: Any, name: str) -> Tensor:
+    """Return an observation of the task, (n, width)."""
     command = _command(env)
-    return task.observations(command.task_cfg, command.state())[:, first:last]
+    return command.task.observations[name].func(command.task_cfg, command.state())
 
 
-def reward(env: Any, index: int) -> Tensor:
-    """Return the reward term of that index, (n,), without its weight."""
+def reward(env: Any, name: str) -> Tensor:
+    """Return a reward of the task, (n,), without its weight."""
     command = _command(env)
-    return task.unweighted_rewards(command.task_cfg, command.state())[:, index]
+    return command.task.rewards[name].func(command.task_cfg, command.state()).float()
 
 
-def termination(env: Any, index: int) -> Tensor:
-    """Return where the termination of that index holds, (n,)."""
+def termination(env: Any, name: str) -> Tensor:
+    """Return where a termination of the task holds, (n,)."""
     command = _command(env)
-    return task.terminations(command.task_cfg, command.state(), env.episode_length_buf)[:, index]
+    return command.task.terminations[name].func(command.task_cfg, command.state())
+
+
+def time_out(env: Any) -> Tensor:
+    """Return where the time is over, (n,)."""
+    return env.episode_length_buf >= _command(env).task_cfg.episode_length
 
 
 class StartEpisodes(ManagerTermBase):
@@ -92,36 +168,17 @@ class StartEpisodes(ManagerTermBase):
     def __init__(self, cfg: Any, env: Any) -> None:
         super().__init__(cfg, env)
         self.generator = torch.Generator(env.device).manual_seed(env.cfg.seed or 0)
-        task_cfg = task.LiftObjectCfg.from_dict(env.cfg.commands.object_pose.task_cfg)
-        joints = task.default_joint_pos(task_cfg, env.device)
-        cube = torch.tensor([0.0, 0.0, task_cfg.object_z, 1.0, 0.0, 0.0, 0.0], device=env.device)
-        self._home = torch.cat((joints, cube))
-        self._starts = None
-        if task_cfg.grasp_start_share > 0:
-            model = load_model(task_cfg)
-            limits = model.jnt_range[[model.joint(name).id for name in frames.JOINTS[:7]]]
-            starts = solve_grasp_starts(task_cfg, end_effector_chain(model), limits)
-            self._starts = GraspStarts(starts.arm.to(env.device), starts.object_pos.to(env.device))
 
     def __call__(self, env: Any, env_ids: Any) -> None:
-        """Start episodes of environments: some around the cube, the others at home."""
+        """Start episodes of environments."""
         ids = torch.arange(env.num_envs, device=env.device)[env_ids]
-        cfg = _command(env).task_cfg
-        object_xy, target = task.sample_resets(cfg, len(ids), self.generator)
-        qpos = self.start_qpos(object_xy)
-        if self._starts is not None:
-            qpos = start_around_cubes(cfg, self._starts, qpos, self.generator)
-        self.start(env, ids, qpos, target)
-
-    def start_qpos(self, object_xy: Tensor) -> Tensor:
-        """Return coordinates (k, 16) at home with the cube at (k, 2)."""
-        qpos = self._home.repeat(len(object_xy), 1)
-        qpos[:, 9:11] = object_xy
-        return qpos
-
-    def start(self, env: Any, ids: Tensor, qpos: Tensor, target: Tensor) -> None:
-        """Start episodes of environments `ids` (k,) at coordinates (k, 16) with targets (k, 3), root frame."""
         command = _command(env)
-        command._update_metrics()  # before the cube moves: these are of the episodes that end
-        frames.place(env, ids, qpos)
-        command.target[ids] = target
+        draw = command.task.train_start or command.task.start
+        self.start(env, ids, draw(command.task_cfg, len(ids), self.generator))
+
+    def start(self, env: Any, ids: Tensor, starts: Starts) -> None:
+        """Start episodes of environments `ids` (k,), on the device of these."""
+        command = _command(env)
+        command._update_metrics()  # before anything moves: these are of the episodes that end
+        command.frames.place(ids, starts.qpos)
+        command.value[ids] = starts.command

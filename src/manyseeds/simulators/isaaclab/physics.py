@@ -1,32 +1,45 @@
 """Newton's MuJoCo Warp solver, set as the task's MJCF says."""
 
+from dataclasses import field
 from typing import Any
 
 import mujoco
 import numpy as np
 import warp as wp
+from isaaclab.physics import PhysicsManager
 from isaaclab.utils import configclass
 from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonShapeCfg
 from isaaclab_newton.physics.mjwarp_manager import NewtonMJWarpManager
 from newton import JointTargetMode
 
-from manyseeds.simulators.base import load_model
-from manyseeds.tasks.lift_object.task import LiftObjectCfg
+from manyseeds.simulators.model import max_constraints, max_contacts
 
-MAX_CONTACTS = 2 * 2 + 4 * 2 * 8 + 8
-"""Contacts of one environment: hand (a capsule, 2 each), 4 finger boxes (8 each) and the cube, with table and cube."""
+_PAIR_FIELDS = {
+    "solref": "pair_solref",
+    "solreffriction": "pair_solreffriction",
+    "solimp": "pair_solimp",
+    "margin": "pair_margin",
+    "gap": "pair_gap",
+    "friction": "pair_friction",
+    "condim": "pair_dim",
+}
+"""Newton's names of a contact pair's numbers, and MuJoCo's."""
+_NO_LIMIT = 1e6
+"""N or N m: stands for no limit of a force, because Newton takes every joint's for one."""
 
 
 @configclass
-class LiftObjectSolverCfg(MJWarpSolverCfg):
+class TaskSolverCfg(MJWarpSolverCfg):
     """Isaac Lab's settings of the solver, and those of the MJCF that it leaves out."""
 
-    class_type: type | str = "{DIR}.physics:NewtonLiftObjectManager"
+    class_type: type | str = "{DIR}.physics:NewtonTaskManager"
     ls_tolerance: float = 0.01
     """MuJoCo's `ls_tolerance`."""
+    pairs: list = field(default_factory=list)
+    """The MJCF's contact pairs: `geoms`, two names, and the numbers of _PAIR_FIELDS."""
 
 
-class NewtonLiftObjectManager(NewtonMJWarpManager):
+class NewtonTaskManager(NewtonMJWarpManager):
     """Adds what does not come through USD: contact pairs, actuators as the MJCF's, boxes that meet as in MuJoCo."""
 
     @classmethod
@@ -37,34 +50,22 @@ class NewtonLiftObjectManager(NewtonMJWarpManager):
             JointTargetMode.POSITION if mode == JointTargetMode.POSITION_VELOCITY else mode
             for mode in builder.joint_target_mode
         ]
-        model = load_model(LiftObjectCfg())
         shapes: dict[tuple[int, str], int] = {}
         for index, label in enumerate(builder.shape_label):
             shapes[builder.shape_world[index], label.rsplit("/", 1)[-1]] = index
-        for pair in range(model.npair):
-            names = [model.geom(int(ids[pair])).name for ids in (model.pair_geom1, model.pair_geom2)]
+        for pair in PhysicsManager._cfg.solver_cfg.pairs:
+            numbers = {f"mujoco:pair_{name}": pair[name] for name in _PAIR_FIELDS}
             for world in sorted({world for world, _ in shapes}):
-                if all((world, name) in shapes for name in names):
-                    builder.add_custom_values(
-                        **{
-                            "mujoco:pair_world": world,
-                            "mujoco:pair_geom1": shapes[world, names[0]],
-                            "mujoco:pair_geom2": shapes[world, names[1]],
-                            "mujoco:pair_condim": int(model.pair_dim[pair]),
-                            "mujoco:pair_solref": model.pair_solref[pair],
-                            "mujoco:pair_solreffriction": model.pair_solreffriction[pair],
-                            "mujoco:pair_solimp": model.pair_solimp[pair],
-                            "mujoco:pair_margin": float(model.pair_margin[pair]),
-                            "mujoco:pair_gap": float(model.pair_gap[pair]),
-                            "mujoco:pair_friction": model.pair_friction[pair],
-                        }
-                    )
+                ids = [shapes.get((world, name)) for name in pair["geoms"]]
+                if None not in ids:
+                    places = {"mujoco:pair_world": world, "mujoco:pair_geom1": ids[0], "mujoco:pair_geom2": ids[1]}
+                    builder.add_custom_values(**places, **numbers)
 
     @classmethod
     def _create_solver(cls, model: Any, solver_cfg: Any) -> Any:
         solver = super()._create_solver(model, solver_cfg)
         # Newton limits the force at the joint. A limit of the actuator frees a clamped one of its implicit damping too,
-        # with which the fingers would close a step late.
+        # with which it would move a step late.
         limits = wp.to_torch(solver.mjw_model.jnt_actfrcrange)[:, solver.mj_model.actuator_trnid[:, 0]]
         solver.mjw_model.actuator_forcerange = wp.from_torch(limits.contiguous(), dtype=wp.vec2)
         solver.mjw_model.actuator_forcelimited.fill_(True)
@@ -77,7 +78,7 @@ class NewtonLiftObjectManager(NewtonMJWarpManager):
 def newton_cfg(model: mujoco.MjModel) -> NewtonCfg:
     """Return Isaac Lab's configuration of Newton with the options of the compiled MJCF."""
     option = model.opt
-    solver = LiftObjectSolverCfg(
+    solver = TaskSolverCfg(
         solver=_name(mujoco.mjtSolver, option.solver),
         integrator=_name(mujoco.mjtIntegrator, option.integrator),
         cone=_name(mujoco.mjtCone, option.cone),
@@ -85,31 +86,43 @@ def newton_cfg(model: mujoco.MjModel) -> NewtonCfg:
         ls_iterations=int(option.ls_iterations),
         ls_tolerance=float(option.ls_tolerance),
         ccd_iterations=int(option.ccd_iterations),
+        enable_multiccd=not option.disableflags & int(mujoco.mjtDisableBit.mjDSBL_MULTICCD),
         impratio=float(option.impratio),
         # What MuJoCo Warp makes of a smaller one, for it computes in single precision.
         tolerance=max(float(option.tolerance), 1e-6),
-        nconmax=MAX_CONTACTS,
-        njmax=3 * MAX_CONTACTS + model.njnt,
+        nconmax=max(1, max_contacts(model)),
+        njmax=max(1, max_constraints(model)),
+        pairs=[_pair(model, index) for index in range(model.npair)],
     )
     return NewtonCfg(solver_cfg=solver, default_shape_cfg=NewtonShapeCfg(gap=0.0))
 
 
-def gains(model: mujoco.MjModel) -> dict[str, dict[str, float]]:
-    """Return the position actuators' gains by joint, in SI units: stiffness, damping, effort; and the joints' own.
-
-    Those are armature and `passive_damping`, which Newton reads from the USD file and PhysX does not.
-    """
+def gains(model: mujoco.MjModel, joints: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Return what drives joints, by the argument of ImplicitActuatorCfg and by joint, in SI units."""
     columns: dict[str, dict[str, float]] = {
-        key: {} for key in ("stiffness", "damping", "effort", "armature", "passive_damping")
+        key: {} for key in ("stiffness", "damping", "joint_effort_limit", "armature")
     }
     for actuator in range(model.nu):
         joint = model.joint(int(model.actuator_trnid[actuator, 0]))
+        if joint.name not in joints:
+            continue
         columns["stiffness"][joint.name] = float(model.actuator_gainprm[actuator, 0])
         columns["damping"][joint.name] = float(-model.actuator_biasprm[actuator, 2])
-        columns["effort"][joint.name] = float(np.abs(model.actuator_forcerange[actuator]).max())
         columns["armature"][joint.name] = float(joint.armature[0])
-        columns["passive_damping"][joint.name] = float(joint.damping[0])
+        limits = [_NO_LIMIT]
+        if model.actuator_forcelimited[actuator]:
+            limits.append(np.abs(model.actuator_forcerange[actuator]).max())
+        if model.jnt_actfrclimited[joint.id]:
+            limits.append(np.abs(model.jnt_actfrcrange[joint.id]).max())
+        columns["joint_effort_limit"][joint.name] = float(min(limits))
     return columns
+
+
+def _pair(model: mujoco.MjModel, index: int) -> dict[str, Any]:
+    """Return a contact pair as plain values."""
+    numbers = {name: np.asarray(getattr(model, field)[index]).tolist() for name, field in _PAIR_FIELDS.items()}
+    geoms = [model.geom(int(ids[index])).name for ids in (model.pair_geom1, model.pair_geom2)]
+    return {"geoms": geoms, **numbers}
 
 
 def _name(kind: Any, value: int) -> str:

@@ -1,1 +1,1 @@
-"""."""
+"""Grasp a cube with a Franka Panda and lift it to a commanded position."""

@@ -12,7 +12,7 @@ DESCRIPTION = Description(
         Start("target_z", "target z", "m"),
     ),
     outcomes=(
-        Outcome("reached", "Reached", "share", "the object came within the tolerance of its target"),
+        Outcome("reached", "Reached", "share", "the object came within the tolerance of its target at some time"),
         Outcome(
             "held", "Held to the end", "share", "the object was within the tolerance of its target at the last step"
         ),

@@ -134,10 +134,10 @@ def train_start(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> Start
 
 def home_qpos(cfg: LiftObjectCfg, object_xy: Tensor) -> Tensor:
     """Return the coordinates (n, 16) float64 at home with the cube at (n, 2) m."""
-    cube = constant((0.0, 0.0, 1.0, 0.0, 0.0, 0.0), object_xy.device).double()
-    qpos = torch.cat((default_joint_pos(cfg, object_xy.device).double(), cube, cube[:1])).repeat(len(object_xy), 1)
+    cube = constant((0.0, 0.0, cfg.object_z, 1.0, 0.0, 0.0, 0.0), object_xy.device, torch.float64)
+    home = torch.cat((default_joint_pos(cfg, object_xy.device).double(), cube))
+    qpos = home.repeat(len(object_xy), 1)
     qpos[:, 9:11] = object_xy
-    qpos[:, 11] = cfg.object_z
     return qpos
 
 

@@ -1,0 +1,95 @@
+"""Copy what is worth publishing of an experiment: small, and enough for every table and figure.
+
+Of each run: run.json, params/, the scalars, the episodes of the last checkpoint and sums of the earlier ones
+(checkpoints.csv). Of some seeds: the last checkpoint's policy. published.json has the checksums of the files that were
+cut and of what they were cut from; not_shipped.txt names what run.json lists and the copy lacks.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from manyseeds.analysis.rates import summaries
+from manyseeds.analysis.results import ResultsFolder, Run, file_digest, find_results, read_episodes
+from manyseeds.audit.verify import declare_not_shipped
+from manyseeds.core.arguments import verb_parser
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import PUBLISHED
+
+WHOLE = ("run.json", "scalars.csv", "scalars.json", "params/agent.yaml", "params/env.yaml")
+
+
+def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> None:
+    """Copy an experiment's folder.
+
+    Args:
+        folder: the experiment.
+        output: the folder to make.
+        policies: seeds whose last checkpoint is copied.
+
+    Raises:
+        UserError: when the folder is there already, or a file is malformed.
+    """
+    if output.exists():
+        raise UserError(f"--output is {output}, which exists; remove it first")
+    complete: dict[str, str] = {}
+    cut: dict[str, str] = {}
+    for run in folder.runs:
+        copy = Run(run.variant, run.seed, output / run.variant / f"seed_{run.seed}")
+        for name in WHOLE:
+            if (run.folder / name).is_file():
+                (copy.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(run.folder / name, copy.folder / name)
+        if run.episodes.is_file():
+            last = _cut(folder, run, copy)
+            name = f"model_{last}.pt"
+            if run.seed in policies and (run.folder / name).is_file():
+                shutil.copyfile(run.folder / name, copy.folder / name)
+            complete[run.episodes.relative_to(folder.folder).as_posix()] = file_digest(run.episodes)
+            cut |= {
+                path.relative_to(output).as_posix(): file_digest(path) for path in (copy.episodes, copy.checkpoints)
+            }
+    for path in (folder.folder / "config.json", *folder.folder.glob("*/policy.gif")):
+        if path.is_file():
+            shutil.copyfile(path, output / path.relative_to(folder.folder))
+    with write_atomic(output / PUBLISHED) as partial:
+        partial.write_text(json.dumps({"cut_from": complete, "files": cut}, indent=2) + "\n", encoding="utf-8")
+    declare_not_shipped(output)
+
+
+def _cut(folder: ResultsFolder, run: Run, copy: Run) -> int:
+    """Write the last checkpoint's episodes, byte by byte as they are, and the sums of the others; return the last."""
+    episodes = read_episodes(run, folder.description)
+    last = int(episodes["iteration"].max())
+    header, *lines = run.episodes.read_text(encoding="utf-8").splitlines(keepends=True)
+    place = header.strip().split(",").index("iteration")
+    with write_atomic(copy.episodes) as partial:
+        kept = [line for line in lines if int(line.split(",")[place]) == last]
+        partial.write_text(header + "".join(kept), encoding="utf-8")
+    earlier = summaries(folder.outcomes, episodes[episodes["iteration"] < last])
+    with write_atomic(copy.checkpoints) as partial:
+        earlier.to_csv(partial, index=False, lineterminator="\n", float_format="%.17g")
+    return last
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, or 2 after an error that the user can correct."""
+    parser = verb_parser(
+        "publish", __doc__, "results/lift_object --output results/published/lift_object --policies 92 93"
+    )
+    parser.add_argument("results", type=Path, help="an experiment's folder")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--policies", type=int, nargs="*", default=[], help="seeds whose last checkpoint is copied")
+    arguments = parser.parse_args(argv)
+    try:
+        found = find_results(arguments.results)
+        if len(found) != 1:
+            raise UserError(f"{arguments.results} holds {len(found)} experiments; give the folder of one")
+        publish(found[0], arguments.output, arguments.policies)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,1 @@
+"""reach: a Franka arm brings its hand to a commanded pose."""
