@@ -17,7 +17,7 @@ gc.set_threshold(100_000)
 
 
 def exit_on_error(function, *arguments):
-    """Call a function; end with its sentences, and no traceback, when the user has something to correct."""
+    """Call a function; on an error that the user can correct, exit with its message and no traceback."""
     try:
         return function(*arguments)
     except UserError as error:
@@ -43,12 +43,12 @@ LOGS = plan.logs
 # With `keep_state: false` the last step that reads a run removes its training state.
 TIDY = plan.tidy
 
-# Environments hold packages, the checkout holds code: jobs import it from here, with or without a container.
+# Environments hold packages and the checkout holds code: jobs import it from here, with or without a container.
 shell.prefix(plan.shell_prefix)
 CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 if CONTAINED:
     os.environ.update(exit_on_error(plan.container_settings))
-# What a job starts an external trainer in. No parameter of its rule: other images repeat nothing.
+# The image of an external trainer. Not a parameter of the rule, so that another image does not repeat runs.
 os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
 SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
 ANALYSIS_IMAGE = plan.image("analysis")

@@ -30,9 +30,9 @@ download_other_releases() {
     [ -n "$archive" ] || die "apt knows no archive for $VERSION_CODENAME"
     mkdir -p apt/lists/partial apt/archives/partial
     printf '%s\n' "Types: deb" "URIs: $archive" "Suites: sid trixie" "Components: main" \
-        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" > apt/foreign.sources
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" > apt/other-releases.sources
     printf '%s\n' "Dir::State::Lists \"$PWD/apt/lists\";" "Dir::Cache \"$PWD/apt\";" "APT::Sandbox::User \"root\";" \
-        "Dir::Etc::SourceList \"$PWD/apt/foreign.sources\";" "Dir::Etc::SourceParts \"/dev/null\";" > apt/apt.conf
+        "Dir::Etc::SourceList \"$PWD/apt/other-releases.sources\";" "Dir::Etc::SourceParts \"/dev/null\";" > apt/apt.conf
     APT_CONFIG=$PWD/apt/apt.conf apt-get update -q || die "the package lists of Debian sid cannot be read"
     APT_CONFIG=$PWD/apt/apt.conf apt-get download -q "$@" || die "$* cannot be downloaded"
 }

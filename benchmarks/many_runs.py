@@ -25,11 +25,11 @@ ITERATIONS, TAGS = 500, 25
 STAND_IN = """
 import os, sys
 if "manyseeds" in sys.orig_argv and "train" in sys.argv[1:2]:
-    import shutil
+    import json, shutil
     from pathlib import Path
-    options = dict(zip(sys.argv[1:], sys.argv[2:]))
-    folder, last, every = (options["--log_dir"], int(options["--max_iterations"]), int(options["--save_interval"]))
-    folder = Path(folder)
+    from manyseeds.core.record import write_run_record
+    run = json.loads(Path(sys.argv[sys.argv.index("--run") + 1]).read_text())
+    folder, last, every = Path(run["log_dir"]), run["train"]["max_iterations"], run["train"]["save_interval"]
     (folder / "params").mkdir(exist_ok=True)
     for name in ("agent", "env"):
         (folder / "params" / f"{name}.yaml").write_text("stand: in\\n")
@@ -37,6 +37,8 @@ if "manyseeds" in sys.orig_argv and "train" in sys.argv[1:2]:
     for iteration in range(every, last + 1, every):
         shutil.copy(os.environ["STAND_IN_CHECKPOINT"], folder / f"model_{iteration}.pt")
     shutil.copy(os.environ["STAND_IN_CHECKPOINT"], folder / "state.pt")
+    outputs = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.name.startswith(("model", "events"))]
+    write_run_record(folder, outputs, seed=run["seed"], config=run)
     os._exit(0)
 """
 

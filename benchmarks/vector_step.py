@@ -2,16 +2,16 @@
 
     python benchmarks/vector_step.py [--num_envs 64,512,4096] [--run RUN_DIR]
 
-"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log; with the task's kernels, or with
---generic as a task without kernels steps. "rollout" is one call of
-MuJoCo's Batch.rollout over the same steps, which records nothing and never returns to Python: an upper limit for every
-environment. "loop" is Batch.step once per environment step, with controls set before: the limit for an environment that
-returns to a policy after each step. The actions are recorded beforehand, so policies cost nothing here.
+"step" is MujocoEnv.step: actions, physics, rewards, observations, resets, episode log; by the task's kernels, or with
+--generic by its functions, as a task without kernels steps. "rollout" is one call of MuJoCo's Batch.rollout over the
+same steps, which records nothing and never returns to Python: nothing that answers a policy can be faster. "loop" is
+Batch.step once per environment step, its controls written before: the least that something does which answers a policy.
+Policies themselves cost nothing here, for the actions are recorded before.
 
 Phases: "reaching" (noise moves the arm, the cube lies on the table) and "holding" (the cube is in the lifted gripper
-and the arm trembles; with --run, the recorded actions of a trained policy). Episodes end evenly over time, as in training.
-Every measurement starts from the same saved state. An environment in which no episode ended must end in the same state,
-bit for bit, in "step" and in "rollout"; otherwise the script fails.
+and the arm trembles; with --run, the recorded actions of a trained policy). Episodes end evenly over time, as in
+training. Every measurement starts from the same saved state. An environment in which no episode ended must end in the
+same state, bit for bit, in "step" and in "rollout"; otherwise the script fails.
 
 Ratios are medians over rounds in which all take turns; speeds are those of the best round. "CPU" is the process's CPU
 time, which other programs disturb less. With several threads it hides that Python lets all but one of them wait.

@@ -2,6 +2,12 @@
 
 import os
 
+from hypothesis import settings
+
 # MuJoCo chooses its OpenGL when it is imported; without a screen only EGL draws.
 if "DISPLAY" not in os.environ:
     os.environ.setdefault("MUJOCO_GL", "egl")
+
+# No test may depend on the speed of the machine.
+settings.register_profile("manyseeds", deadline=None)
+settings.load_profile("manyseeds")

@@ -1,4 +1,4 @@
-"""Every command of the documents works as it stands there."""
+"""Every command in the documentation works as written."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ from manyseeds.core.layout import REPOSITORY
 
 
 def commands() -> list[str]:
-    """The lines of all shell blocks of the documents."""
+    """The lines of all shell blocks in the documentation."""
     names = ("README.md", "CONTRIBUTING.md", "docs/containers.md")
     texts = [(REPOSITORY / name).read_text(encoding="utf-8") for name in names]
     blocks = re.findall(r"```sh\n(.*?)```", "".join(texts), re.DOTALL)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from manyseeds import __version__
+from manyseeds.core.errors import UserError
 
 GROUPS = {
     "train and judge": {
@@ -57,7 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: 'manyseeds {verb}' is unknown; {hint}", file=sys.stderr)
         return 2
     # Only the verb's own module is imported: most verbs need neither torch nor a simulator.
-    return int(importlib.import_module(f"manyseeds.{VERBS[verb]}").main(arguments))
+    try:
+        return int(importlib.import_module(f"manyseeds.{VERBS[verb]}").main(arguments))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 def usage() -> str:

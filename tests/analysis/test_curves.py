@@ -58,7 +58,7 @@ def test_with_one_seed_no_interval_is_invented(tmp_path, capsys):
     curves = aggregate(tmp_path, default=[{"a": [1.5, 2.5]}])
     assert curves["mean"].tolist() == curves["iqm"].tolist() == [1.5, 2.5]
     assert curves[["low", "high", "iqm_low", "iqm_high"]].isna().all(axis=None)
-    assert "one run only" in capsys.readouterr().err
+    assert "only one run" in capsys.readouterr().err
 
 
 def test_a_shorter_run_counts_as_long_as_it_lasts(tmp_path, capsys):

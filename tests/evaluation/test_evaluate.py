@@ -90,7 +90,7 @@ def test_an_untrained_policy_leaves_first_reached_empty(table):
         (["--episodes", "0"], "--episodes is 0; it must be at least 1"),
         (["--seed", "-1"], "--seed is -1"),
         (["--overrides", "0.1"], "--overrides is 0.1; it must be a JSON object"),
-        (["--overrides", "{"], "--overrides is no valid JSON"),
+        (["--overrides", "{"], "--overrides is not valid JSON"),
         (["--overrides", '{"success_distance": 0}'], "'success_distance' is 0.0; it must be greater than 0"),
         (["--run_dir", "nowhere"], "nowhere holds no checkpoint"),
         (["--simulator", "gazebo"], "unknown simulator 'gazebo'; allowed are mujoco, mujoco_warp"),

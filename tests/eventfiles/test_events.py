@@ -1,11 +1,11 @@
-"""Decoding events: every scalar bit for bit, whichever way it is written, and nothing else."""
+"""Decoding events: every scalar bit for bit, in every encoding, and nothing else."""
 
 import math
 import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 from tensorboard.util import tensor_util
@@ -37,16 +37,14 @@ def tensor_event(tag, tensor, plugin="scalars", step=1):
     return event_pb2.Event(wall_time=1.0, step=step, summary=summary_pb2.Summary(value=[entry]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TAGS, STEPS, VALUES), max_size=30))
 def test_plain_scalars_keep_every_bit_and_their_order(rows):
     found, _ = decode([scalar(*row) for row in rows])
     assert found == [(tag, step, bits(value)) for tag, step, value in rows]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TAGS, STEPS, VALUES, st.integers(0, 4)), max_size=20))
-def test_the_quick_way_and_protobuf_give_the_same(rows):
+def test_the_fast_path_and_protobuf_give_the_same(rows):
     """Events with fields added, doubled or left out decode as TensorBoard's own messages say."""
     events = []
     for tag, step, value, kind in rows:
@@ -108,7 +106,7 @@ def test_a_double_beyond_float32_becomes_infinite():
     assert decode([tensor_event("Loss/value", tensor)])[0] == [("Loss/value", 1, bits(math.inf))]
 
 
-def test_what_is_no_scalar_is_passed_over():
+def test_values_that_are_not_scalars_are_skipped():
     text = tensor_event("config/text", tensor_util.make_tensor_proto("words"), plugin="text")
     several = tensor_event("vector", tensor_util.make_tensor_proto(np.zeros(3, np.float32)))
     image = event_pb2.Event(wall_time=1.0)
@@ -118,13 +116,13 @@ def test_what_is_no_scalar_is_passed_over():
     assert decode([version(), text, several, image, histogram])[0] == []
 
 
-def test_restarts_stand_at_their_place():
+def test_restarts_are_reported_at_their_record():
     found, restarts = decode([scalar("a", 1, 1.0), restart(1), scalar("a", 1, 2.0)])
     assert len(found) == 2
     assert restarts == [(1, 1)]
 
 
-def test_a_payload_that_is_no_event_is_counted():
+def test_a_payload_that_is_not_an_event_is_counted():
     decoder = EventDecoder()
     scalars, _ = decoder.decode(groups_of([b"\xff\xff\xff", scalar("a", 1, 1.0).SerializeToString()]))
     assert (decoder.undecodable, len(scalars.step)) == (1, 1)

@@ -1,4 +1,4 @@
-"""The export command: the table, its account, and what it refuses."""
+"""The export command: the table, its account, and its errors."""
 
 import json
 import math
@@ -58,7 +58,7 @@ def test_pandas_reads_the_table(log, tmp_path):
     assert table[ODD_TAG].isna().tolist() == [True, False, True]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values=st.lists(st.floats(width=32), min_size=1, max_size=20))
 def test_every_float32_survives_the_csv(tmp_path_factory, values):
     folder = tmp_path_factory.mktemp("log")
@@ -69,7 +69,7 @@ def test_every_float32_survives_the_csv(tmp_path_factory, values):
     assert np.signbit(back[~np.isnan(back)]).tolist() == [np.signbit(v) for v in values if not math.isnan(v)]
 
 
-def test_the_account_tells_what_was_read_cut_and_lost(tmp_path, capsys):
+def test_the_account_says_what_was_read_cut_and_lost(tmp_path, capsys):
     first, second = (tmp_path / f"events.out.tfevents.{name}" for name in "12")
     offsets = write_events(first, curve(dict.fromkeys(range(10), 1.0)), START)
     flip(first, offsets[3] + 20)
@@ -102,10 +102,10 @@ def test_the_account_tells_what_was_read_cut_and_lost(tmp_path, capsys):
     }
     assert [file["name"] for file in files] == [first.name, second.name]
     assert files[0]["damage"] == [{"kind": "corrupt", "offset": offsets[3], "size": offsets[4] - offsets[3]}]
-    told = capsys.readouterr().err
-    assert "18 records in 2 file(s), 11 rows x 1 tags written, 5 rows cut at a resume" in told
-    assert f"{first.name}: corrupt at byte {offsets[3]}" in told
-    assert f"{second.name}: truncated at byte {ends[-2]}" in told
+    printed = capsys.readouterr().err
+    assert "18 records in 2 file(s), 11 rows x 1 tags written, 5 rows cut at a resume" in printed
+    assert f"{first.name}: corrupt at byte {offsets[3]}" in printed
+    assert f"{second.name}: truncated at byte {ends[-2]}" in printed
 
 
 def test_the_same_log_gives_the_same_bytes(log, tmp_path):
@@ -161,7 +161,7 @@ def test_the_export_needs_neither_torch_nor_tensorboard_nor_pandas(log):
     ("content", "message"),
     [("a\n1\n", "no column 'iteration'"), ("iteration,a\n1,x\n", "invalid value 'x'"), ("", "not a table")],
 )
-def test_a_table_that_is_none_is_an_error(tmp_path, content, message):
+def test_a_file_that_is_not_a_table_is_an_error(tmp_path, content, message):
     path = tmp_path / "s.csv"
     path.write_text(content)
     with pytest.raises(UserError, match=message):

@@ -1,4 +1,4 @@
-"""A run's folder: the order of its files, resumes, restarts, and what is no log."""
+"""A run's folder: the order of its files, resumes, restarts, and folders that are not logs."""
 
 import numpy as np
 import pytest
@@ -46,13 +46,13 @@ def test_the_values_are_those_that_tensorboards_reader_gives(tmp_path):
         for event in stock.Tensors(tag) if tag in stock.Tags()["tensors"] else []:
             expected[event.step] = float(np.asarray(event.tensor_proto.float_val or event.tensor_proto.double_val)[0])
         found = series(log, tag)
-        # Stock readers take a tag for scalars or tensors by its first event; here both ways of writing count.
+        # Stock readers classify a tag as scalar or tensor by its first event; here both encodings count.
         assert set(expected) <= set(found) and len(found) == 50
         for step, value in expected.items():
             np.testing.assert_array_equal(np.float32(value), np.float32(found[step]))
 
 
-def test_texts_histograms_images_and_hparams_beside_scalars_are_ignored(tmp_path):
+def test_texts_histograms_images_and_hparams_next_to_scalars_are_ignored(tmp_path):
     writer = SummaryWriter(str(tmp_path))
     writer.add_text("config", "words", 0)
     writer.add_histogram("weights", np.arange(9.0), 0)
@@ -117,7 +117,7 @@ def test_purge_step_cuts_all_that_came_before(tmp_path):
     assert series(log, "Loss/value") == {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0, 6: 2.0}
 
 
-def test_a_restart_within_a_file_cuts_what_stands_before_it(tmp_path):
+def test_a_restart_within_a_file_cuts_what_is_before_it(tmp_path):
     write(tmp_path, "1", [*curve({1: 1.0, 2: 1.0, 3: 1.0}), restart(2), scalar("Loss/value", 3, 2.0)])
     log = read_log(tmp_path)
     assert series(log, "Loss/value") == {1: 1.0, 3: 2.0}
@@ -138,13 +138,13 @@ def test_steps_out_of_order_are_all_kept_when_none_is_repeated(tmp_path):
     assert series(read_log(tmp_path), "a") == {5: 0.0, 2**40: 1.0, -1: 2.0, 0: 3.0}
 
 
-def test_of_steps_out_of_order_a_repeated_one_is_replaced(tmp_path):
+def test_a_repeated_step_is_replaced_when_steps_are_out_of_order(tmp_path):
     write(tmp_path, "1", [scalar("a", step, float(k)) for k, step in enumerate((2**40, -1, 2**40))])
     assert series(read_log(tmp_path), "a") == {-1: 1.0, 2**40: 2.0}
 
 
 def test_clock_scalars_are_left_out_and_counted(tmp_path):
-    """Their step is the second: they would be rows of their own, and seem to be where a resume starts."""
+    """Their steps are seconds: they would make extra rows and look like the start of a resume."""
     clock = [scalar("Train/mean_reward/time", 17, float(i)) for i in range(5)]
     write(tmp_path, "1", clock + curve({1: 1.0, 20: 1.0}))
     log = read_log(tmp_path)
@@ -180,7 +180,7 @@ def test_one_file_can_be_named(tmp_path):
     assert series(read_log(tmp_path / "events.out.tfevents.2"), "Loss/value") == {1: 2.0}
 
 
-def test_an_empty_file_beside_a_full_one_is_counted_and_harmless(tmp_path):
+def test_an_empty_file_next_to_a_full_one_is_counted_and_harmless(tmp_path):
     write(tmp_path, "1", curve({1: 1.0}))
     (tmp_path / "events.out.tfevents.2").touch()
     log = read_log(tmp_path)
@@ -201,7 +201,7 @@ def test_a_file_without_scalars_is_an_error_that_names_it(tmp_path, content, mes
     assert "events.out.tfevents.1" in str(error.value)
 
 
-def test_records_that_are_no_events_are_no_event_file(tmp_path):
+def test_a_file_of_records_that_are_not_events_is_not_an_event_file(tmp_path):
     for message in (event_pb2.Event(step=3), summary_pb2.Summary.Value(tag="a", simple_value=1.0)):
         write_events(tmp_path / "tfevents", [message], None)
         with pytest.raises(UserError, match="not an event file"):
@@ -232,7 +232,7 @@ def test_corruption_in_the_middle_is_an_error_unless_allowed(tmp_path, within, k
     assert [damage.kind for damage in log.files[0].damage] == [kind]
 
 
-def test_a_truncated_end_is_no_error_and_is_told(tmp_path):
+def test_a_truncated_end_is_reported_but_is_not_an_error(tmp_path):
     offsets = write(tmp_path, "1", curve(dict.fromkeys(range(9), 1.0)))
     path = tmp_path / "events.out.tfevents.1"
     path.write_bytes(path.read_bytes()[:-3])

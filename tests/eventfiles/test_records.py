@@ -1,4 +1,4 @@
-"""The framing of event files: everything sound is read, everything damaged is told with its place."""
+"""The framing of event files: all valid records are read, all damage is reported with its position."""
 
 import random
 
@@ -28,7 +28,7 @@ def log(tmp_path):
     return path, write_events(path, EVENTS)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(length=st.integers(0, 300), count=st.integers(1, 50), seed=st.integers(0, 9))
 def test_checksums_are_tensorboards_for_short_and_long_and_few_and_many_messages(length, count, seed):
     messages = np.random.default_rng(seed).integers(256, size=(length, count), dtype=np.uint8)
@@ -45,7 +45,7 @@ def test_records_do_not_depend_on_the_block_size(log, block_bytes):
 
 
 @pytest.mark.parametrize("block_bytes", [40, 4096])
-def test_a_flipped_byte_loses_one_record_and_is_placed(log, block_bytes):
+def test_a_flipped_byte_loses_one_record_and_its_position_is_reported(log, block_bytes):
     path, offsets = log
     whole, _ = payloads(path)
     for record, within in ((3, 12), (5, 20), (7, -1)):
@@ -66,15 +66,17 @@ def test_a_corrupt_length_stops_and_counts_the_unread_bytes(log, within, block_b
     assert reader.damage == [Damage("unreadable", offsets[4], offsets[-1] - offsets[4])]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(0, 9), min_size=1, max_size=7),
     breaks=st.lists(st.integers(0, 3000), max_size=2),
     damage=st.none() | st.integers(0, 10**6),
     block_bytes=st.sampled_from([5000, 1 << 20]),
 )
-def test_records_whose_lengths_repeat_are_split_as_one_by_one(tmp_path_factory, lengths, breaks, damage, block_bytes):
-    """The quick way looks ahead along the pattern of lengths, which may change and be damaged anywhere."""
+def test_following_repeated_lengths_gives_the_same_records_as_one_by_one(
+    tmp_path_factory, lengths, breaks, damage, block_bytes
+):
+    """The fast path follows the pattern of lengths, which may change and be damaged anywhere."""
     path = tmp_path_factory.mktemp("log") / "events.out.tfevents.1"
     with path.open("wb") as stream:
         writer = RecordWriter(stream)
@@ -90,7 +92,7 @@ def test_records_whose_lengths_repeat_are_split_as_one_by_one(tmp_path_factory, 
     assert (reader.records, reader.position, reader.damage) == (plain.records, plain.position, plain.damage)
 
 
-def test_a_truncated_last_record_is_dropped_and_placed_whatever_is_left_of_it(log):
+def test_a_truncated_last_record_is_dropped_and_its_position_is_reported(log):
     path, offsets = log
     content = path.read_bytes()
     for end in range(offsets[-2] + 1, offsets[-1]):
@@ -100,7 +102,7 @@ def test_a_truncated_last_record_is_dropped_and_placed_whatever_is_left_of_it(lo
         assert reader.damage == [Damage("truncated", offsets[-2], end - offsets[-2])]
 
 
-def test_zeros_behind_the_last_record_are_a_truncation(log):
+def test_zeros_after_the_last_record_count_as_a_truncation(log):
     path, offsets = log
     with path.open("ab") as stream:
         stream.write(bytes(5000))
@@ -109,13 +111,13 @@ def test_zeros_behind_the_last_record_are_a_truncation(log):
     assert reader.damage == [Damage("truncated", offsets[-1], 5000)]
 
 
-def test_zeros_in_the_middle_are_no_truncation(log):
+def test_zeros_in_the_middle_do_not_count_as_a_truncation(log):
     path, offsets = log
     path.write_bytes(path.read_bytes() + bytes(300) + b"x")
     assert payloads(path, 100)[1].damage == [Damage("unreadable", offsets[-1], 301)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=4))
 def test_no_corruption_crashes_invents_a_record_or_loses_a_byte_silently(tmp_path_factory, changes):
     path = tmp_path_factory.mktemp("log") / "tfevents"

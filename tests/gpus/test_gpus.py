@@ -1,4 +1,4 @@
-"""GPUs are leased: one job each, in the order of asking, and nothing outlives its job."""
+"""GPUs are leased: one job each, first come first served, and no lease outlives its job."""
 
 import json
 import os
@@ -38,7 +38,7 @@ with lease(devices, count, jobs_per_gpu, who) as held:
 
 @pytest.fixture(autouse=True)
 def private_locks(tmp_path, monkeypatch):
-    """Locks of this test only, and no scheduler's or user's GPUs."""
+    """Use a lock folder of this test, and no GPUs of a scheduler or user."""
     monkeypatch.setenv("MANYSEEDS_LOCKS", str(tmp_path / "locks"))
     for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
@@ -69,7 +69,7 @@ def claims():
 
 
 def nvidia_smi(folder: Path, monkeypatch, *rows: str) -> None:
-    """Put a program named nvidia-smi on the path that prints these rows."""
+    """Put a stand-in for nvidia-smi on the PATH that prints these rows."""
     folder.mkdir(exist_ok=True)
     script = folder / "nvidia-smi"
     script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(rows) + "\nEND\n")
@@ -96,7 +96,7 @@ def test_visible_devices_are_obeyed_as_they_are_named(visible, names, tmp_path, 
     assert [device.name for device in allowed("auto")] == names
 
 
-def test_one_gpu_by_two_names_is_one_gpu(tmp_path, monkeypatch):
+def test_two_names_of_one_gpu_mean_the_same_gpu(tmp_path, monkeypatch):
     nvidia_smi(tmp_path / "bin", monkeypatch, *TWO)
     every = allowed("auto")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-aaaa")
@@ -113,7 +113,7 @@ def test_the_list_of_the_config_never_widens_what_is_visible(tmp_path, monkeypat
         allowed([2])
 
 
-def test_two_jobs_never_have_one_gpu_and_a_killed_one_gives_it_back_at_once(tmp_path):
+def test_two_jobs_never_share_a_gpu_and_a_killed_job_frees_it_at_once(tmp_path):
     log = tmp_path / "log"
     first = start(log, "first")
     wait_for(lambda: holders(log) == ["first"])
@@ -130,7 +130,7 @@ def test_two_jobs_never_have_one_gpu_and_a_killed_one_gives_it_back_at_once(tmp_
 
 
 def test_a_lease_lives_as_long_as_the_child_that_trains(tmp_path):
-    """The one that holds the lease is killed; its child, which uses the GPU, is not."""
+    """The holder of the lease is killed; its child, which uses the GPU, lives on."""
     code = """
 import subprocess, sys, time
 from manyseeds.gpus import Device, lease
@@ -148,7 +148,7 @@ with lease([Device("0", "0")], 1, 1, "parent") as held:
     wait_for(lambda: claims() == [], seconds=10)
 
 
-def test_jobs_per_gpu_share_and_one_that_wants_a_whole_gpu_waits_for_all_of_them(tmp_path):
+def test_jobs_per_gpu_share_a_gpu_and_a_job_for_a_whole_gpu_waits_for_all_of_them(tmp_path):
     log = tmp_path / "log"
     small = [start(log, f"small{n}", jobs_per_gpu=2) for n in range(2)]
     wait_for(lambda: len(holders(log)) == 2)
@@ -163,7 +163,7 @@ def test_jobs_per_gpu_share_and_one_that_wants_a_whole_gpu_waits_for_all_of_them
         process.wait()
 
 
-def test_one_that_wants_several_is_not_starved_and_others_use_other_gpus(tmp_path):
+def test_a_job_for_several_gpus_is_not_starved_and_others_use_other_gpus(tmp_path):
     log = tmp_path / "log"
     holder = start(log, "holder", devices="0,1")
     wait_for(lambda: holders(log) == ["holder"])
@@ -202,7 +202,7 @@ def test_a_gpu_whose_memory_another_program_uses_is_skipped_with_a_message(tmp_p
 
 
 def test_a_schedulers_gpus_are_the_jobs_own(monkeypatch):
-    """Two jobs of Slurm on one node may both call their GPU 0."""
+    """In two Slurm jobs on one node GPU 0 may be two different GPUs."""
     with lease([Device("0", "0")], 1, 1, "here") as _:
         monkeypatch.setenv("SLURM_JOB_ID", "7")
         with lease([Device("0", "0")], 1, 1, "in a job") as held:
@@ -239,7 +239,7 @@ def test_a_claim_that_is_a_link_is_not_followed(tmp_path):
     assert victim.read_text() == "precious"
 
 
-def test_who_has_which_gpu_can_be_seen(tmp_path, monkeypatch, capsys):
+def test_the_verb_gpus_shows_which_job_has_which_gpu(tmp_path, monkeypatch, capsys):
     nvidia_smi(tmp_path / "bin", monkeypatch, *TWO)
     with lease(allowed([0]), 1, 1, "tiny/default/seed_1"):
         assert main([]) == 0
@@ -249,7 +249,7 @@ def test_who_has_which_gpu_can_be_seen(tmp_path, monkeypatch, capsys):
 
 
 def test_dozens_of_jobs_some_of_them_killed(tmp_path):
-    """Never more than a GPU's share at once, none lost, no deadlock; on one GPU, the order of asking."""
+    """No GPU is overbooked, no lease is lost, no deadlock; on one GPU, first come first served."""
     log = tmp_path / "log"
     plans = [("shared", "0,1,2", 1 + n % 2, 1 + n % 2) for n in range(24)] + [("single", "9", 1, 1)] * 12
     jobs: list[tuple[str, subprocess.Popen]] = []
@@ -272,7 +272,7 @@ def test_dozens_of_jobs_some_of_them_killed(tmp_path):
         for _, who, at, devices, serial in (event for event in events(log) if event[0] == "has")
     }
     ended = killed | {who: int(at) for event, who, at, *_ in events(log) if event == "ends"}
-    # A killed job had its GPU at least until the signal was sent.
+    # A killed job held its GPU at least until the signal was sent.
     changes = []
     for who, (begin, devices, _) in granted.items():
         for device in devices:

@@ -1,4 +1,4 @@
-"""Agent files: both layouts, complete configurations, and a sentence for everything wrong."""
+"""Agent files: both layouts, complete configurations, and one sentence for every error."""
 
 import json
 
@@ -10,7 +10,7 @@ from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent
 POLICY = {"algorithm": {}, "policy": {}}
 
 
-def test_the_default_agent_has_the_documents_hyper_parameters():
+def test_the_default_agent_has_the_hyper_parameters_of_the_policy_training_guide():
     agent = load_agent(DEFAULT_AGENT)
     documented = {
         "class_name": "PPO", "num_learning_epochs": 5, "num_mini_batches": 4, "learning_rate": 0.001,
@@ -79,13 +79,13 @@ def test_our_own_ppo_takes_rsl_rls_keys_and_its_own():
         ("batch_size", 5, "unknown key 'batch_size'"),
     ],
 )
-def test_what_is_wrong_in_an_agent_is_said(section, content, words):
+def test_errors_in_an_agent_name_key_value_and_what_is_allowed(section, content, words):
     with pytest.raises(UserError, match=words):
         resolve_agent({**POLICY, section: content}, "agent file a.json")
 
 
 @pytest.mark.parametrize("missing", ["algorithm", "policy"])
-def test_a_missing_section_is_said(missing):
+def test_a_missing_section_is_named(missing):
     with pytest.raises(UserError, match="is missing; a file has algorithm, actor and critic"):
         resolve_agent({key: value for key, value in POLICY.items() if key != missing})
 
@@ -106,7 +106,7 @@ def test_a_malformed_file_is_named(tmp_path, text, words):
         load_agent(path)
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path):
+def test_a_file_that_is_not_text_is_named(tmp_path):
     path = tmp_path / "agent.json"
     path.write_bytes(json.dumps(POLICY).encode("utf-16"))
     with pytest.raises(UserError, match="is not UTF-8 text"):

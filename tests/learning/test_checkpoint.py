@@ -1,4 +1,4 @@
-"""Checkpoints are rsl_rl's own, and reading one runs nothing."""
+"""Checkpoints have RSL-RL's format, and reading one runs no code."""
 
 import contextlib
 import io
@@ -35,7 +35,7 @@ def test_a_checkpoint_has_rsl_rls_layout_and_the_completed_iterations(run):
     assert content["iter"] == 3
 
 
-def test_plain_rsl_rl_loads_a_checkpoint_and_acts_the_same(run):
+def test_stock_rsl_rl_loads_a_checkpoint_and_acts_the_same(run):
     agent = yaml.safe_load((run / "params" / "agent.yaml").read_text())
     env = make_env("mujoco", "lift_object", num_envs=4, seed=0)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -84,7 +84,7 @@ def test_damaged_files_and_other_checkpoints_are_named(run, tmp_path):
         load_checkpoint(tmp_path / "model_9.pt")
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_no_flipped_bit_of_a_state_goes_unnoticed(run, tmp_path, position, bit):
     raw = bytearray((run / "state.pt").read_bytes())

@@ -1,4 +1,4 @@
-"""Several processes train one policy: the same bits every time, with one voice, and no rank is waited for in vain."""
+"""Several processes train one policy: the same bits every time, one console, and no waiting for a dead rank."""
 
 import json
 import multiprocessing
@@ -41,11 +41,11 @@ def run(arguments: list[str]) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two ranks that nothing disturbed."""
+    """An undisturbed run of two ranks."""
     folder = tmp_path_factory.mktemp("distributed") / "run"
     done = run(command(folder, nproc_per_node=2))
     assert done.returncode == 0, done.stderr
-    # Only the first rank speaks.
+    # Only the first rank prints.
     assert len(re.findall("Learning iteration", done.stdout)) == OPTIONS["max_iterations"]
     return folder
 
@@ -56,7 +56,7 @@ def test_torchrun_and_the_flag_alone_give_the_same_bits(tmp_path: Path, finished
     assert fingerprint(tmp_path / "run") == fingerprint(finished)
 
 
-def test_a_killed_rank_ends_the_run_by_name_and_the_same_command_continues_exactly(
+def test_a_killed_rank_ends_the_run_and_is_named_and_the_same_command_resumes_exactly(
     tmp_path: Path, finished: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -76,7 +76,7 @@ def test_a_killed_rank_ends_the_run_by_name_and_the_same_command_continues_exact
     assert fingerprint(folder) == fingerprint(finished)
 
 
-def test_a_checkpoint_of_two_ranks_is_one_of_one_rank(tmp_path: Path, finished: Path) -> None:
+def test_a_checkpoint_of_two_ranks_loads_in_one_rank(tmp_path: Path, finished: Path) -> None:
     assert train(tmp_path / "alone", OURS) == 0
     ours, theirs = (load_checkpoint(folder / "model_6.pt") for folder in (tmp_path / "alone", finished))
     assert ours.keys() == theirs.keys()
@@ -138,7 +138,7 @@ def _pid_of_rank(rank: int, folder: Path) -> int:
     raise AssertionError(f"there is no process of rank {rank}")
 
 
-def test_means_over_ranks_leave_out_who_has_no_value() -> None:
+def test_means_over_ranks_leave_out_ranks_without_a_value() -> None:
     assert ALONE.mean({"a": 1.0}) == {"a": 1.0}
     assert Ranks(0, 1) == ALONE and ALONE.first and not Ranks(1, 2).first
 
@@ -152,7 +152,9 @@ def test_means_over_ranks_leave_out_who_has_no_value() -> None:
         (["--distributed", "--nproc_per_node", "3"], "--num_envs is 8; 3 processes need a multiple of 3"),
     ],
 )
-def test_bad_wishes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture, flags: list[str], sentence: str) -> None:
+def test_bad_options_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture, flags: list[str], sentence: str
+) -> None:
     assert train(tmp_path / "run", flags=flags) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Our PPO against rsl_rl's: the same update, faster; and what its schedules do."""
+"""Our PPO compared with RSL-RL's: the same update, faster; and its schedules."""
 
 import copy
 from contextlib import redirect_stdout
@@ -71,7 +71,7 @@ def collect(env: Any, obs: Any, leader: Any, follower: Any | None = None) -> Any
         {"clip_param": 0.05, "learning_rate": 5e-4, "schedule": "fixed", "max_grad_norm": 0.1},
     ],
 )
-def test_an_update_is_rsl_rls_to_float_precision(options: dict) -> None:
+def test_an_update_equals_rsl_rls_to_float_precision(options: dict) -> None:
     env, obs, stock = build(algorithms.PPO, **options)
     _, _, ours = build(PPO, **options)
     for iteration in range(3):
@@ -86,7 +86,7 @@ def test_an_update_is_rsl_rls_to_float_precision(options: dict) -> None:
 
 
 def test_the_learning_rate_follows_the_divergence_from_the_old_policy() -> None:
-    """rsl_rl's rule: it falls above twice the wanted divergence and rises below half of it, unless there is none."""
+    """RSL-RL's rule: the rate falls above twice the target, and rises below half of it unless the divergence is 0."""
     _, _, ours = build(PPO, desired_kl=0.01, learning_rate=1e-3)
     for kl, expected in ((0.03, 1e-3 / 1.5), (0.012, 1e-3 / 1.5), (0.004, 1e-3), (0.0, 1e-3)):
         ours._adapt_learning_rate(torch.tensor(kl))
@@ -139,7 +139,7 @@ def test_schedules_run_linearly_between_their_iterations() -> None:
     assert seen == pytest.approx([0.004, 1.0, 0.004, 1.0, 0.002, 0.6, 0.0, 0.2, 0.0, 0.2])
 
 
-def test_the_critic_can_keep_a_learning_rate_of_its_own() -> None:
+def test_the_critic_can_have_its_own_learning_rate() -> None:
     env, obs, ours = build(PPO, critic_learning_rate=1e-3, desired_kl=1e-9)
     together = build(PPO)[2]
     assert [len(group["params"]) for group in ours.optimizer.param_groups] == [7, 6]
@@ -148,7 +148,7 @@ def test_the_critic_can_keep_a_learning_rate_of_its_own() -> None:
         obs = collect(env, obs, ours)
         ours.update()
     assert [group["lr"] for group in ours.optimizer.param_groups] == [pytest.approx(1e-5), 1e-3]
-    # Resuming takes both over.
+    # Resuming restores both.
     resumed = build(PPO, critic_learning_rate=1e-3)[2]
     resumed.load(ours.save(), None, True)
     assert [group["lr"] for group in resumed.optimizer.param_groups] == [pytest.approx(1e-5), 1e-3]
@@ -168,7 +168,7 @@ def test_noise_for_another_number_of_actions_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("value", "words"), [([1.0, 0.0], "algorithm.init_std\\[1\\] is 0.0"), ("a", "init_std is")])
-def test_noise_that_is_no_positive_number_is_refused(value: Any, words: str) -> None:
+def test_noise_that_is_not_a_positive_number_is_refused(value: Any, words: str) -> None:
     algorithm = {"class_name": "manyseeds.learning.ppo:PPO", "init_std": value}
     with pytest.raises(UserError, match=words):
         resolve_agent({"actor": {}, "critic": {}, "algorithm": algorithm})
@@ -192,7 +192,7 @@ def test_checkpoints_hold_the_average_of_the_actor_that_learns() -> None:
     assert saved["actor_state_dict"].keys() == saved["learning_actor_state_dict"].keys()
 
 
-def test_a_loaded_average_goes_on_as_if_nothing_had_happened() -> None:
+def test_a_loaded_average_continues_as_without_interruption() -> None:
     env, obs, ours = build(PPO, ema_decay=0.75)
     obs = collect(env, obs, ours)
     ours.update()
@@ -213,7 +213,7 @@ def test_a_loaded_average_goes_on_as_if_nothing_had_happened() -> None:
     assert "learning_actor_state_dict" not in without.save()
 
 
-def test_checkpoints_are_rsl_rls() -> None:
+def test_checkpoints_have_rsl_rls_format() -> None:
     _, _, stock = build(algorithms.PPO)
     env, obs, ours = build(PPO)
     collect(env, obs, ours)
@@ -227,7 +227,7 @@ def test_checkpoints_are_rsl_rls() -> None:
     assert torch.equal(stock.actor.state_dict()["mlp.0.weight"], ours.save()["actor_state_dict"]["mlp.0.weight"])
 
 
-def test_what_it_cannot_compute_is_refused() -> None:
+def test_unsupported_options_are_refused() -> None:
     with pytest.raises(ValueError, match="normalization per mini-batch"):
         build(PPO, normalize_advantage_per_mini_batch=True)
     with pytest.raises(ValueError, match="adam"):

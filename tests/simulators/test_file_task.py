@@ -15,7 +15,7 @@ import torch
 from helpers import file_task
 from helpers.training_runs import AGENT
 from manyseeds.core.errors import UserError
-from manyseeds.evaluation.evaluate import evaluation_starts
+from manyseeds.evaluation.evaluate import _evaluate, evaluation_starts
 from manyseeds.evaluation.evaluate import main as evaluate
 from manyseeds.evaluation.export import export
 from manyseeds.evaluation.film import main as film
@@ -195,7 +195,17 @@ def test_a_file_is_trained_evaluated_filmed_and_exported(tmp_path: Path, capsys:
     assert film([str(run / "model_2.pt"), "--output", str(tmp_path / "a.gif"), *small]) == 0
     assert max(export(run / "model_2.pt", [tmp_path / "policy.pt"]).values()) < 1e-5
 
-    file.write_text(file.read_text() + "# changed\n")
+    whole = file.read_text()
+    mistakes = {
+        '{"goal_x": draws[:, 0]}': "start gives no column; its description has goal_x, too.",
+        '"gap": gap[-1], ': "judge gives pushed, first_s; its description has gap, too.",
+    }
+    for part, words in mistakes.items():
+        file.write_text(whole.replace(part, "{}" if "draws" in part else ""))
+        env = make_env("mujoco", str(file), num_envs=2, seed=0, auto_reset=False)
+        with pytest.raises(UserError, match=f"task push: {words}"):
+            _evaluate(env, lambda obs: torch.zeros(2, 1), 1, evaluation_starts(env, 2, 0))
+    file.write_text(whole + "# changed\n")
     capsys.readouterr()
     assert evaluate([*evaluation, "--output", str(tmp_path / "c.csv")]) == 2
     error = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Comparing variants: against SciPy, and right as often as claimed."""
+"""Comparing variants: agreement with SciPy, and coverage as stated."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SCORES = hnp.arrays(np.float64, st.integers(2, 8), elements=st.floats(0, 1))
 P_VALUES = hnp.arrays(np.float64, st.integers(1, 8), elements=st.floats(0, 1))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SCORES, SCORES)
 def test_difference_and_p_are_those_of_scipys_welch_test(a, b):
     found = statistics.compare(a, b, resamples=10)
@@ -25,10 +25,10 @@ def test_difference_and_p_are_those_of_scipys_welch_test(a, b):
         assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SCORES, SCORES)
 @example(np.zeros(2), np.array([1.9e-160, 0.0]))  # the square of its variance is 0
-def test_swapping_the_variants_turns_the_sign(a, b):
+def test_swapping_the_variants_changes_the_sign(a, b):
     one, other = statistics.compare(a, b, resamples=10), statistics.compare(b, a, resamples=10)
     assert one.difference == pytest.approx(-other.difference, abs=1e-12)
     assert (one.low, one.high) == pytest.approx((-other.high, -other.low), abs=1e-9)
@@ -42,7 +42,7 @@ def test_probability_of_improvement_is_mann_whitneys_u(a, b):
     assert statistics.probability_of_improvement(a, b) == pytest.approx(expected)
 
 
-def test_the_interval_of_improvement_is_that_of_a_plain_bootstrap_over_both_variants_seeds():
+def test_the_interval_of_improvement_equals_a_plain_bootstrap_over_the_seeds_of_both_variants():
     random = np.random.default_rng(0)
     a, b = random.normal(0.5, size=8), random.normal(size=6)
     ours = statistics.improvement_bootstrap(a, b, resamples=4000, seed=1)
@@ -54,7 +54,7 @@ def test_the_interval_of_improvement_is_that_of_a_plain_bootstrap_over_both_vari
 
 
 def outcomes(random, seeds, episodes, skill, difficulty, spread=0.3):
-    """Successes (seeds, episodes): each seed has a skill of its own, each episode a difficulty that all seeds share."""
+    """Successes (seeds, episodes): each seed has its own skill, each episode a difficulty shared by all seeds."""
     skills = skill + spread * random.normal(size=(seeds, 1))
     return random.random((seeds, episodes)) < 1 / (1 + np.exp(difficulty - skills))
 
@@ -76,7 +76,7 @@ def test_the_interval_covers_the_difference_over_seeds_whatever_the_shared_episo
 
 
 def test_the_episode_error_is_paired():
-    """It is what the difference varies by from one draw of episodes to the next, how hard these are left aside."""
+    """It is the spread of the difference over draws of episodes, without the difficulty that both variants share."""
     random = np.random.default_rng(2)
     differences, errors = [], []
     for _ in range(400):
@@ -88,7 +88,7 @@ def test_the_episode_error_is_paired():
     assert np.mean(errors) == pytest.approx(np.std(differences), rel=0.1)
 
 
-def test_scores_without_episodes_and_single_seeds_leave_open_what_they_cannot_tell():
+def test_scores_without_episodes_and_single_seeds_give_nan_for_what_they_cannot_show():
     found = statistics.compare([0.9], [0.8, 0.7])
     assert found.difference == pytest.approx(0.15)
     assert np.isnan([found.low, found.high, found.p, found.improvement_low, found.episode_error]).all()
@@ -145,14 +145,14 @@ def test_seeds_needed_are_those_of_the_power_tables(effect, n):
     assert found == n - 3
 
 
-def test_so_many_seeds_find_the_difference_as_often_as_asked():
+def test_the_needed_number_of_seeds_finds_the_difference_with_the_given_power():
     n = statistics.seeds_needed(with_moments(1.2, 1, 4), with_moments(0, 1, 4), power=0.9) + 4
     random = np.random.default_rng(5)
     p = stats.ttest_ind(random.normal(1.2, size=(n, 8000)), random.normal(size=(n, 8000))).pvalue
     assert 100 * np.mean(p < 0.05) == pytest.approx(90, abs=2)
 
 
-def test_seeds_needed_at_the_ends():
+def test_seeds_needed_in_extreme_cases():
     assert statistics.seeds_needed([0.9, 0.9], [0.1, 0.1]) == 0
     assert statistics.seeds_needed(with_moments(9, 1, 10), with_moments(0, 1, 10)) == 0
     assert statistics.seeds_needed([0.5, 0.6], [0.6, 0.5]) is None

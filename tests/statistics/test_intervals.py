@@ -1,4 +1,4 @@
-"""Intervals and bands: against SciPy, and covering as often as they claim."""
+"""Intervals and bands: agreement with SciPy, and coverage as stated."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SEEDS = hnp.arrays(np.float64, st.integers(2, 12), elements=FLOATS)
 
 
 def covered(interval, truth):
-    """Share of the intervals that hold the truth, in percent."""
+    """Share of the intervals that contain the true value, in percent."""
     return 100 * np.mean((interval.low <= truth) & (truth <= interval.high))
 
 
@@ -55,7 +55,7 @@ def test_iqm_is_scipys_trimmed_mean(values):
 
 
 def test_iqm_bootstrap_is_the_percentile_bootstrap_of_scipy():
-    """Two bootstraps with other draws agree within their noise."""
+    """Two bootstraps with different draws agree within their noise."""
     values = np.random.default_rng(3).gamma(2.0, size=9)
     ours = statistics.iqm_bootstrap(values, resamples=50_000)
     theirs = stats.bootstrap(
@@ -64,8 +64,8 @@ def test_iqm_bootstrap_is_the_percentile_bootstrap_of_scipy():
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.03 * np.ptp(values))
 
 
-def test_the_quick_bootstrap_is_the_plain_one():
-    """Weights on sorted seeds give what resampling each point by itself gives, in distribution."""
+def test_the_fast_bootstrap_agrees_with_the_plain_one():
+    """Weights on sorted seeds give the same distribution as resampling each point separately."""
     values = np.random.default_rng(4).normal(size=(6, 3))
     quick = statistics.iqm_bootstrap(values, resamples=20_000, seed=1)
     plain = statistics.bootstrap_interval(statistics.iqm, values, resamples=20_000, seed=2)
@@ -76,7 +76,7 @@ def test_the_quick_bootstrap_is_the_plain_one():
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10, 21])
 @pytest.mark.parametrize(("confidence", "resamples"), [(0.95, 2000), (0.5, 300), (0.999, 300)])
 def test_a_long_curve_skips_only_resamples_that_decide_no_limit(seeds, confidence, resamples):
-    """A few points are resampled in full; the same points within a long curve have the same limits."""
+    """A few points use all resamples; the same points in a long curve have the same limits."""
     curves = np.random.default_rng(seeds).standard_t(3, size=(seeds, 500)).cumsum(axis=1)
     whole = statistics.iqm_bootstrap(curves, confidence, resamples)
     for points in (slice(0, 10), slice(490, 500)):
@@ -87,21 +87,21 @@ def test_a_long_curve_skips_only_resamples_that_decide_no_limit(seeds, confidenc
 @pytest.mark.parametrize("function", [statistics.t_interval, statistics.iqm_bootstrap])
 class TestOverSeeds:
     @given(values=SEEDS, shift=FLOATS, scale=st.floats(0.1, 10))
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     def test_moves_and_stretches_with_the_values(self, function, values, shift, scale):
         moved = function(values * scale + shift)
         for ours, theirs in zip(moved, function(values), strict=True):
             np.testing.assert_allclose(ours, theirs * scale + shift, rtol=1e-6, atol=1e-3)
 
     @given(values=SEEDS, random=st.randoms(use_true_random=False))
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     def test_the_order_of_seeds_does_not_matter(self, function, values, random):
         shuffled = values.tolist()
         random.shuffle(shuffled)
         np.testing.assert_allclose(function(shuffled), function(values), rtol=1e-7, atol=1e-7)
 
     @given(values=SEEDS)
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     def test_the_estimate_lies_within_and_more_confidence_is_wider(self, function, values):
         narrow, wide = function(values, 0.8), function(values, 0.95)
         slack = 1e-6
@@ -140,7 +140,7 @@ def test_t_interval_covers_the_mean_of_normal_seeds():
 
 @pytest.mark.parametrize("spread", [0.0, 0.05])
 def test_t_interval_over_seeds_covers_the_success_rate_where_pooled_wilson_does_not(spread):
-    """facts: 10 seeds x 1,000 episodes, true mean 0.8."""
+    """10 seeds x 1,000 episodes, true mean 0.8."""
     random = np.random.default_rng(2)
     rates = np.clip(random.normal(0.8, spread, size=(10, 10_000)), 0, 1)
     successes = random.binomial(1000, rates)
@@ -156,7 +156,7 @@ def test_wilson_covers_one_checkpoints_rate(rate):
 
 
 def test_iqm_bootstrap_covers_with_many_seeds():
-    """Of 40 normal seeds; with 5 it is known to be too narrow, which the docstring says."""
+    """40 normal seeds; with 5 the interval is too narrow, as the docstring says."""
     seeds = np.random.default_rng(4).normal(size=(40, 1500))
     assert 92 <= covered(statistics.iqm_bootstrap(seeds, resamples=500), 0) <= 97
     few = np.random.default_rng(4).normal(size=(5, 3000))
@@ -191,9 +191,9 @@ def test_simultaneous_band_covers_rough_curves_too():
     assert 93 <= 100 * np.mean([np.all((b.low <= 0) & (b.high >= 0)) for b in bands]) <= 97.5
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(hnp.arrays(np.float64, st.tuples(st.integers(2, 8), st.integers(1, 20)), elements=FLOATS))
-def test_simultaneous_band_holds_the_pointwise_band(curves):
+def test_simultaneous_band_contains_the_pointwise_band(curves):
     wide, narrow = statistics.simultaneous_band(curves), statistics.pointwise_band(curves)
     slack = 1e-6 * (1 + np.abs(curves).max())
     assert (wide.low <= narrow.low + slack).all() and (narrow.high <= wide.high + slack).all()

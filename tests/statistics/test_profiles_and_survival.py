@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -55,7 +55,7 @@ def test_the_first_time_at_the_threshold_and_the_last_of_seeds_that_miss_it():
     assert reached.tolist() == [True, False, True, False, False]
 
 
-def test_the_threshold_may_have_to_be_held():
+def test_the_threshold_can_be_required_for_several_points():
     curves = [[1, 0, 1, 1, 0], [0, 0, 0, 0, 1]]
     time, reached = statistics.time_to_threshold(range(5), curves, 1, consecutive=2)
     assert (time.tolist(), reached.tolist()) == ([2, 4], [True, False])
@@ -63,7 +63,6 @@ def test_the_threshold_may_have_to_be_held():
 
 
 @pytest.mark.filterwarnings("ignore:The confidence interval is undefined")
-@settings(deadline=None)
 @given(TIMES)
 def test_the_survival_curve_is_scipys_kaplan_meier(rows):
     time, reached = np.array([t for t, _ in rows]), np.array([r for _, r in rows])
@@ -89,7 +88,7 @@ def test_without_censoring_the_median_is_the_middle_seed():
 
 
 def test_unreached_seeds_push_the_median_up_instead_of_vanishing():
-    """Leaving them out would report the fast half alone."""
+    """Leaving them out would report only the fast half."""
     time, reached = [1, 2, 3, 10, 10, 10, 10], [True, True, True, False, False, False, False]
     estimate, low, high = statistics.censored_quantile(time, reached)
     assert (estimate, high) == (math.inf, math.inf)
@@ -97,7 +96,7 @@ def test_unreached_seeds_push_the_median_up_instead_of_vanishing():
     assert statistics.censored_quantile(time, reached, share=0.25).estimate == 2
 
 
-def test_no_seed_reached_it_one_seed_and_none():
+def test_no_seed_that_reached_it_a_single_seed_and_no_seed():
     assert statistics.censored_quantile([9, 9], [False, False]) == (math.inf, math.inf, math.inf)
     estimate, low, high = statistics.censored_quantile([9], [True])
     assert estimate == 9 and math.isnan(low) and math.isnan(high)

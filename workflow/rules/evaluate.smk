@@ -18,7 +18,7 @@ rule evaluate_run:
         run=subpath(output[0], parent=True),
         episodes=plan.experiment.evaluate.episodes,
         seed=plan.experiment.evaluate.seed,
-        # A function, because the braces of JSON are no wildcards.
+        # A function: braces of JSON would be taken for wildcards.
         overrides=lambda wildcards: plan.evaluation_overrides,
     shell:
         f"{SIMULATOR_PYTHON}"

@@ -1,6 +1,6 @@
-# A run is repeated when its settings change; it goes on from its state if only max_iterations grew. The record, which is
-# written last, is the only output, because Snakemake deletes the outputs of a job before it starts. An external trainer
-# is started in its own container by the job, which therefore has none.
+# A run is repeated when its settings change; if only max_iterations grew, it continues from its state. The record, which
+# is written last, is the only output, because Snakemake deletes the outputs of a job before it starts. The job starts
+# an external trainer in the trainer's container, so the job itself has none.
 rule train_run:
     output:
         f"{RUN}/run.json",

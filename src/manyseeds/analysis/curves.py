@@ -133,7 +133,7 @@ def _read(variant: VariantRuns, allow_missing: bool, warn: Callable[[str], None]
     runs = {}
     for name, path in variant.tables.items():
         if allow_missing and not path.exists():
-            warn(f"{path}: no such file; variant {variant.name} goes on without it")
+            warn(f"{path}: no such file; variant {variant.name} is computed without it")
             continue
         runs[name] = read_scalars(path)
         if not len(runs[name].iteration):
@@ -164,7 +164,7 @@ def _warn_of_differences(variant: str, runs: Mapping[str, Scalars], warn: Callab
             f"variant {variant}: runs end at different iterations: " + ", ".join(f"{k} {v}" for k, v in lengths.items())
         )
     if len(runs) == 1:
-        warn(f"variant {variant}: one run only, so that there is no interval")
+        warn(f"variant {variant}: only one run, so there is no interval")
     tags = {tag for run in runs.values() for tag in run.columns}
     for tag in sorted(tags):
         lacking = [name for name, run in runs.items() if tag not in run.columns]

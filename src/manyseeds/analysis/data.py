@@ -55,7 +55,7 @@ class Data:
         self.folder = folder
         self.variants = folder.variants
         self.band = band or folder.band
-        self.description = describe(folder)
+        self.provenance = describe(folder)
 
     def read_all(self) -> None:
         """Read every file now, so that a malformed one is found before anything is written.

@@ -252,7 +252,7 @@ def read_scalars(run: Run) -> pd.DataFrame:
         raise UserError(f"{run.scalars}: no rows; the run logged nothing")
     iterations = _whole(table.pop("iteration"), run.scalars, "iteration", lowest=0)
     if iterations.duplicated().any():
-        raise UserError(f"{run.scalars}: iteration {iterations[iterations.duplicated()].iloc[0]} stands there twice")
+        raise UserError(f"{run.scalars}: iteration {iterations[iterations.duplicated()].iloc[0]} appears twice")
     _check_numbers(table, run.scalars)
     table = table.astype(np.float64).set_axis(pd.Index(iterations, name="iteration"))
     return table.reindex(range(min(1, iterations.min()), iterations.max() + 1))
@@ -266,7 +266,7 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
         description: says which columns there are, and which of them are shares.
 
     Raises:
-        UserError: when a column is missing, a share is not 0 or 1 or a number is none, an episode stands there twice,
+        UserError: when a column is missing, a share is not 0 or 1, a value is not a number, an episode appears twice,
             or checkpoints were evaluated on different numbers of episodes.
     """
     path = run.episodes
@@ -284,12 +284,12 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
             raise UserError(f"{path}: column {share.name!r} must be 0 or 1 in every row")
     table = table.sort_values(["iteration", "episode"], ignore_index=True)
     if table.duplicated(["iteration", "episode"]).any():
-        raise UserError(f"{path}: an episode of one checkpoint stands there twice")
+        raise UserError(f"{path}: an episode of one checkpoint appears twice")
     counts = table.groupby("iteration").size()
     if counts.nunique() > 1:
         raise UserError(
             f"{path}: checkpoint {counts.idxmin()} has {counts.min()} episodes where others have {counts.max()}; "
-            "evaluate all alike"
+            "evaluate all of them with the same number"
         )
     return table
 
@@ -342,7 +342,7 @@ def same_episodes(starts: Iterable[pd.DataFrame]) -> bool:
 
 def _check_numbers(table: pd.DataFrame, path: Path) -> None:
     for column in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
-        raise UserError(f"{path}: column {column!r} holds something that is no number")
+        raise UserError(f"{path}: column {column!r} holds something that is not a number")
 
 
 def _whole(column: pd.Series, path: Path, name: str, lowest: int) -> pd.Series:

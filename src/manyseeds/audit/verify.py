@@ -123,7 +123,7 @@ def _unfinished(results: Path) -> list[Path]:
 
 
 def _in_runs(results: Path, name: str) -> list[Path]:
-    """Return the files of a name in folders of runs; what runs moved aside, and logs of external trainers, are none."""
+    """Return the files of a name in folders of runs, except superseded files and logs of external trainers."""
     elsewhere = rf"/seed_\d+/{EXTERNAL_WORK}/|/{SUPERSEDED}_\d+/"
     return [path for path in sorted(results.rglob(name)) if not re.search(elsewhere, path.absolute().as_posix())]
 

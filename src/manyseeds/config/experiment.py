@@ -74,11 +74,11 @@ class Common(Model):
     python: Annotated[
         dict[SimulatorEnvironment, Annotated[Text, Allowed("the path of a Python interpreter")]],
         Allowed(f"a mapping of environments ({', '.join(environments())}) to the paths of their interpreters"),
-    ] = Field(default_factory=dict, description="interpreters of simulators that are not installed beside Snakemake")
+    ] = Field(default_factory=dict, description="interpreters of simulators that are not installed next to Snakemake")
 
 
 class AgentChoice(Model):
-    """Keys below `agent:`; a bare file name stands for {file: NAME}."""
+    """Keys below `agent:`; a plain file name means {file: NAME}."""
 
     shorthand = "file"
     file: Annotated[Text | None, Allowed("the path of a JSON file")] = Field(
@@ -88,7 +88,7 @@ class AgentChoice(Model):
 
 
 class TaskChoice(Model):
-    """Keys below `task:`; a bare text stands for {name: NAME} or {file: NAME.py}."""
+    """Keys below `task:`; a plain text means {name: NAME} or {file: NAME.py}."""
 
     shorthand = "name"
     name: Annotated[Text | None, Allowed("the name of a task")] = Field(None, description="the name of a task")

@@ -28,7 +28,7 @@ def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) 
         changes: values that win over those of the files, nested as in a file (`snakemake --config`).
 
     Raises:
-        UserError: with one sentence, on a line of its own, for each thing that is wrong.
+        UserError: with one sentence per error, each on its own line.
     """
     fields: dict[str, Any] = {}
     for path in paths:
@@ -83,7 +83,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping; a key that stands twice is an error."""
+    """Read a YAML file that holds a mapping; a repeated key is an error."""
     try:
         fields = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
@@ -204,7 +204,7 @@ def _variant(
     where = f"{source}: variants.{name}" if config.variants else source
     train = variants.override(config.train.model_dump(), overrides["train"])
     _raise(where, problems(TrainSettings, train, ("train",)))
-    # A variant with an agent file of its own starts from that file, without the overrides meant for another.
+    # A variant with its own agent file starts from that file, without the overrides of the other file.
     agent = choice.agent if choice.agent.file else config.agent
     base_overrides = flatten(agent.overrides) if agent is config.agent else {}
     file, content = _agent(where, agent, trainer, task)
@@ -237,7 +237,7 @@ def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple
 
 
 def _agent_path(name: str, task: str | None) -> Path:
-    """Return the path of an agent file: in the working directory, beside the task, or one of this package."""
+    """Return the path of an agent file: in the working directory, next to the task, or in this package."""
     beside = [registry.agent_file(task).parent / name] if task else []
     places = [Path(name), *beside, PACKAGE / "learning" / name, REPOSITORY / name]
     return next((path for path in places if path.is_file()), Path(name))
@@ -292,7 +292,7 @@ def _yaml_problem(error: Exception) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in YAML 1.2, and no key stands twice."""
+    """YAML in which 1e-3 is a number, as in YAML 1.2, and a repeated key is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -300,7 +300,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key_node, yaml.ScalarNode):
                 if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
                     raise yaml.constructor.ConstructorError(
-                        problem=f"the key {key_node.value!r} stands twice", problem_mark=key_node.start_mark
+                        problem=f"the key {key_node.value!r} appears twice", problem_mark=key_node.start_mark
                     )
                 seen.add(key_node.value)
         return super().construct_mapping(node, deep)

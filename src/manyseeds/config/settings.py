@@ -49,7 +49,7 @@ class CurvesSettings(Model):
         False, description="read what is left of an event file that is corrupt in its middle, instead of failing"
     )
     band: Literal["pointwise", "simultaneous"] = Field(
-        "pointwise", description="what the bands of drawn curves cover: each point by itself, or the whole mean curve"
+        "pointwise", description="what the bands of the curves cover: the mean at each point, or the whole mean curve"
     )
 
 

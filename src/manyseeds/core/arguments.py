@@ -1,4 +1,4 @@
-"""Command lines that look and fail alike."""
+"""One style of help and errors for all command lines."""
 
 import argparse
 import sys

@@ -71,7 +71,8 @@ class Description:
 
     Attributes:
         starts: columns that say where episodes start; two runs met the same episodes if they agree in them.
-        outcomes: columns that say how episodes went. The first share is the success that figures show.
+        outcomes: columns that say how episodes went. The first share is the success that figures show,
+            the first measure the one that tables have room for.
         maps: pictures of the workspace in which failures are shown.
         episode_steps: control steps of an episode, for estimates of run time.
         summary: the task in one line.

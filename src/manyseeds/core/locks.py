@@ -1,7 +1,7 @@
-"""Locks between processes that the kernel drops when their holders die.
+"""Locks between processes, which the kernel releases when their holders end.
 
 Not the package filelock: a child process inherits the descriptor of a lock, so that a run stays locked when the
-process that started its training is killed and the training goes on.
+process that started its training is killed and the training continues.
 """
 
 import fcntl
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCKED_VARIABLE = "MANYSEEDS_LOCKED"
-"""The environment variable by which a process tells its children which run's folder it has locked for them."""
+"""Environment variable with the run folder that a process has locked for its children."""
 
 
 @contextmanager

@@ -87,10 +87,24 @@ def make_evaluation_env(
 
 
 def evaluation_starts(env: "TaskEnv", episodes: int, seed: int) -> "Starts":
-    """Return where the fixed evaluation episodes of a task start, on the CPU."""
+    """Return where the fixed evaluation episodes of a task start, on the CPU.
+
+    Raises:
+        UserError: when the task's start leaves out a column of its description.
+    """
     import torch
 
-    return env.task.start(env.task_cfg, episodes, torch.Generator().manual_seed(seed))
+    starts = env.task.start(env.task_cfg, episodes, torch.Generator().manual_seed(seed))
+    _check_names(env, "start", starts.columns, [start.name for start in env.task.description.starts])
+    return starts
+
+
+def _check_names(env: "TaskEnv", what: str, given: Mapping[str, Any], wanted: Sequence[str]) -> None:
+    if missing := [name for name in wanted if name not in given]:
+        raise UserError(
+            f"task {env.task.name}: {what} gives {', '.join(given) or 'no column'}; "
+            f"its description has {', '.join(missing)}, too."
+        )
 
 
 def evaluate_run(
@@ -150,6 +164,7 @@ def _evaluate(env: "TaskEnv", model: Any, iteration: int, starts: "Starts") -> E
     import torch
 
     description = env.task.description
+    names = [outcome.name for outcome in description.outcomes]
     outcomes, rewards = [], []
     with torch.inference_mode():
         for first in range(0, len(starts), env.num_envs):
@@ -157,10 +172,10 @@ def _evaluate(env: "TaskEnv", model: Any, iteration: int, starts: "Starts") -> E
             rows = torch.arange(first, first + env.num_envs) % len(starts)
             trace, total = play(env, model, starts[rows])
             judged = env.task.judge(env.task_cfg, trace)
-            outcomes.append([judged[outcome.name] for outcome in description.outcomes])
+            _check_names(env, "judge", judged, names)
+            outcomes.append([judged[name] for name in names])
             rewards.append(total)
     columns = [torch.cat(parts)[: len(starts)] for parts in zip(*outcomes, strict=True)]
-    names = [outcome.name for outcome in description.outcomes]
     total_reward = torch.cat(rewards)[: len(starts)]
     return Episodes(iteration, description, starts.columns, dict(zip(names, columns, strict=True)), total_reward)
 
@@ -242,7 +257,7 @@ def _overrides(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"--overrides is no valid JSON: {error}.") from error
+        raise UserError(f"--overrides is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
         raise UserError(f"--overrides is {text}; it must be a JSON object of numbers of the task.")
     return content

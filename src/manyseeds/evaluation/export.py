@@ -115,7 +115,7 @@ def _write_torchscript(path: Path, module: "nn.Module", obs: "Tensor", metadata:
     import torch
 
     with warnings.catch_warnings():
-        # TorchScript is called deprecated, and the task's numbers become constants, as they shall.
+        # Silence two warnings: TorchScript is deprecated, and the task's numbers become constants, as intended.
         warnings.simplefilter("ignore")
         traced = torch.jit.freeze(torch.jit.trace(module, obs))
         # Through memory, for torch puts the name of a file into it.
@@ -138,7 +138,7 @@ def _write_onnx(path: Path, module: "nn.Module", obs: "Tensor", metadata: dict[s
     import onnx
     import torch
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision is not there
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports that torchvision is missing
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -1,8 +1,8 @@
 """Starting an external trainer, and finding what it left.
 
-A run works in `<run>/work/run`, alone: the trainer is started there, so that a relative log folder is its own and two
-seeds that start in the same second cannot take each other's. It cannot go on from where it was killed, so a start that
-finds an unfinished folder moves it aside and begins again; a finished one is not repeated.
+Each run has its own folder `<run>/work/run`, in which the trainer starts, so that two seeds that start in the same
+second never share a relative log folder. An external trainer cannot resume: a start that finds an unfinished folder
+moves it aside and begins again. A finished run is not repeated.
 """
 
 import itertools
@@ -238,7 +238,7 @@ class Attempt:
         command = [fill(word, self.values) for word in split(self.trainer.versions)]
         variables = os.environ | environment
         if not self.image:
-            # The Python beside the trainer's program, not the one that runs this.
+            # The Python next to the trainer's program, not the one that runs this.
             variables["PATH"] = f"{Path(find_program(self.trainer)).parent}{os.pathsep}{variables['PATH']}"
             command[0] = shutil.which(command[0], path=variables["PATH"]) or command[0]
         # Ours are not the trainer's.

@@ -1,7 +1,7 @@
 """Start one run of an experiment: ours or an external trainer's.
 
 The launcher locks the run's folder, waits for GPUs and keeps the console output. Our training works in the run's folder
-and writes run.json when it has ended, so that a killed run goes on where it was; `manyseeds.launch.external` does the
+and writes run.json when it has ended, so that a killed run resumes where it was; `manyseeds.launch.external` does the
 same for a trainer that cannot continue.
 """
 
@@ -26,7 +26,7 @@ from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
 
-# Lines of training's output that are shown to whoever started the workflow.
+# Lines of training's output that are forwarded to the user.
 FORWARDED = ("[INFO] Starting over", "[WARNING] ", "[INFO] Continuing")
 
 

@@ -142,7 +142,7 @@ def _why_not(
 
 
 def _supersede(folder: Path) -> Path | None:
-    """Move a former run's files into a folder of their own, if there are any worth it; return that folder."""
+    """Move the files of an older run into a `superseded_<n>` folder, if there are any; return that folder."""
     states = [path for name in STATES if (path := folder / name).exists()]
     old = [*checkpoints(folder).values(), *states]
     if not old:

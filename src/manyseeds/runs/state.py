@@ -16,7 +16,7 @@ _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write the state beside the last one; keep that as the previous one until the new one is whole.
+    """Write the state; the last one stays as the previous state until the new one is complete.
 
     A kill at any point leaves at least one whole state under one of STATES, even if the last one is damaged.
     """

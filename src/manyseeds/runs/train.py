@@ -146,7 +146,7 @@ class _Record:
         self._events: EventWriter
 
     def begin(self) -> dict[str, Any] | None:
-        """Return the runner's state to go on from, or None where the run starts."""
+        """Return the runner's state to resume from, or None if the run starts."""
         train, folder = self._run.train, self._folder
         state, notes = find_state(folder, self._config, train.max_iterations, train.save_interval)
         if state is None:

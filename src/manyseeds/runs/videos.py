@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TrainingVideos:
-    """Films the policy every now and then into <log_dir>/videos, in an environment of its own.
+    """Films the policy at intervals into <log_dir>/videos, in a separate environment.
 
     Some simulators hold one simulation per process; there, training's environments are borrowed and put back as they
     were.

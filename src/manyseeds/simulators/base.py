@@ -110,7 +110,7 @@ class TaskEnv(VecEnv):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
-        """Return all that decides how the environments go on, as copies on the host."""
+        """Return everything that determines how the environments continue, as copies on the host."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -151,9 +151,6 @@ class SteppedEnv(TaskEnv):
     Raises:
         UserError: when a term of the task does not give what it says.
     """
-
-    _dtype: torch.dtype
-    """Type of the physics' numbers."""
 
     def __init__(self, model: "mujoco.MjModel", task: Task, cfg: Any, options: Options) -> None:
         super().__init__(task, cfg, options)
@@ -198,7 +195,7 @@ class SteppedEnv(TaskEnv):
 
     @abstractmethod
     def _physics_state(self) -> Tensor:
-        """Return all of the physics that decides how it goes on, (num_envs, ...), a copy on the host."""
+        """Return the complete physics state, (num_envs, ...), a copy on the host."""
 
     @abstractmethod
     def _load_physics_state(self, state: Tensor) -> None:
@@ -207,7 +204,7 @@ class SteppedEnv(TaskEnv):
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
         task, cfg = self.task, self.task_cfg
         self._previous_action.copy_(self._action)
-        self._action.copy_(actions)
+        self._action.copy_(actions.detach())
         self._advance(task.act(cfg, self._action))
         self.episode_length_buf += 1
         state = self.state()

@@ -60,7 +60,8 @@ def _meeting_geoms(model: mujoco.MjModel) -> set[tuple[int, int]]:
         )
         # A body does not meet the one that it hangs on, unless that is the world.
         parent_a, parent_b = (int(weld[model.body_parentid[root]]) for root in (root_a, root_b))
-        related = root_a == root_b or (root_a and root_b and (parent_a == root_b or parent_b == root_a))
+        child = root_a and root_b and (parent_a == root_b or parent_b == root_a)
+        related = root_a == root_b or (child and not model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_FILTERPARENT)
         if masks and not related and (body_a << 16) + body_b not in excluded:
             found.add((a, b))
     return found
@@ -68,6 +69,8 @@ def _meeting_geoms(model: mujoco.MjModel) -> set[tuple[int, int]]:
 
 def _contacts_of(model: mujoco.MjModel, a: int, b: int) -> int:
     kinds = sorted(int(model.geom_type[g]) for g in (a, b))
+    if {int(_GEOM.mjGEOM_HFIELD), int(_GEOM.mjGEOM_SDF)} & set(kinds):
+        return mujoco.mjMAXCONPAIR
     if _GEOM.mjGEOM_SPHERE in kinds:
         return 1
     if _GEOM.mjGEOM_CAPSULE in kinds:

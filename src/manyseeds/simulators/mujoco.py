@@ -28,7 +28,6 @@ class MujocoEnv(SteppedEnv):
     """
 
     simulator = "mujoco"
-    _dtype = torch.float64
 
     def __init__(self, task: Task, cfg: Any, options: Options) -> None:
         kernels = load_kernels(task)

@@ -19,7 +19,7 @@ from manyseeds.simulators.model import load_model, max_constraints, max_contacts
 from manyseeds.tasks.base import Starts, State, Task, observe
 
 _WARNED = mujoco_warp.OverflowType.ITERATIONS | mujoco_warp.OverflowType.LS_ITERATIONS
-"""What MuJoCo Warp calls an overflow but is none: the solver stopped at its iterations, as MuJoCo's own does."""
+"""MuJoCo Warp calls these overflows, but the solver only stopped at its iteration limit, as MuJoCo's does."""
 
 
 class BufferOverflowError(RuntimeError):
@@ -35,7 +35,6 @@ class MujocoWarpEnv(SteppedEnv):
     """
 
     simulator = "mujoco_warp"
-    _dtype = torch.float32
 
     def __init__(self, task: Task, cfg: Any, options: Options) -> None:
         _configure_warp()
@@ -145,7 +144,7 @@ class MujocoWarpEnv(SteppedEnv):
             mask = chosen.view(-1, *[1] * (values.dim() - 1))
             values.copy_(torch.where(mask, new, values))
 
-        put(self._qpos, starts.qpos.to(self._dtype))
+        put(self._qpos, starts.qpos.float())
         for part in (self._qvel, self._warmstart, self._ctrl, self._activation):
             put(part, 0.0)
         command = starts.command.float()

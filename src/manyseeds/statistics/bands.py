@@ -4,8 +4,8 @@ Computed here, because neither SciPy nor statsmodels has a simultaneous band for
 """
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike
-from scipy.special import stdtr, stdtrit
 
 from manyseeds.statistics.intervals import Interval, check_confidence, mean_and_error, seeds_first, t_interval
 
@@ -69,13 +69,11 @@ def _path_length(curves: np.ndarray) -> float:
 
 def _sup_quantile(length: float, seeds: int, points: int, error_rate: float) -> float:
     """The u that the largest |t| along the curve exceeds with probability `error_rate`."""
-    from scipy.optimize import brentq  # here, because it is slow to import and only this band needs it
-
     freedom = seeds - 1
-    bonferroni = float(stdtrit(freedom, 1 - error_rate / (2 * points)))
+    bonferroni = float(scipy.special.stdtrit(freedom, 1 - error_rate / (2 * points)))
 
     def excess(u: float) -> float:
         curve = length / (2 * np.pi) * (1 + u**2 / freedom) ** (-(freedom - 1) / 2)
-        return 2 * (stdtr(freedom, -u) + curve) - error_rate
+        return 2 * (scipy.special.stdtr(freedom, -u) + curve) - error_rate
 
-    return bonferroni if excess(bonferroni) >= 0 else float(brentq(excess, 0.0, bonferroni))
+    return bonferroni if excess(bonferroni) >= 0 else float(scipy.optimize.brentq(excess, 0.0, bonferroni))

@@ -12,7 +12,6 @@ from itertools import combinations
 import numpy as np
 import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike
-from scipy.special import nctdtr, stdtrit
 
 from manyseeds.statistics.bootstrap import bootstrap_interval
 from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
@@ -216,9 +215,11 @@ def seeds_needed(
 
     def power_with(n: int) -> float:
         freedom = 2 * n - 2
-        critical = stdtrit(freedom, 1 - alpha / 2)
+        critical = scipy.special.stdtrit(freedom, 1 - alpha / 2)
         shift = difference / spread * np.sqrt(n / 2)
-        return float(1 - nctdtr(freedom, shift, critical) + nctdtr(freedom, shift, -critical))
+        return float(
+            1 - scipy.special.nctdtr(freedom, shift, critical) + scipy.special.nctdtr(freedom, shift, -critical)
+        )
 
     low, high = 1, 2
     while power_with(high) < power:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +35,7 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
         Arrays of shape (...). All are NaN without a seed; the limits are NaN with one seed.
     """
     mean, error, count = mean_and_error(values)
-    quantile = stdtrit(np.maximum(count - 1, 1), 0.5 + check_confidence(confidence) / 2)
+    quantile = scipy.special.stdtrit(np.maximum(count - 1, 1), 0.5 + check_confidence(confidence) / 2)
     with np.errstate(invalid="ignore"):
         return Interval(mean, mean - quantile * error, mean + quantile * error)
 

@@ -121,7 +121,7 @@ class Kernels(Protocol):
             record: what `make_record` returned.
             auto_reset: whether episodes end.
             physics: after the step.
-            episodes: reward sums and whether the goal was met go on.
+            episodes: reward sums and whether the goal was met are updated.
             length: (n,) steps of the episodes; each goes up by one.
             start_qpos: (n or more, nq) where the next episodes start.
             start_command: (n or more, c) their commands.

@@ -133,7 +133,7 @@ def _read(path: Path) -> bytes:
 
 
 def _load_file(path: Path) -> "Task":
-    """Run a file as a module of its own, whose name no other module has, and return its TASK."""
+    """Run a file as a module with a unique name, and return its TASK."""
     content, place = _read(path), path.resolve()
     digest = hashlib.sha256(content).hexdigest()
     if (place, digest) in _loaded:

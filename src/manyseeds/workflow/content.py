@@ -53,9 +53,9 @@ def checked(experiment: Experiment, source: str) -> Experiment:
 
 
 def checked_apart(experiment: Experiment, source: str) -> Experiment:
-    """Do `checked` in a process of its own, unless the trainer's packages are loaded here anyway.
+    """Run `checked` in a separate process, unless the trainer's packages are already loaded here.
 
-    They take 300 MB, which whoever goes on to plan thousands of jobs need not hold.
+    They take 300 MB, which the planning of thousands of jobs does not need.
     """
     if "rsl_rl" in sys.modules or not _can_check(experiment):
         return checked(experiment, source)

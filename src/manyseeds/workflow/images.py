@@ -106,7 +106,7 @@ def _outside(folders: Iterable[str | Path]) -> list[str]:
 
 
 def _git_folder() -> list[str]:
-    """Return the folder with the history of the checkout; that of a linked work tree lies elsewhere."""
+    """Return the Git folder of the checkout; for a linked work tree it is outside the checkout."""
     command = ["git", "-C", str(REPOSITORY), "rev-parse", "--path-format=absolute", "--git-common-dir"]
     try:
         return [subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()]

@@ -118,7 +118,7 @@ class Plan:
             deployed: whether a container or conda gives the environment, with its own `python`.
 
         Raises:
-            UserError: when the config's interpreter is none.
+            UserError: if the config's interpreter is not a program.
         """
         environment = self.experiment.environment
         named = self.experiment.python.get(environment)
@@ -127,17 +127,17 @@ class Plan:
         found = shutil.which(Path(named).expanduser())
         if found is None:
             raise UserError(
-                f"{self.source}: python.{environment} is {named}, which is no program; it must be the path of a Python"
-                " interpreter"
+                f"{self.source}: python.{environment} is {named}, which is not a program; it must be the path of a"
+                " Python interpreter"
             )
         # No brace of a path may look like a wildcard.
         return shlex.quote(str(Path(found).absolute())).replace("{", "{{").replace("}", "}}")
 
     def check_simulator(self) -> None:
-        """Check, before runs are trained beside Snakemake, that its environment has the simulator.
+        """Check that Snakemake's own environment has the simulator, before runs are trained in it.
 
         Raises:
-            UserError: when it has not, and the config names no other interpreter.
+            UserError: if it does not, and the config names no other interpreter.
         """
         simulator, environment = self.experiment.simulator, self.experiment.environment
         if (
@@ -146,7 +146,7 @@ class Plan:
             and importlib.util.find_spec(SIMULATORS[simulator].module) is None
         ):
             raise UserError(
-                f"{self.source}: simulator is {simulator}, which is not installed beside Snakemake;"
+                f"{self.source}: simulator is {simulator}, which is not installed next to Snakemake;"
                 f" python.{environment} must be the interpreter of an environment that has it (docs/{simulator}.md)"
             )
 
@@ -356,10 +356,10 @@ def _with_recorded_description(experiment: Experiment, recorded: Path) -> Experi
 
 
 def threads_of_runs(runs: int, cores: int) -> list[int]:
-    """Return the threads of every run with which all are done soonest.
+    """Return the threads of every run, so that all runs end soonest.
 
-    Rounds of `floor(cores / threads)` runs side by side; what is left over goes likewise, with more threads each. A
-    run's speed follows Amdahl's law.
+    Rounds of `floor(cores / threads)` runs at once; the remaining runs share the cores in the same way, with more
+    threads each. A run's speed follows Amdahl's law.
 
     Args:
         runs: how many runs there are.
@@ -391,6 +391,6 @@ def _typed(value: Any) -> Any:
 
 
 def _relative(path: str | Path) -> Path:
-    """Return a path relative to the working directory where it lies below it, to keep no machine's path."""
+    """Return a path relative to the working directory if it is below it, so that no path of this machine is stored."""
     path = Path(path)
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -2,14 +2,14 @@
 
 import math
 
-# A run takes so many threads where there is no machine whose cores could be shared out.
+# Threads of a run on a cluster, where there are no cores of one machine to share.
 CLUSTER_THREADS = 4
 # Samples per second of one core of an AMD EPYC (Zen 5), and of a GPU that does 12,000 iterations of 512 environments in
 # 6 hours; another machine may be that many times slower.
 SAMPLES_PER_S_CPU = 11000.0
 SAMPLES_PER_S_GPU = 6800.0
 SLOWEST = 4.0
-# A day is what most partitions allow. A run that needs longer goes on from its state in its next attempt.
+# A day is what most partitions allow. A longer run resumes from its state in its next attempt.
 LONGEST_MIN = 24 * 60
 START_MIN = 10
 BASE_MB = 2000

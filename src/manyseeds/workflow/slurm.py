@@ -9,8 +9,8 @@ from typing import Any
 def queued(folder: Path) -> dict[str, str]:
     """Return the ids of this user's jobs from a working directory, by the comment that names rule and wildcards.
 
-    A Snakemake that was killed leaves its jobs behind. They go on, and a job for the same run, submitted again, must
-    not take a GPU only to wait for the other one's lock.
+    A killed Snakemake leaves its jobs in the queue, and they continue. A new job for the same run must not take a GPU
+    only to wait for the old job's lock.
 
     Args:
         folder: the working directory.

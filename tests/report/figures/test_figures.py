@@ -22,11 +22,19 @@ from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES, palette, style
 from manyseeds.report.figures.draw import draw, drawing, main
 
-# No torch and no simulator: an import of one of these fails.
-BARE = (
-    "import sys; sys.modules.update(dict.fromkeys(('torch', 'mujoco', 'rsl_rl', 'tensorboard')));"
-    "from manyseeds.report.figures.draw import main; sys.exit(main(sys.argv[1:]))"
-)
+# No torch and no simulator: an import of one of these fails. SciPy looks for torch in sys.modules: leave that alone.
+BARE = """
+import sys
+
+class Absent:
+    def find_spec(self, name, *_):
+        if name in ("torch", "mujoco", "rsl_rl", "tensorboard"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+from manyseeds.report.figures.draw import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -304,8 +312,8 @@ def test_malformed_episodes_stop_before_anything_is_drawn(copy: Path, capsys: py
         ("", "not readable as a CSV file"),
         ("iteration,Loss/value\n", "no rows"),
         ("step,Loss/value\n1,0.5\n", "column 'iteration' is missing"),
-        ("iteration,Loss/value\n1,0.5\n1,0.4\n", "iteration 1 stands there twice"),
-        ("iteration,Loss/value\n1,high\n", "column 'Loss/value' holds something that is no number"),
+        ("iteration,Loss/value\n1,0.5\n1,0.4\n", "iteration 1 appears twice"),
+        ("iteration,Loss/value\n1,high\n", "column 'Loss/value' holds something that is not a number"),
         ("iteration,Loss/value\n1.5,0.5\n", "column 'iteration' must hold whole numbers"),
     ],
 )

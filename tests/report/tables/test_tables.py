@@ -246,7 +246,7 @@ def spoil(path: Path, fault: str) -> None:
     [
         ("column missing", "column 'held' is missing"),
         ("flag", "column 'reached' must be 0 or 1"),
-        ("repeated", "stands there twice"),
+        ("repeated", "appears twice"),
         ("unequal", "checkpoint 20 has 3 episodes where others have 4"),
         ("iteration", "column 'iteration' must hold whole numbers"),
         ("no rows", "no rows"),

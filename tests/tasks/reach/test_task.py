@@ -7,9 +7,10 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import PACKAGE
+from manyseeds.core.layout import PACKAGE, REPOSITORY
 from manyseeds.learning.agent import load_agent
 from manyseeds.learning.runner import Runner
 from manyseeds.simulators import make_env
@@ -173,6 +174,17 @@ def test_a_held_action_is_a_held_pose() -> None:
 def test_a_mistake_in_the_numbers_is_one_sentence() -> None:
     with pytest.raises(UserError, match=r"^config\.yaml: 'success_angle' is 0\.0; it must be greater than 0\.$"):
         configure(TASK, {"success_angle": 0}, "config.yaml")
+
+
+def test_the_experiment_commands_only_what_joint_7_reaches_by_less_than_half_a_turn() -> None:
+    """From any start; the joint turns the hand the other way round than yaw counts."""
+    experiment = yaml.safe_load((REPOSITORY / "experiments" / "reach.yaml").read_text(encoding="utf-8"))
+    cfg = configure(TASK, experiment["task"]["overrides"])
+    starts = sorted(CFG.default_joints[6] * factor for factor in CFG.start_scale)
+    for yaw in cfg.target_yaw:
+        joint_7 = math.pi / 4 + math.pi - yaw
+        assert -2.9 < joint_7 < 2.9
+        assert all(abs(joint_7 - start) < math.pi + 0.01 for start in starts)
 
 
 def test_the_task_is_one_folder_of_200_lines() -> None:

@@ -42,7 +42,7 @@ def draw(folder: ResultsFolder, names: Sequence[str] = NAMES, band: str | None =
         stem = folder.folder / "figures" / name
         with style.applied():
             figure, caption = drawing(name)(data)
-            paths += style.save(figure, stem, name.replace("_", " "), data.description)
+            paths += style.save(figure, stem, name.replace("_", " "), data.provenance)
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
             partial.write_text(f"{caption}\n", encoding="utf-8")

@@ -30,7 +30,8 @@ def page(folder: ResultsFolder) -> str:
     """
     from plotly.offline import get_plotlyjs  # Late: tables and figures do without it.
 
-    content = _content(Data(folder))
+    data = Data(folder)
+    content = _content(data)
     embedded = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     variants = [
         variant | {"runs": [run for run in content["runs"] if run["variant"] == place]}
@@ -39,7 +40,7 @@ def page(folder: ResultsFolder) -> str:
     return render_html(
         "curves.html.j2",
         title=f"Curves of {folder.name}",
-        description=Data(folder).description,
+        description=data.provenance,
         **content | {"variants": variants},
         # Within a script element "</" and "<!--" have a meaning of their own.
         data=embedded.replace("<", "\\u003c"),

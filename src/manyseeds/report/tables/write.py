@@ -25,7 +25,7 @@ def write_tables(folder: ResultsFolder) -> str:
         "success_rates_over_seeds": data.rates_over_seeds,
         "success_rates_compared": data.comparisons,
     }
-    texts = {suffix: render(grids(data), data.description) for suffix, render in FORMATS.items()}
+    texts = {suffix: render(grids(data), data.provenance) for suffix, render in FORMATS.items()}
     for name, frame in frames.items():
         with write_atomic(folder.folder / f"{name}.csv") as path:
             frame.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")

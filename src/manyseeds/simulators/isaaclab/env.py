@@ -121,7 +121,7 @@ class IsaacLabEnv(TaskEnv):
             self._env.close()
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Return everything that decides how the environments go on, as views that can be written."""
+        """Return everything that determines how the environments continue, as writable views."""
         state, solver = NewtonManager.backend.state_0, NewtonManager._solver
         env, rewards = self._env, self._env.reward_manager
         return {

@@ -89,7 +89,7 @@ class TaskAction(ActionTerm):
         model = command.model
         tensor = lambda values: torch.tensor(values, device=self.device)  # noqa: E731
         limits = torch.from_numpy(model.actuator_ctrlrange).float()
-        limits[model.actuator_ctrllimited == 0] = tensor([-torch.inf, torch.inf]).cpu()
+        limits[model.actuator_ctrllimited == 0] = torch.tensor([-torch.inf, torch.inf])
         self._low, self._high = limits.to(self.device).unbind(1)
         driven = [model.joint(int(joint)).name for joint in model.actuator_trnid[:, 0]]
         # For every articulation with actuators: itself, the controls' columns, and the joints that they drive.

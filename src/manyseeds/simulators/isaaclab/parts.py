@@ -10,6 +10,7 @@ from manyseeds.core.errors import UserError
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _ONE_AXIS = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
 _ON_JOINT, _AFFINE = int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtBias.mjBIAS_AFFINE)
+_WITHOUT_DYNAMICS = int(mujoco.mjtDyn.mjDYN_NONE)
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,21 @@ def _check(model: mujoco.MjModel) -> None:
             model.actuator_trntype[i] == _ON_JOINT
             and model.actuator_biastype[i] == _AFFINE
             and model.actuator_biasprm[i, 1] == -model.actuator_gainprm[i, 0]
+            and model.actuator_dyntype[i] == _WITHOUT_DYNAMICS
+            and model.actuator_gear[i, 0] == 1
+            and (model.actuator_trnid[:, 0] == model.actuator_trnid[i, 0]).sum() == 1
         )
         if not position:
-            raise _unfit(f"the actuator '{model.actuator(i).name}'", "actuators are of the kind 'position', on a joint")
-    for kind, count in (("equality", model.neq), ("tendon", model.ntendon)):
+            allowed = "an actuator is of the kind 'position' with gear 1, one for a joint"
+            raise _unfit(f"the actuator '{model.actuator(i).name}'", allowed)
+    for geom in _colliding(model):
+        if model.body_mocapid[body := model.geom_bodyid[geom]] >= 0:
+            raise _unfit(
+                f"the mocap body '{model.body(body).name}' with shapes that collide", "they only show something"
+            )
+    for kind, count in (("equality", model.neq), ("tendon", model.ntendon), ("exclude", model.nexclude)):
         if count:
-            raise _unfit(f"a constraint of the kind '{kind}'", "there are none")
+            raise _unfit(f"an element of the kind '{kind}'", "there are none")
 
 
 def _unfit(what: str, allowed: str) -> UserError:

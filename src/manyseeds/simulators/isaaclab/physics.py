@@ -25,7 +25,7 @@ _PAIR_FIELDS = {
 }
 """Newton's names of a contact pair's numbers, and MuJoCo's."""
 _NO_LIMIT = 1e6
-"""N or N m: stands for no limit of a force, because Newton takes every joint's for one."""
+"""N or N m: a limit that means no limit, because Newton wants one for every joint."""
 
 
 @configclass

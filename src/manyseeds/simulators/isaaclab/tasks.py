@@ -1,6 +1,6 @@
 """Registers the tasks with Gymnasium: the `isaaclab.tasks` entry point, so that `isaaclab train` finds them.
 
-The task `some_task` is `ManySeeds-Some-Task` there. PPO has the policy-training guide's settings.
+The task `some_task` is `ManySeeds-Some-Task` there. PPO has the settings of learning/generic_policy.json.
 """
 
 from collections.abc import Callable

@@ -112,7 +112,7 @@ def answer(
         record: the task's numbers.
         auto_reset: whether episodes end.
         physics: after the step.
-        episodes: reward sums and whether the target was reached go on.
+        episodes: reward sums and whether the target was reached are updated.
         length: (n,) steps of the episodes; each goes up by one.
         start_qpos: (n or more, 16) where the next episodes start.
         start_command: (n or more, 3) their commands.

@@ -142,7 +142,7 @@ def home_qpos(cfg: LiftObjectCfg, object_xy: Tensor) -> Tensor:
 
 
 def show(cfg: LiftObjectCfg, command: Tensor) -> Tensor:
-    """Return where the body that marks the target stands, (n, 1, 3)."""
+    """Return the position of the body that marks the target, (n, 1, 3)."""
     return command[:, None]
 
 

@@ -3,6 +3,7 @@
 from manyseeds.core.description import Description, Map, Outcome, Start
 
 DESCRIPTION = Description(
+    summary="a Franka arm brings its hand to a commanded pose and keeps it there",
     starts=(
         Start("target_x", "target x", "m"),
         Start("target_y", "target y", "m"),
