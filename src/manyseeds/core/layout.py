@@ -44,8 +44,6 @@ PUBLISHED = "published.json"
 """In a published copy: the checksums of the files that `manyseeds publish` cut."""
 NOT_SHIPPED = "not_shipped.txt"
 """The outputs that a published copy lacks, a path a line."""
-PUBLISHED = "published.json"
-"""In a published copy: the checksums of the files that `manyseeds publish` cut."""
 
 
 def run_folder(variant: str, seed: int | str) -> str:
