@@ -29,7 +29,7 @@ if "manyseeds" in sys.orig_argv and "train" in sys.argv[1:2]:
     from pathlib import Path
     from manyseeds.core.record import write_run_record
     run = json.loads(Path(sys.argv[sys.argv.index("--run") + 1]).read_text())
-    folder, last, every = (Path(run["log_dir"]), run["train"]["max_iterations"], run["train"]["save_interval"])
+    folder, last, every = Path(run["log_dir"]), run["train"]["max_iterations"], run["train"]["save_interval"]
     (folder / "params").mkdir(exist_ok=True)
     names = [f"params/{name}.yaml" for name in ("agent", "env")]
     for name in names:
