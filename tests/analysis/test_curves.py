@@ -1,6 +1,5 @@
 """Learning curves over seeds: right for complete, short, missing and single runs."""
 
-import json
 import math
 
 import numpy as np
@@ -93,19 +92,17 @@ def test_an_infinite_value_has_no_interval_and_no_warning_from_numpy(tmp_path):
 
 
 def write_config(tmp_path, variants=("base", "other"), seeds=(1, 2)):
-    train = {"num_envs": 4, "max_iterations": 2, "save_interval": 1, "state_interval": 1}
-    train |= {"env_spacing": 5.0, "threads": 1}
-    fields = {
-        **{"schema": 1, "experiment": "e", "task": "t", "simulator": "s", "device": "cpu", "trainer": "m"},
-        "seeds": list(seeds),
-        "variants": {
-            name: {"train": train, "agent_file": "f", "agent": {"num_steps_per_env": 10}, "task_cfg": {}}
-            for name in variants
-        },
-        "evaluate": {"episodes": 1, "seed": 1, "tolerance": 0.05},
-    }
+    experiment = resolve(
+        {
+            "experiment": "e",
+            "seeds": list(seeds),
+            "train": {"num_envs": 4, "max_iterations": 2, "save_interval": 1},
+            "agent": {"file": "generic_policy.json", "overrides": {"num_steps_per_env": 10}},
+            "variants": {name: {} for name in variants},
+        }
+    )
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(fields))
+    path.write_text(experiment.to_json())
     return path
 
 
