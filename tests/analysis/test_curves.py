@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from manyseeds.analysis.command import main
+from manyseeds.config import resolve
 
 
 def table(path, columns, first=1):
