@@ -25,18 +25,21 @@ ITERATIONS, TAGS = 500, 25
 STAND_IN = """
 import os, sys
 if "manyseeds" in sys.orig_argv and "train" in sys.argv[1:2]:
-    import shutil
+    import json, shutil
     from pathlib import Path
-    options = dict(zip(sys.argv[1:], sys.argv[2:]))
-    folder, last, every = (options["--log_dir"], int(options["--max_iterations"]), int(options["--save_interval"]))
-    folder = Path(folder)
+    from manyseeds.core.record import write_run_record
+    run = json.loads(Path(sys.argv[sys.argv.index("--run") + 1]).read_text())
+    folder, last, every = Path(run["log_dir"]), run["train"]["max_iterations"], run["train"]["save_interval"]
     (folder / "params").mkdir(exist_ok=True)
-    for name in ("agent", "env"):
-        (folder / "params" / f"{name}.yaml").write_text("stand: in\\n")
+    names = [f"params/{name}.yaml" for name in ("agent", "env")]
+    for name in names:
+        (folder / name).write_text("stand: in\\n")
     shutil.copy(os.environ["STAND_IN_EVENTS"], folder / "events.out.tfevents.manyseeds")
-    for iteration in range(every, last + 1, every):
-        shutil.copy(os.environ["STAND_IN_CHECKPOINT"], folder / f"model_{iteration}.pt")
-    shutil.copy(os.environ["STAND_IN_CHECKPOINT"], folder / "state.pt")
+    policies = [f"model_{iteration}.pt" for iteration in range(every, last + 1, every)]
+    for name in (*policies, "state.pt"):
+        shutil.copy(os.environ["STAND_IN_CHECKPOINT"], folder / name)
+    outputs = [*policies, "events.out.tfevents.manyseeds", *names]
+    write_run_record(folder, outputs, seed=run["seed"], **run["launched"])
     os._exit(0)
 """
 
@@ -122,9 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", type=int, default=50, help="variants to plan and aggregate (50)")
     parser.add_argument("--seeds", type=int, default=20, help="seeds of each (20)")
-    parser.add_argument(
-        "--run", type=int, default=20, help="runs of the workflow with the stand-in (20)"
-    )
+    parser.add_argument("--run", type=int, default=20, help="runs of the workflow with the stand-in (20)")
     arguments = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as name:

@@ -93,7 +93,7 @@ def attempt(fields: dict, folder: Path, seed: int = 1, image: str = "") -> Attem
     launched = Launched(experiment="tiny", variant=variant, gpus=[], slurm_job=None, command=[])
     run = experiment.run(variant, seed).model_copy(update={"log_dir": folder, "launched": launched})
     assert isinstance(experiment.trainer, External)
-    return Attempt(experiment.trainer, experiment, run, image)
+    return Attempt(experiment.trainer, run, image)
 
 
 def start(folder: Path, fields: dict, seed: int = 1) -> int:

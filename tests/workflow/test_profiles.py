@@ -74,7 +74,7 @@ def snakemake(folder: Path, *arguments: str, **environment: str) -> str:
 def test_every_profile_plans_the_whole_workflow(folder, profile):
     text = snakemake(folder, "--dry-run", "--workflow-profile", profile, "--", "all")
     assert f"profiles/{profile}" in text
-    assert re.search(r"^train_default +2$", text, re.M), text
+    assert re.search(r"^train_run +2$", text, re.M), text
 
 
 @pytest.mark.parametrize("profile", [name for name in PROFILES if name != "default"])

@@ -1,5 +1,6 @@
 """The workflow killed, repeated, side by side and by hand: always the same bytes."""
 
+import contextlib
 import json
 import os
 import re
@@ -66,6 +67,12 @@ def training_processes(folder: Path) -> list[int]:
     return found
 
 
+def signal_all(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """What the runs below must end with: trained by hand, on three threads."""
@@ -105,16 +112,22 @@ def test_a_second_workflow_is_refused_and_after_a_kill_waits_for_the_orphan(tmp_
     write_config(tmp_path, **LONG)
     first = start(tmp_path, "train")
     wait_for((tmp_path / RUN / "state.pt").exists, first)
-    second = snakemake(tmp_path, "train")
-    assert second.returncode != 0
-    assert "error: results/tiny: another Snakemake works on this experiment" in second.stdout
-    assert first.poll() is None
-    first.kill()
-    first.wait()
-    assert training_processes(tmp_path), "training went on without its Snakemake"
-    third = snakemake(tmp_path, "train")
-    assert third.returncode == 0, third.stdout
-    assert "default/seed_1: waiting for another process that trains this run" in third.stdout
+    trainings, log = training_processes(tmp_path), tmp_path / "snakemake.log"
+    # Training pauses, so that it does not end before the others come, however slow this machine is.
+    signal_all(trainings, signal.SIGSTOP)
+    try:
+        second = snakemake(tmp_path, "train")
+        assert second.returncode != 0
+        assert "error: results/tiny: another Snakemake works on this experiment" in second.stdout
+        assert first.poll() is None
+        first.kill()
+        first.wait()
+        assert set(trainings) <= set(training_processes(tmp_path)), "training went on without its Snakemake"
+        third = start(tmp_path, "train")
+        wait_for(lambda: "default/seed_1: waiting for another process that trains this run" in log.read_text(), third)
+    finally:
+        signal_all(trainings, signal.SIGCONT)
+    assert third.wait() == 0, log.read_text()
     assert fingerprint(tmp_path / RUN) == undisturbed
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from manyseeds.config import read_resolved
+from manyseeds.config.experiment import read_resolved
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.eventfiles.table import Scalars, read_scalars

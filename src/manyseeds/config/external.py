@@ -152,7 +152,7 @@ class External(Model):
         """Return what tables and figures show: what the trainer logs."""
         success = Outcome(
             "success",
-            "Success (%)",
+            "Success",
             "share",
             f"the success rate that {self.name} logs in training ({self.scalars.success})",
             tag=self.scalars.success,

@@ -16,7 +16,7 @@ def duration(seconds: float) -> str:
     """Return seconds as h:mm:ss, or "-" when unknown."""
     if not math.isfinite(seconds):
         return "-"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from manyseeds.config import Experiment, RunConfig
+from manyseeds.config import RunConfig
 from manyseeds.config.external import External, fill, render, split
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic, write_json
@@ -54,13 +54,11 @@ class Attempt:
 
     Attributes:
         trainer: the trainer.
-        experiment: the resolved experiment.
         run: what the run is; its threads and folder are the job's.
         image: the container image to run it in; "" for none.
     """
 
     trainer: External
-    experiment: Experiment
     run: RunConfig
     image: str
 

@@ -140,7 +140,7 @@ def train_run(
         )
         job = Job(name, run, log, lock, lease)
         if isinstance(experiment.trainer, External):
-            external.train(external.Attempt(experiment.trainer, experiment, run, image), job)
+            external.train(external.Attempt(experiment.trainer, run, image), job)
         else:
             _train(job)
 

@@ -20,6 +20,7 @@ from rsl_rl import algorithms, models
 from rsl_rl.modules import distribution
 from rsl_rl.utils import resolve_nn_activation, resolve_optimizer
 
+from manyseeds.config.settings import NUM_STEPS_PER_ENV
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
 
@@ -85,7 +86,7 @@ def resolve_agent(content: Any, source: str = "agent") -> dict[str, Any]:
         if key not in content:
             raise UserError(f"{source}: '{key}' is missing; a file has algorithm, actor and critic (RSL-RL 5), "
                             "or algorithm and policy (older).")  # fmt: skip
-    steps = content.get("num_steps_per_env", 24)
+    steps = content.get("num_steps_per_env", NUM_STEPS_PER_ENV)
     _check_value(steps, int, "num_steps_per_env", f"{source}: num_steps_per_env", {})
     if "policy" in content:
         actor, critic = _from_policy(content["policy"], f"{source}: policy")

@@ -138,9 +138,8 @@ def test_more_seeds_than_gpus_one_requeued_and_one_worker_killed(folder, without
     job = queue("RUNNING")[requeued]
     wait_for(lambda: has_state(folder, requeued) and has_state(folder, killed), "training", log_of(folder))
     subprocess.run(["scontrol", "requeue", job], check=True)
-    workers = subprocess.run(
-        ["pgrep", "--full", f"manyseeds (launch|train) .*--seed {killed} "], capture_output=True, text=True, check=True
-    ).stdout.split()
+    pattern = f"manyseeds (launch .*--seed {killed} |train --run .*/seed_{killed}/)"
+    workers = subprocess.run(["pgrep", "--full", pattern], capture_output=True, text=True, check=True).stdout.split()
     for worker in workers:
         os.kill(int(worker), signal.SIGKILL)
     # Slurm holds a requeued job back for two minutes; here it need not wait.

@@ -1,6 +1,16 @@
-"""What tables and figures say of lift_object; torch-free, so that planning and analysis can read it."""
+"""What tables and figures say of lift_object, and how an episode is judged.
+
+Importing this needs no torch, so that an experiment can be planned without it.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from manyseeds.core.description import Description, Map, Outcome, Start
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from manyseeds.tasks.base import Trace
 
 DESCRIPTION = Description(
     summary="a Franka arm grasps a cube and lifts it to a commanded position",
@@ -41,3 +51,17 @@ DESCRIPTION = Description(
         Map("target, from behind the robot", "target_y", "target_z", flip=True),
     ),
 )
+
+
+def judge(cfg: Any, trace: "Trace") -> dict[str, "Tensor"]:
+    """Return the outcomes of played episodes, (n,) each."""
+    position = trace.qpos[:, :, 9:12]
+    distance = (position - trace.command).norm(dim=2)
+    near = distance < cfg.success_distance
+    return {
+        "reached": near.any(0),
+        "held": near[-1],
+        "dropped": (position[:, :, 2] < cfg.object_dropped_height).any(0),
+        "first_reached_s": trace.first_time(near),
+        "final_distance": distance[-1],
+    }

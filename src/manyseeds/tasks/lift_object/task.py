@@ -19,14 +19,13 @@ from manyseeds.tasks.base import (
     Task,
     TaskCfg,
     Term,
-    Trace,
     at_least,
     constant,
     positive,
     shared,
     uniform,
 )
-from manyseeds.tasks.lift_object.description import DESCRIPTION
+from manyseeds.tasks.lift_object.description import DESCRIPTION, judge
 
 if TYPE_CHECKING:
     import mujoco
@@ -216,7 +215,7 @@ def joint_vel(cfg: LiftObjectCfg, state: State) -> Tensor:
     return state.qvel[:, :9].square().sum(1)
 
 
-# Terminations, success, metrics and outcomes.
+# Terminations, success and metrics.
 
 
 def object_dropped(cfg: LiftObjectCfg, state: State) -> Tensor:
@@ -237,20 +236,6 @@ def success_ends(cfg: LiftObjectCfg, state: State) -> Tensor:
 def orientation_error(cfg: LiftObjectCfg, state: State) -> Tensor:
     """Return the angle between the cube and the commanded orientation, which is the identity, (n,) rad."""
     return 2 * torch.acos(state.qpos[:, 12].abs().clamp(max=1.0))
-
-
-def judge(cfg: LiftObjectCfg, trace: Trace) -> dict[str, Tensor]:
-    """Return how episodes went."""
-    position = trace.qpos[:, :, 9:12]
-    distance = torch.linalg.vector_norm(position - trace.command, dim=2)
-    near = distance < cfg.success_distance
-    return {
-        "reached": near.any(0),
-        "held": near[-1],
-        "dropped": (position[:, :, 2] < cfg.object_dropped_height).any(0),
-        "first_reached_s": trace.first_time(near),
-        "final_distance": distance[-1],
-    }
 
 
 TASK = Task(

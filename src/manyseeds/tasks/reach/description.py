@@ -1,4 +1,6 @@
-"""What tables and figures say of reach; torch-free, so that planning and analysis can read it."""
+"""What tables and figures say of reach, and how an episode is judged; needs no torch to be imported."""
+
+from typing import Any
 
 from manyseeds.core.description import Description, Map, Outcome, Start
 
@@ -21,3 +23,23 @@ DESCRIPTION = Description(
         Map("target, height and yaw", "target_yaw", "target_z"),
     ),
 )
+
+
+def position_error(cfg: Any, state: Any) -> Any:
+    """Return the distance from hand to target, (..., n) m."""
+    return (state.sites["hand"] - state.command[:, :3]).norm(dim=-1)
+
+
+def orientation_error(cfg: Any, state: Any) -> Any:
+    """Return the angle from hand to target, (..., n) rad; from the chord, which keeps small angles exact."""
+    hand, target = state.rotations["hand"], state.command[:, 3:]
+    chord = (hand - target).norm(dim=-1).minimum((hand + target).norm(dim=-1))
+    return 4 * (chord / 2).clamp(max=1).asin()
+
+
+def judge(cfg: Any, trace: Any) -> dict[str, Any]:
+    """Return the outcomes of played episodes, (n,) each."""
+    far, off = position_error(cfg, trace), orientation_error(cfg, trace)
+    ok = (far < cfg.success_distance) & (off < cfg.success_angle)
+    names = ("reached", "first_reached_s", "final_distance", "final_angle")
+    return dict(zip(names, (ok[-1], trace.first_time(ok), far[-1], off[-1]), strict=True))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from manyseeds.tasks.base import Range, Starts, State, Task, TaskCfg, Term, Trace, constant, positive, shared, uniform
-from manyseeds.tasks.reach.description import DESCRIPTION
+from manyseeds.tasks.base import Range, Starts, State, Task, TaskCfg, Term, constant, positive, shared, uniform
+from manyseeds.tasks.reach.description import DESCRIPTION, judge, orientation_error, position_error
 
 if TYPE_CHECKING:
     import mujoco
@@ -90,21 +90,7 @@ def start(cfg: ReachCfg, n: int, generator: torch.Generator) -> Starts:
     half, zero = target[:, 3] / 2, torch.zeros_like(target[:, 3])
     rotation = torch.stack((zero, -torch.sin(half), torch.cos(half), zero), dim=1)  # Euler angles (0, pi, yaw)
     qpos, command = (default * factors).clamp(*limits), torch.cat((target[:, :3], rotation), dim=1)
-    columns = dict(zip((column.name for column in DESCRIPTION.starts), target.unbind(1), strict=True))
-    return Starts(qpos, command, columns)
-
-
-def position_error(cfg: ReachCfg, state: State | Trace) -> Tensor:
-    """Return the distance from hand to target, (..., n) m."""
-    return torch.linalg.vector_norm(state.sites["hand"] - state.command[:, :3], dim=-1)
-
-
-def orientation_error(cfg: ReachCfg, state: State | Trace) -> Tensor:
-    """Return the angle of the rotation from hand to target, (..., n) rad, at most pi."""
-    # From the chord between unit quaternions, which keeps small angles exact; q and -q are the same rotation.
-    hand, target = state.rotations["hand"], state.command[:, 3:]
-    chord = torch.minimum(*(torch.linalg.vector_norm(hand + sign * target, dim=-1) for sign in (-1, 1)))
-    return 4 * torch.asin((chord / 2).clamp(max=1))
+    return Starts(qpos, command, dict(zip((x.name for x in DESCRIPTION.starts), target.unbind(1), strict=True)))
 
 
 distance, angle = shared(position_error), shared(orientation_error)
@@ -113,14 +99,6 @@ distance, angle = shared(position_error), shared(orientation_error)
 def success(cfg: ReachCfg, state: State) -> Tensor:
     """Return whether the hand is at its target, (n,) bool."""
     return (distance(cfg, state) < cfg.success_distance) & (angle(cfg, state) < cfg.success_angle)
-
-
-def judge(cfg: ReachCfg, trace: Trace) -> dict[str, Tensor]:
-    """Return the outcomes of played episodes, (n,) each."""
-    away, turned = position_error(cfg, trace), orientation_error(cfg, trace)
-    there = (away < cfg.success_distance) & (turned < cfg.success_angle)
-    outcomes = (there[-1], trace.first_time(there), away[-1], turned[-1])
-    return dict(zip((outcome.name for outcome in DESCRIPTION.outcomes), outcomes, strict=True))
 
 
 def show(cfg: ReachCfg, command: Tensor) -> Tensor:
