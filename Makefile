@@ -60,6 +60,7 @@ check: setup ## check format, style, types and that modules import from lower fl
 format: setup ## bring all code into the project's format
 	ruff format src tests
 	ruff check --fix src tests
+	python -m manyseeds config --schema > workflow/schemas/config.schema.json
 	snakefmt Snakefile workflow
 
 bench: setup ## measure speed

@@ -32,7 +32,7 @@ def chosen(device: str, simulator: str, allowed: str | Sequence[int], recorded: 
     if device == "auto":
         if recorded.is_file():
             device = read_resolved(recorded).device
-        elif simulator == SIMULATOR_ON["cpu"]:
+        elif simulator in SIMULATORS and "cuda" not in SIMULATORS[simulator].devices:
             device = "cpu"
         else:
             device = "cuda" if gpus.allowed("auto" if allowed == "none" else allowed) else "cpu"

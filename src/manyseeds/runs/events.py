@@ -8,7 +8,20 @@ from pathlib import Path
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from manyseeds.config.settings import RunConfig
+from manyseeds.core.layout import EVENT_FILE
 from manyseeds.eventfiles.checksum import masked_crc
+
+
+def open_log(run: RunConfig, offset: int = 0, clock: float = 0.0) -> "EventWriter":
+    """Open what a run's scalars are logged to; another logger is chosen or added here.
+
+    Args:
+        run: the run.
+        offset: bytes of the event file to keep; 0 starts it anew.
+        clock: the wall time, in s, of the last event kept.
+    """
+    return EventWriter(run.log_dir / EVENT_FILE, offset, clock)
 
 
 class EventWriter:

@@ -20,7 +20,7 @@ from manyseeds.learning.checkpoint import save_checkpoint
 from manyseeds.learning.distributed import ALONE, Ranks, local_size
 from manyseeds.learning.runner import DivergedError, Iteration, Runner
 from manyseeds.runs.console import iteration_block
-from manyseeds.runs.events import EventWriter
+from manyseeds.runs.events import EventWriter, open_log
 from manyseeds.runs.folder import find_state, sole_writer, write_params
 from manyseeds.runs.state import read_states, write_sealed, write_state
 from manyseeds.runs.videos import TrainingVideos
@@ -152,11 +152,11 @@ class _Record:
         if state is None:
             env = {key: self._config.get(key, value) for key, value in self._env.cfg.items()}
             write_params(folder, self._agent, {**env, "device": self._run.device, "threads": cpu_threads(self._run)})
-            self._events = EventWriter(folder / EVENT_FILE)
+            self._events = open_log(self._run)
             self._journal.start(*notes)
             return None
         self._elapsed = state["elapsed"]
-        self._events = EventWriter(folder / EVENT_FILE, state["event_file_size"], state["event_clock"])
+        self._events = open_log(self._run, state["event_file_size"], state["event_clock"])
         changed = [
             f"[WARNING] So far this run had {name} {old}; with {new} its bits may differ."
             for name, old in state["versions"].items()

@@ -8,6 +8,7 @@ from mujoco.batch import Batch, SimulationError
 from tensordict import TensorDict
 from torch import Tensor
 
+from manyseeds.core.errors import UserError
 from manyseeds.simulators import NonFiniteError
 from manyseeds.simulators.base import Options, SteppedEnv
 from manyseeds.simulators.kinematics import SitePoses
@@ -174,7 +175,10 @@ class CompiledStep:
         )
         if not finite:
             terms = base.rewards(env.task, env.task_cfg, env.state())[number]
-            env._raise_non_finite(number, 1 + int((~torch.isfinite(terms)).nonzero()[0]))
+            broken = (~torch.isfinite(terms)).nonzero()
+            if not len(broken):
+                raise UserError(f"task {env.task.name}: its kernels {env.task.kernels} leave a reward without a value.")
+            env._raise_non_finite(number, 1 + int(broken[0]))
         extras: dict[str, Any] = {"time_outs": time_outs}
         if number:
             extras["log"] = dict(zip(env.task.episode_tags, self._log.tolist(), strict=True))

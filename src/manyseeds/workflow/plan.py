@@ -147,7 +147,8 @@ class Plan:
         ):
             raise UserError(
                 f"{self.source}: simulator is {simulator}, which is not installed next to Snakemake;"
-                f" python.{environment} must be the interpreter of an environment that has it (docs/{simulator}.md)"
+                f" python.{environment} must be the interpreter of an environment that has it;"
+                f" {SIMULATORS[simulator].install}"
             )
 
     def container_settings(self) -> dict[str, str]:

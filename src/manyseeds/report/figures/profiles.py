@@ -87,6 +87,8 @@ def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str]
     if not every.size:
         return style.annotate(axes, f"No episode has a number in {measure.name}.")
     low, high = np.quantile(every, (0.005, 0.995))  # A few episodes far away must not decide the axis.
+    if low == high:
+        low, high = low - 0.5, high + 0.5
     logarithmic = low > 0 and high / low > WIDE
     points = np.geomspace(low, high, 200) if logarithmic else np.linspace(low, high, 200)
     for variant, seeds in values.items():

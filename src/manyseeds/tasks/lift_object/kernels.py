@@ -30,6 +30,9 @@ REWARDS = (
 TERMINATIONS = ("object_dropped", "success")
 METRICS = ("object_pose/position_error", "object_pose/orientation_error")
 
+_N = len(REWARDS)
+_TAGS = _N + 1 + len(TERMINATIONS) + len(METRICS) + 1
+
 _VELOCITY, _CUBE, _TARGET, _ROTATION, _ACTION = 9, 18, 21, 24, 28
 """Where parts of the observation begin: joint velocities, the cube's position, the command's two, the action."""
 
@@ -135,7 +138,7 @@ def answer(
         near[1, i] = _nearness(goal[i] / numbers.stds[1])
         near[2, i] = _nearness(goal[i] / numbers.stds[2])
 
-    terms, ended = np.empty(6), np.empty(3, np.bool_)
+    terms, ended = np.full(_N, np.nan), np.empty(3, np.bool_)
     out_log[:] = 0.0
     count = 0
     for i in range(n):
@@ -155,7 +158,7 @@ def answer(
             velocity = obs[i, _VELOCITY + j]
             terms[5] += velocity * velocity
         reward = 0.0
-        for j in range(6):
+        for j in range(_N):
             terms[j] *= numbers.weights[j]
             reward += terms[j]
             episodes.reward_sums[i, j] += terms[j]
@@ -174,17 +177,17 @@ def answer(
         out.dones[i] = done
         out.time_outs[i] = done and not (ended[1] or ended[2])
         if done:
-            for j in range(6):
+            for j in range(_N):
                 out_log[j] += episodes.reward_sums[i, j] / numbers.episode_length_s
             for j in range(3):
-                out_log[6 + j] += ended[j]
-            out_log[9] += goal[i]
-            out_log[10] += 2 * math.acos(min(abs(physics.qpos[i, 12]), 1.0))
-            out_log[11] += episodes.reached[i, 0]
+                out_log[_N + j] += ended[j]
+            out_log[_N + 3] += goal[i]
+            out_log[_N + 4] += 2 * math.acos(min(abs(physics.qpos[i, 12]), 1.0))
+            out_log[_N + 5] += episodes.reached[i, 0]
             _restart(i, start_qpos[count], start_command[count], physics, episodes, length)
             _observe(i, numbers, physics, episodes, obs)
             count += 1
-    for j in range(12):
+    for j in range(_TAGS):
         out_log[j] /= count
     return count, True
 
