@@ -82,7 +82,7 @@ def finished(images, no_python, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("environment", ["mujoco", "analysis"])
 def test_an_image_has_what_it_promises_with_nothing_borrowed_from_the_host(images, environment):
     alone = ("exec", "--cleanenv", "--contain", "--no-home", str(images[environment]), "python")
-    assert "every package imports and is what the lock says" in apptainer(*alone, CHECK, "check")
+    assert "every package imports and has the locked version" in apptainer(*alone, CHECK, "check")
     find_torch = "import importlib.util; print(importlib.util.find_spec('torch') is not None)"
     assert apptainer(*alone, "-c", find_torch).strip() == str(environment == "mujoco")
 
