@@ -203,7 +203,7 @@ def sandboxes(images):
             copy = f"cp -al {path.with_suffix('')} {folder / environment} || cp -a {path.with_suffix('')} {folder}"
             subprocess.run(copy, shell=True, check=True, stderr=subprocess.DEVNULL)
         (folder / "checkout").mkdir()
-        for part in ("Snakefile", "agents", "envs", "profiles", "src", "workflow"):
+        for part in ("Snakefile", "envs", "profiles", "src", "workflow"):
             source = REPOSITORY / part
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / "checkout" / part)
         yield folder

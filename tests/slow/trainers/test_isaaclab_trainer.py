@@ -63,7 +63,7 @@ def test_stock_isaac_lab_on_a_python_that_it_does_not_support_goes_to_curves_and
         returns[seed] = scalars["Train/mean_reward"].iloc[-1]
     assert returns[1] != returns[2]
     rates = pd.read_csv(results / "success_rates.csv")
-    assert rates["return"].tolist() == pytest.approx(list(returns.values()))
+    assert rates["return_mean"].tolist() == pytest.approx(list(returns.values()))
     assert rates["success"].between(0, 1).all() and list(rates["samples"]) == [5 * 16 * 16] * 2
     text = (results / "success_rates.md").read_text()
     assert "Success: Metrics/success_rate." in text and "**mean, 2 seeds**" in text
