@@ -85,9 +85,9 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("seeds", [], ["seeds is []", "at least one seed"]),
         ("seeds", 3, ["seeds is 3", "a list"]),
         ("seeds", [1, -2], ["seeds[1] is -2", "at least 0"]),
-        ("seeds", [1, 2**31], ["seeds[1]", "at most 2147483647"]),
+        ("seeds", [1, 2**31], ["seeds[1]", "a whole number of at least 0 and at most 2147483647"]),
         ("seeds", [4, 5, 4], ["seeds has 4 more than once"]),
-        ("experiment", "published", ["'published'", "name of letters"]),
+        ("experiment", "published", ["is 'published'", "name of letters", "that is not 'published'"]),
         ("experiment", "a/b", ["'a/b'", "name of letters"]),
         ("task", "lift", ["'lift'", "lift_object"]),
         ("simulator", "mujocco", ["'mujocco'", "did you mean mujoco?"]),
@@ -153,6 +153,11 @@ def test_a_missing_key_is_named(key):
         resolve(fields)
 
 
+def test_a_folder_is_no_task_file(tmp_path):
+    with pytest.raises(UserError, match="which is a folder; it must be a Python file"):
+        resolve(GOOD | {"task": {"file": str(tmp_path)}})
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -162,6 +167,7 @@ def test_a_missing_key_is_named(key):
         (b"", "must hold keys and values"),
         (b"- 1\n", "must hold keys and values"),
         (b"a: " + b"[" * 5000, "nested too deeply"),
+        (b"experiment: &a [*a]\n", "not valid YAML: Circular reference"),
         (b"a: 2026-99-99\n", "not valid YAML"),
     ],
 )

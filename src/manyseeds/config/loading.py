@@ -86,6 +86,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; a repeated key is an error."""
     try:
         fields = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        json.dumps(fields, skipkeys=True, default=str)  # an alias inside its own anchor makes an endless value
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -154,7 +155,8 @@ def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
         )
     if task.file is not None:
         if not Path(task.file).is_file():
-            raise UserError(f"{source}: task.file is {task.file!r}, which does not exist; it must be a Python file")
+            problem = "is a folder" if Path(task.file).is_dir() else "does not exist"
+            raise UserError(f"{source}: task.file is {task.file!r}, which {problem}; it must be a Python file")
         return task.file
     name = str(task.name)
     if trainer.evaluates and name not in (known := registry.names()):
