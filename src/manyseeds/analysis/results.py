@@ -15,6 +15,7 @@ import pandas as pd
 from manyseeds.analysis.inference import infer_description
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import LEARNING_CURVES
 
 # What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
 BANDS = ("pointwise", "simultaneous")
@@ -177,7 +178,7 @@ def find_results(results_dir: str | Path) -> list[ResultsFolder]:
 def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
     planned, fields = _read_config(folder / "config.json")
     named = fields.pop("samples", {})
-    samples = _samples_per_iteration(folder / "learning_curves.csv") or named
+    samples = _samples_per_iteration(folder / LEARNING_CURVES) or named
     notes = []
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
