@@ -153,6 +153,22 @@ def test_a_missing_key_is_named(key):
         resolve(fields)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("experiment", "a" * 300), ("variants", {"a": {"task": {"overrides": {"action_scale": [[0.5] * 100, 0.1]}}}})],
+)
+def test_a_name_that_no_folder_can_have_is_refused(key, value):
+    with pytest.raises(UserError, match="it must have at most 200 characters"):
+        resolve(GOOD | {key: value})
+
+
+def test_a_task_without_an_agent_file_needs_one_in_the_config(tmp_path):
+    (file := tmp_path / "my_task.py").write_text("")
+    fields = {key: value for key, value in GOOD.items() if key != "agent"}
+    with pytest.raises(UserError, match=r"agent is missing.*set agent, for example to generic_policy\.json"):
+        resolve(fields | {"task": {"file": str(file)}})
+
+
 def test_a_folder_is_no_task_file(tmp_path):
     with pytest.raises(UserError, match="which is a folder; it must be a Python file"):
         resolve(GOOD | {"task": {"file": str(tmp_path)}})

@@ -16,8 +16,11 @@ from manyseeds.config.settings import OURS, TrainSettings
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
 from manyseeds.core.layout import CONFIG, PACKAGE, REPOSITORY, RESULTS
-from manyseeds.core.text import did_you_mean, flatten
+from manyseeds.core.text import did_you_mean, flatten, shown
 from manyseeds.tasks import registry
+
+LONGEST_NAME = 200
+"""Characters of an experiment's or variant's name; file systems allow 255 for a folder, and logs add to it."""
 
 
 def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) -> Experiment:
@@ -62,6 +65,9 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     resolved = tuple(_variant(source, config, trainer, task, *point) for point in points)
     names = [variant.name for variant in resolved]
     _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
+    for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
+        if len(name) > LONGEST_NAME:
+            raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
     # An external trainer has its own simulator.
     simulator = config.simulator if trainer.evaluates else "auto"
     recorded = Path(RESULTS) / config.experiment / CONFIG
@@ -233,6 +239,11 @@ def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple
     elif trainer.evaluates:
         path = registry.agent_file(task)
         name = path.name
+        if not path.is_file():
+            raise UserError(
+                f"{where}: agent is missing, and the task {task} has no {name} of its own; set agent, for example to"
+                " generic_policy.json"
+            )
     else:
         return "", {}
     return name, read_object(path, f"{where}: agent file {name}")
