@@ -364,6 +364,7 @@ def test_without_a_success_scalar_tables_and_figures_come_with_the_return(finish
     subprocess.run(["cp", "-r", finished / "results" / "tiny", folder], check=True)
     content = json.loads((folder / "config.json").read_text())
     content["trainer"]["scalars"] = {"reward": "Loss/value", "reward_terms": "Episode_Reward/", "success": ""}
+    content["description"] = External.model_validate(content["trainer"]).describe(None).to_dict()
     (folder / "config.json").write_text(json.dumps(content))
     for verb in ("tables", "figures", "pages"):
         subprocess.run([sys.executable, "-m", "manyseeds", verb, str(folder)], check=True, capture_output=True)
@@ -373,7 +374,7 @@ def test_without_a_success_scalar_tables_and_figures_come_with_the_return(finish
     assert "**mean, 2 seeds**" in text and "Return: Loss/value." in text
     rates = pd.read_csv(folder / "success_rates.csv")
     value = pd.read_csv(folder / "default/seed_1/scalars.csv")["Loss/value"].iloc[-1]
-    assert rates["return"].iloc[0] == pytest.approx(value) and rates["success"].isna().all()
+    assert rates["return_mean"].iloc[0] == pytest.approx(value) and "success" not in rates
     assert (folder / "figures" / "learning_curves.rst").read_text().startswith("Return per episode during training")
 
 
@@ -382,6 +383,7 @@ def test_a_success_scalar_that_is_no_share_is_refused_by_name(finished: Path, tm
     subprocess.run(["cp", "-r", finished / "results" / "tiny", folder], check=True)
     content = json.loads((folder / "config.json").read_text())
     content["trainer"]["scalars"]["success"] = "Perf/total_fps"
+    content["description"] = External.model_validate(content["trainer"]).describe(None).to_dict()
     (folder / "config.json").write_text(json.dumps(content))
     command = [sys.executable, "-m", "manyseeds", "tables", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)

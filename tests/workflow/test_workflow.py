@@ -88,7 +88,13 @@ def test_figures_are_drawn_again_from_csv_files_alone(finished, tmp_path):
     write_config(tmp_path)
     result = snakemake(tmp_path, "figures", "--config", f"results={copy}")
     assert result.returncode == 0, result.stdout
-    for name in ("success_rates.md", "figures/learning_curves.png", "figures/learning_curves.pdf"):
+    for name in ("success_rates.csv", "figures/learning_curves.png", "figures/learning_curves.pdf"):
+        assert (copy / name).read_bytes() == (results / name).read_bytes(), name
+    # The titles of the outcomes are in config.json.
+    shutil.copy(results / "config.json", copy)
+    result = snakemake(tmp_path, "figures", "--config", f"results={copy}")
+    assert result.returncode == 0, result.stdout
+    for name in ("success_rates.md", "success_rates.html", "figures/final_success.png", "curves.html"):
         assert (copy / name).read_bytes() == (results / name).read_bytes(), name
     assert not (tmp_path / "results").exists()
 

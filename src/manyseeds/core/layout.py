@@ -51,7 +51,7 @@ def run_folder(variant: str, seed: int | str) -> str:
     return f"{variant}/seed_{seed}"
 
 
-def checkpoint_name(iteration: int) -> str:
+def checkpoint_name(iteration: int | str) -> str:
     """Return the name of the checkpoint after `iteration` completed iterations."""
     return f"model_{iteration}.pt"
 

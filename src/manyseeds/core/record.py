@@ -12,7 +12,7 @@ from typing import Any
 import manyseeds
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256, write_json
-from manyseeds.core.layout import JOURNAL, NOT_SHIPPED, PACKAGE, REPOSITORY, RUN_RECORD
+from manyseeds.core.layout import JOURNAL, NOT_SHIPPED, PACKAGE, REPOSITORY, RUN_RECORD, checkpoint_name, checkpoints
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.core.text import now
 
@@ -129,20 +129,27 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def check_checkpoints(folder: Path) -> None:
-    """Check that every checkpoint that a run's record names is there; a published copy may lack some.
+def recorded_checkpoints(folder: Path) -> dict[int, Path]:
+    """Return the checkpoints of a run by completed iterations: those that its record names, or all without a record.
+
+    A folder may hold others: the last one of a run that was made longer, or of another save_interval. A published copy
+    may lack some.
 
     Raises:
-        UserError: when one is missing.
+        UserError: when there is none, or one is missing that the record names.
     """
-    path = folder / RUN_RECORD
-    if not path.is_file() or (folder.parent.parent / NOT_SHIPPED).is_file():
-        return
-    for name in read_record(path)["outputs"]:
-        if name.endswith(".pt") and not (folder / name).is_file():
+    found, path = checkpoints(folder), folder / RUN_RECORD
+    if path.is_file():
+        names = {name for name in read_record(path)["outputs"] if name.endswith(".pt")}
+        missing = sorted(names - {file.name for file in found.values()})
+        if missing and not (folder.parent.parent / NOT_SHIPPED).is_file():
             raise UserError(
-                f"{folder / name} is missing, which {RUN_RECORD} names; remove {path} and train the run again"
+                f"{folder / missing[0]} is missing, which {RUN_RECORD} names; remove {path} and train the run again"
             )
+        found = {iteration: file for iteration, file in found.items() if file.name in names}
+    if not found:
+        raise UserError(f"{folder} holds no checkpoint {checkpoint_name('<iteration>')}.")
+    return found
 
 
 class Journal:

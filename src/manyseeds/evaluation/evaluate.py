@@ -15,8 +15,7 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import checkpoints
-from manyseeds.core.record import check_checkpoints
+from manyseeds.core.record import recorded_checkpoints
 from manyseeds.tasks import registry
 
 if TYPE_CHECKING:
@@ -136,10 +135,7 @@ def evaluate_run(
     """
     from manyseeds.learning.policy import Policy, read_params
 
-    paths = checkpoints(run_dir)
-    if not paths:
-        raise UserError(f"{run_dir} holds no checkpoint model_<iteration>.pt.")
-    check_checkpoints(run_dir)
+    paths = recorded_checkpoints(run_dir)
     params = read_params(run_dir)
     threads = threads or len(os.sched_getaffinity(0))
     elsewhere = {key: value for key, value in (("simulator", simulator), ("device", device)) if value}
@@ -266,7 +262,7 @@ def _overrides(text: str) -> dict[str, Any]:
 def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
     from manyseeds.simulators import NonFiniteError
 
-    total = len(checkpoints(args.run_dir))
+    total = len(recorded_checkpoints(args.run_dir))
     results: list[Episodes] = []
     start = time.perf_counter()
     try:

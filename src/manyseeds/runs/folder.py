@@ -105,14 +105,6 @@ def find_state(
     return None, [note]
 
 
-def remove_strays(folder: Path, max_iterations: int, save_interval: int) -> None:
-    """Remove checkpoints that a run of other settings left: the last one of a shorter run, for instance."""
-    kept = checkpoint_iterations(max_iterations, save_interval)
-    for iteration, path in checkpoints(folder).items():
-        if iteration not in kept:
-            path.unlink()
-
-
 def write_params(folder: Path, agent: dict[str, Any], env: dict[str, Any]) -> None:
     """Write params/agent.yaml and params/env.yaml."""
     for name, content in (("agent", agent), ("env", env)):

@@ -21,7 +21,7 @@ from manyseeds.learning.distributed import ALONE, Ranks, local_size
 from manyseeds.learning.runner import DivergedError, Iteration, Runner
 from manyseeds.runs.console import iteration_block
 from manyseeds.runs.events import EventWriter
-from manyseeds.runs.folder import find_state, remove_strays, sole_writer, write_params
+from manyseeds.runs.folder import find_state, sole_writer, write_params
 from manyseeds.runs.state import read_states, write_sealed, write_state
 from manyseeds.runs.videos import TrainingVideos
 from manyseeds.simulators import make_env
@@ -219,7 +219,6 @@ class _Record:
         )
 
     def _write_record(self) -> None:
-        remove_strays(self._folder, self._run.train.max_iterations, self._run.train.save_interval)
         outputs = [*(checkpoint_name(iteration) for iteration in self._checkpoints), EVENT_FILE, *PARAMS]
         provenance.write_run_record(
             self._folder,

@@ -37,7 +37,10 @@ def no_success(data: Data) -> str:
     """Why a figure of success is empty: no numbers, or no outcome that is a share; "" where it is not."""
     if data.folder.evaluated and not data.episodes:
         return no_episodes(data)
-    return "" if data.successes else "No outcome of this experiment is a success rate."
+    if data.successes:
+        return ""
+    sentence = "No outcome of this experiment is a success rate."
+    return sentence if data.folder.evaluated else f"{sentence} {no_episodes(data)}"
 
 
 def seeds_in(data: Data, table: pd.DataFrame) -> dict[str, list[int]]:
