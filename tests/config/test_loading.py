@@ -162,6 +162,11 @@ def test_a_name_that_no_folder_can_have_is_refused(key, value):
         resolve(GOOD | {key: value})
 
 
+def test_more_checkpoints_than_a_workflow_can_list_are_refused():
+    with pytest.raises(UserError, match="leaves 50000000000000000000 checkpoints a run; at most 100000 are allowed"):
+        resolve(changed("train.max_iterations", 10**20))
+
+
 def test_a_task_without_an_agent_file_needs_one_in_the_config(tmp_path):
     (file := tmp_path / "my_task.py").write_text("")
     fields = {key: value for key, value in GOOD.items() if key != "agent"}

@@ -19,6 +19,8 @@ from manyseeds.core.layout import CONFIG, PACKAGE, REPOSITORY, RESULTS
 from manyseeds.core.text import did_you_mean, flatten, shown
 from manyseeds.tasks import registry
 
+MOST_CHECKPOINTS = 100_000
+"""Checkpoints of a run; each is a file and an evaluation, and the workflow lists them all."""
 LONGEST_NAME = 200
 """Characters of an experiment's or variant's name; file systems allow 255 for a folder, and logs add to it."""
 
@@ -174,8 +176,15 @@ def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
 
 
 def _impossible(experiment: Experiment) -> Iterator[str]:
-    """Yield what the config asks for and the trainer cannot do."""
+    """Yield what the config asks for and the workflow or the trainer cannot do."""
     for variant in experiment.variants:
+        count = -(-variant.train.max_iterations // variant.train.save_interval)
+        if count > MOST_CHECKPOINTS:
+            yield (
+                f"train.max_iterations {variant.train.max_iterations} with train.save_interval"
+                f" {variant.train.save_interval} leaves {count} checkpoints a run; at most"
+                f" {MOST_CHECKPOINTS} are allowed"
+            )
         if isinstance(experiment.trainer, External):
             given = {
                 "distributed": experiment.ranks > 1,
