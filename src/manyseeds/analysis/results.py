@@ -338,7 +338,9 @@ def read_all_episodes(folder: ResultsFolder) -> dict[Run, pd.DataFrame]:
 def same_episodes(starts: Iterable[pd.DataFrame]) -> bool:
     """Whether tables of starts, indexed by episode, agree to a micrometer (or 1e-6 of another unit)."""
     first, *others = starts
-    return all(first.index.equals(other.index) and np.allclose(first, other, atol=1e-6) for other in others)
+    return all(
+        first.index.equals(other.index) and np.allclose(first, other, atol=1e-6, equal_nan=True) for other in others
+    )
 
 
 def _check_numbers(table: pd.DataFrame, path: Path) -> None:
