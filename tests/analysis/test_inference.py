@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from manyseeds.analysis.inference import infer_description
+from manyseeds.analysis.results import same_episodes
 
 
 def episodes(seed: int, checkpoints: int = 2, shift: float = 0.0) -> pd.DataFrame:
@@ -46,6 +47,17 @@ def test_variants_may_start_elsewhere_but_seeds_may_not() -> None:
 def test_what_is_there_once_repeats_nothing() -> None:
     told = {"place": "measure", "gap": "measure", "done": "share", "seconds": "measure"}
     assert kinds(("a", episodes(1, checkpoints=1))) == told
+
+
+def test_episodes_with_an_empty_start_are_the_same_episodes() -> None:
+    starts = [episodes(seed, checkpoints=1)[["place", "gap"]] for seed in (1, 2)]
+    assert same_episodes(starts)
+    assert not same_episodes([starts[0], starts[1].fillna(1.0)])
+
+
+def test_a_column_that_is_empty_throughout_is_a_measure() -> None:
+    """A time that no episode has yet, such as that of the first success of policies that never succeed."""
+    assert kinds(*(("a", episodes(seed).assign(first=np.nan)) for seed in (1, 2)))["first"] == "measure"
 
 
 def test_without_episodes_nothing_is_known() -> None:

@@ -85,9 +85,9 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("seeds", [], ["seeds is []", "at least one seed"]),
         ("seeds", 3, ["seeds is 3", "a list"]),
         ("seeds", [1, -2], ["seeds[1] is -2", "at least 0"]),
-        ("seeds", [1, 2**31], ["seeds[1]", "at most 2147483647"]),
+        ("seeds", [1, 2**31], ["seeds[1]", "a whole number of at least 0 and at most 2147483647"]),
         ("seeds", [4, 5, 4], ["seeds has 4 more than once"]),
-        ("experiment", "published", ["'published'", "name of letters"]),
+        ("experiment", "published", ["is 'published'", "name of letters", "that is not 'published'"]),
         ("experiment", "a/b", ["'a/b'", "name of letters"]),
         ("task", "lift", ["'lift'", "lift_object"]),
         ("simulator", "mujocco", ["'mujocco'", "did you mean mujoco?"]),
@@ -154,6 +154,32 @@ def test_a_missing_key_is_named(key):
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [("experiment", "a" * 300), ("variants", {"a": {"task": {"overrides": {"action_scale": [[0.5] * 100, 0.1]}}}})],
+)
+def test_a_name_that_no_folder_can_have_is_refused(key, value):
+    with pytest.raises(UserError, match="it must have at most 200 characters"):
+        resolve(GOOD | {key: value})
+
+
+def test_more_checkpoints_than_a_workflow_can_list_are_refused():
+    with pytest.raises(UserError, match="leaves 50000000000000000000 checkpoints a run; at most 100000 are allowed"):
+        resolve(changed("train.max_iterations", 10**20))
+
+
+def test_a_task_without_an_agent_file_needs_one_in_the_config(tmp_path):
+    (file := tmp_path / "my_task.py").write_text("")
+    fields = {key: value for key, value in GOOD.items() if key != "agent"}
+    with pytest.raises(UserError, match=r"agent is missing.*set agent, for example to generic_policy\.json"):
+        resolve(fields | {"task": {"file": str(file)}})
+
+
+def test_a_folder_is_no_task_file(tmp_path):
+    with pytest.raises(UserError, match="which is a folder; it must be a Python file"):
+        resolve(GOOD | {"task": {"file": str(tmp_path)}})
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"a: [", "not valid YAML"),
@@ -162,6 +188,7 @@ def test_a_missing_key_is_named(key):
         (b"", "must hold keys and values"),
         (b"- 1\n", "must hold keys and values"),
         (b"a: " + b"[" * 5000, "nested too deeply"),
+        (b"experiment: &a [*a]\n", "not valid YAML: Circular reference"),
         (b"a: 2026-99-99\n", "not valid YAML"),
     ],
 )

@@ -130,6 +130,11 @@ def test_a_film_shows_the_first_episodes_as_mp4_and_gif(run, tmp_path):
     assert outputs[0].read_bytes()[4:8] == b"ftyp"
 
 
+def test_a_film_of_no_checkpoint_is_refused(tmp_path, capsys):
+    assert video.main([str(tmp_path / "model_1.pt"), "--output", str(tmp_path / "a.gif")]) == 2
+    assert capsys.readouterr().err.endswith("model_1.pt is not a file; give the model_<iteration>.pt of a run.\n")
+
+
 def test_a_film_of_another_kind_is_refused(run, tmp_path, capsys):
     assert video.main([str(run / "model_11.pt"), "--output", str(tmp_path / "a.avi")]) == 2
     assert "must end in .mp4 or .gif" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import torch
 
 from helpers import file_task
 from helpers.training_runs import AGENT
+from manyseeds.core.description import Map, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.evaluation.evaluate import _evaluate, evaluation_starts
 from manyseeds.evaluation.evaluate import main as evaluate
@@ -149,11 +150,42 @@ def test_what_is_not_finite_is_named_with_its_environment() -> None:
         ({"rewards": {"far": Term(file_task.distance)}}, "its cfg needs the field 'far_weight'"),
         ({"terminations": {"off": Term(file_task.distance)}}, r"termination off is torch.float32; it must be bool"),
         ({"command_width": 2}, r"start gives command of the shape \(1, 1\); it must be \(1, 2\)"),
+        ({"action_width": 2}, r"act gives controls of the shape \(1, 2\); it must be \(1, 1\), one per actuator"),
     ],
 )  # fmt: skip
 def test_terms_that_do_not_give_what_they_say_are_named(changes: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         MujocoEnv(replace(file_task.TASK, **changes), file_task.PushCfg(), Options(1, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("<worldbody>", "<worldbdy>", "ValueError: XML"),
+        ("state.qpos[:, :2], 2,", "state.position, 2,", "AttributeError: 'State' object has no attribute 'position'"),
+    ],
+)
+def test_a_mistake_in_the_functions_of_a_file_is_one_sentence(tmp_path: Path, old: str, new: str, words: str) -> None:
+    file = tmp_path / "my_task.py"
+    content = Path(FILE).read_text()
+    assert old in content
+    file.write_text(content.replace(old, new))
+    with pytest.raises(UserError, match=rf"my_task\.py, line \d+: {words}") as error:
+        make_env("mujoco", str(file), num_envs=1, seed=0)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"outcomes": (Outcome("goal_x", "Goal", "share", ""),)}, "column 'goal_x' of episodes.csv is named twice"),
+        ({"outcomes": (Outcome("ok", "Ok", "shares", ""),)}, "'shares'; it must be share or measure"),
+        ({"maps": (Map("from above", "goal_x", "goal_y"),)}, "shows 'goal_y'; it must be a start column: goal_x"),
+    ],
+)
+def test_a_description_that_contradicts_itself_is_refused(changes: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        replace(file_task.TASK.description, **changes)
 
 
 def test_contacts_are_counted_from_the_model() -> None:

@@ -52,6 +52,7 @@ def test_a_file_is_loaded_under_a_name_that_clashes_with_nothing(tmp_path: Path)
         ("x = 1\ny = x / 0\n", "my_task.py, line 2: ZeroDivisionError: division by zero."),
         ("def f():\n    return missing\n\nf()\n", "my_task.py, line 2: NameError: name 'missing' is not defined."),
         ("import nothing_of_this_name\n", "my_task.py, line 1: ModuleNotFoundError: No module named"),
+        ("import sys\nsys.exit(3)\n", "my_task.py, line 2: SystemExit: 3."),
         ("x = 1\n", "my_task.py defines no TASK."),
         ("TASK = 1\n", "my_task.py: TASK is of the type int; it must be a manyseeds.tasks.base.Task."),
     ],

@@ -13,8 +13,8 @@ def infer_description(tables: Sequence[tuple[str, pd.DataFrame]]) -> Description
     """Tell starts, shares and measures apart.
 
     A column of zeros and ones is a share. A column in which every checkpoint and seed of a variant agrees, episode by
-    episode, is a start. Any other is a measure, and so is a column with empty fields (a start has a number in every
-    episode) and one where nothing is repeated that could agree.
+    episode, is a start, unless it is empty throughout. Any other is a measure, and so is a column where nothing is
+    repeated that could agree.
 
     Args:
         tables: variant and episodes of each run.
@@ -38,4 +38,5 @@ def _repeats(tables: Sequence[tuple[str, pd.DataFrame]], column: str) -> bool:
         [table.reindex(columns=["episode", column]).assign(variant=variant) for variant, table in tables]
     )
     groups = together.groupby(["variant", "episode"])[column]
-    return bool(together[column].notna().all() and (groups.size() > 1).all() and (groups.nunique() == 1).all())
+    agree = (groups.size() > 1).all() and (groups.nunique(dropna=False) == 1).all()
+    return bool(agree and together[column].notna().any())

@@ -15,6 +15,7 @@ import pandas as pd
 from manyseeds.analysis.inference import infer_description
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import LEARNING_CURVES
 
 # What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
 BANDS = ("pointwise", "simultaneous")
@@ -177,7 +178,7 @@ def find_results(results_dir: str | Path) -> list[ResultsFolder]:
 def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
     planned, fields = _read_config(folder / "config.json")
     named = fields.pop("samples", {})
-    samples = _samples_per_iteration(folder / "learning_curves.csv") or named
+    samples = _samples_per_iteration(folder / LEARNING_CURVES) or named
     notes = []
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
@@ -337,7 +338,9 @@ def read_all_episodes(folder: ResultsFolder) -> dict[Run, pd.DataFrame]:
 def same_episodes(starts: Iterable[pd.DataFrame]) -> bool:
     """Whether tables of starts, indexed by episode, agree to a micrometer (or 1e-6 of another unit)."""
     first, *others = starts
-    return all(first.index.equals(other.index) and np.allclose(first, other, atol=1e-6) for other in others)
+    return all(
+        first.index.equals(other.index) and np.allclose(first, other, atol=1e-6, equal_nan=True) for other in others
+    )
 
 
 def _check_numbers(table: pd.DataFrame, path: Path) -> None:

@@ -17,9 +17,9 @@ from manyseeds.audit.verify import declare_not_shipped
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import PUBLISHED
+from manyseeds.core.layout import PARAMS, PUBLISHED, RUN_RECORD, SCALARS, SCALARS_ACCOUNT
 
-WHOLE = ("run.json", "scalars.csv", "scalars.json", "params/agent.yaml", "params/env.yaml")
+WHOLE = (RUN_RECORD, SCALARS, SCALARS_ACCOUNT, *PARAMS)
 
 
 def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> None:

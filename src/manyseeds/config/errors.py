@@ -175,7 +175,7 @@ def _key_type(annotation: Any) -> Any:
 
 def _allowed(annotation: Any, metadata: Sequence[Any]) -> str:
     """Return what is allowed, in words."""
-    for item in metadata:
+    for item in reversed(metadata):  # the field's own words come after those of its type
         if isinstance(item, Allowed):
             return item.text
     options = _options(annotation)
@@ -187,7 +187,7 @@ def _words(option: Any, metadata: Sequence[Any]) -> str:
     if option in (int, float):
         bounds = [
             f"{words} {getattr(item, attribute)}"
-            for item in metadata
+            for item in sorted(metadata, key=lambda item: isinstance(item, Le))  # the lower bound first
             for kind, words, attribute in ((Ge, "of at least", "ge"), (Gt, "greater than", "gt"), (Le, "at most", "le"))
             if isinstance(item, kind)
         ]

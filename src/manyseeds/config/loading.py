@@ -16,8 +16,13 @@ from manyseeds.config.settings import OURS, TrainSettings
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
 from manyseeds.core.layout import CONFIG, PACKAGE, REPOSITORY, RESULTS
-from manyseeds.core.text import did_you_mean, flatten
+from manyseeds.core.text import did_you_mean, flatten, shown
 from manyseeds.tasks import registry
+
+MOST_CHECKPOINTS = 100_000
+"""Checkpoints of a run; each is a file and an evaluation, and the workflow lists them all."""
+LONGEST_NAME = 200
+"""Characters of an experiment's or variant's name; file systems allow 255 for a folder, and logs add to it."""
 
 
 def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) -> Experiment:
@@ -62,6 +67,9 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     resolved = tuple(_variant(source, config, trainer, task, *point) for point in points)
     names = [variant.name for variant in resolved]
     _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
+    for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
+        if len(name) > LONGEST_NAME:
+            raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
     # An external trainer has its own simulator.
     simulator = config.simulator if trainer.evaluates else "auto"
     recorded = Path(RESULTS) / config.experiment / CONFIG
@@ -86,6 +94,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; a repeated key is an error."""
     try:
         fields = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        json.dumps(fields, skipkeys=True, default=str)  # an alias inside its own anchor makes an endless value
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -154,7 +163,8 @@ def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
         )
     if task.file is not None:
         if not Path(task.file).is_file():
-            raise UserError(f"{source}: task.file is {task.file!r}, which does not exist; it must be a Python file")
+            problem = "is a folder" if Path(task.file).is_dir() else "does not exist"
+            raise UserError(f"{source}: task.file is {task.file!r}, which {problem}; it must be a Python file")
         return task.file
     name = str(task.name)
     if trainer.evaluates and name not in (known := registry.names()):
@@ -166,8 +176,15 @@ def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
 
 
 def _impossible(experiment: Experiment) -> Iterator[str]:
-    """Yield what the config asks for and the trainer cannot do."""
+    """Yield what the config asks for and the workflow or the trainer cannot do."""
     for variant in experiment.variants:
+        count = -(-variant.train.max_iterations // variant.train.save_interval)
+        if count > MOST_CHECKPOINTS:
+            yield (
+                f"train.max_iterations {variant.train.max_iterations} with train.save_interval"
+                f" {variant.train.save_interval} leaves {count} checkpoints a run; at most"
+                f" {MOST_CHECKPOINTS} are allowed"
+            )
         if isinstance(experiment.trainer, External):
             given = {
                 "distributed": experiment.ranks > 1,
@@ -231,6 +248,11 @@ def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple
     elif trainer.evaluates:
         path = registry.agent_file(task)
         name = path.name
+        if not path.is_file():
+            raise UserError(
+                f"{where}: agent is missing, and the task {task} has no {name} of its own; set agent, for example to"
+                " generic_policy.json"
+            )
     else:
         return "", {}
     return name, read_object(path, f"{where}: agent file {name}")

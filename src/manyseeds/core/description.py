@@ -76,6 +76,10 @@ class Description:
         maps: pictures of the workspace in which failures are shown.
         episode_steps: control steps of an episode, for estimates of run time.
         summary: the task in one line.
+
+    Raises:
+        ValueError: for a column that is named twice, an outcome of an unknown kind, or a map of something else than
+            start columns.
     """
 
     starts: tuple[Start, ...] = ()
@@ -83,6 +87,20 @@ class Description:
     maps: tuple[Map, ...] = ()
     episode_steps: int = 250
     summary: str = ""
+
+    def __post_init__(self) -> None:
+        for name in (columns := self.columns):
+            if columns.count(name) > 1:
+                raise ValueError(f"the column {name!r} of episodes.csv is named twice")
+        for outcome in self.outcomes:
+            if outcome.kind not in ("share", "measure"):
+                raise ValueError(
+                    f"outcome {outcome.name!r} is of the kind {outcome.kind!r}; it must be share or measure"
+                )
+        starts = [start.name for start in self.starts]
+        for axis in (axis for item in self.maps for axis in (item.across, item.up)):
+            if axis not in starts:
+                raise ValueError(f"a map shows {axis!r}; it must be a start column: {', '.join(starts)}")
 
     @property
     def shares(self) -> tuple[Outcome, ...]:

@@ -44,6 +44,8 @@ def export(checkpoint: Path, outputs: Sequence[Path], run_dir: Path | None = Non
     for path in outputs:
         if path.suffix not in (".onnx", ".pt"):
             raise UserError(f"{path}: a policy's file must end in .onnx or .pt (TorchScript).")
+    if not checkpoint.is_file():
+        raise UserError(f"{checkpoint} is not a file; give the model_<iteration>.pt of a run.")
     module, metadata = _policy_module(checkpoint, run_dir or checkpoint.parent)
     obs = torch.randn(1000, metadata["inputs"][0]["size"], generator=torch.Generator().manual_seed(0))
     if (inverse := getattr(module.network.obs_normalizer, "inverse", None)) is not None:

@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in args.output:
             if path.suffix not in (".mp4", ".gif"):
                 raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
+        if not args.checkpoint.is_file():
+            raise UserError(f"{args.checkpoint} is not a file; give the model_<iteration>.pt of a run.")
         frames, fps = film_checkpoint(
             args.checkpoint,
             run_dir=args.run_dir or args.checkpoint.parent,

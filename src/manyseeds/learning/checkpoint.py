@@ -3,6 +3,7 @@
 import io
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def read_plain(source: str | Path | io.BytesIO, name: str | Path | None = None) 
     """
     name = name or str(source)
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle protocol of a file that is refused anyway
+            return torch.load(source, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}.") from error
     except Exception as error:  # damaged bytes can raise any exception

@@ -73,11 +73,10 @@ def make_env(
 
     loaded = registry.load(task)
     module, name = row.env.split(":")
-    env: TaskEnv = getattr(importlib.import_module(module), name)(
-        loaded,
-        configure(loaded, task_cfg or {}),
-        Options(num_envs, seed, device, threads, env_spacing, auto_reset),
-    )
+    make = getattr(importlib.import_module(module), name)
+    options = Options(num_envs, seed, device, threads, env_spacing, auto_reset)
+    with registry.mistakes_named(task):
+        env: TaskEnv = make(loaded, configure(loaded, task_cfg or {}), options)
     env.cfg["task"] = task
     if (digest := registry.file_digest(task)) is not None:
         env.cfg["task_digest"] = digest

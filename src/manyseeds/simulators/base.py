@@ -171,6 +171,7 @@ class SteppedEnv(TaskEnv):
         _check_starts(self.task, starts, self._model.nq, self.num_envs)
         self.reset_to(starts)
         base.check_terms(self.task, self.task_cfg, self.state())
+        base.check_act(self.task, self.task_cfg, self._action, self._model.nu)
 
     @abstractmethod
     def _advance(self, controls: Tensor) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
+from manyseeds.core.text import did_you_mean
 
 if TYPE_CHECKING:  # MuJoCo chooses its OpenGL when it is imported, so a task imports it as late as it can
     import mujoco
@@ -299,6 +300,19 @@ def check_terms(task: Task, cfg: Any, state: State) -> None:
             raise UserError(f"task {task.name}: reward {name} has no weight; its cfg needs the field '{name}_weight'.")
 
 
+def check_act(task: Task, cfg: Any, actions: Tensor, controls: int) -> None:
+    """Check that actions (n, a) become controls (n, nu).
+
+    Raises:
+        UserError: naming the shape of the controls and the one they must have.
+    """
+    shape, wanted = tuple(task.act(cfg, actions).shape), (len(actions), controls)
+    if shape != wanted:
+        raise UserError(
+            f"task {task.name}: act gives controls of the shape {shape}; it must be {wanted}, one per actuator."
+        )
+
+
 # Helpers for those who write tasks.
 
 
@@ -352,7 +366,8 @@ def configure(task: Task, overrides: Mapping[str, Any], source: str = "task conf
     values: dict[str, Any] = {}
     for key, value in overrides.items():
         if key not in known:
-            raise UserError(f"{source}: unknown key '{key}'; allowed are {', '.join(known)}.")
+            hint = did_you_mean(key, list(known))
+            raise UserError(f"{source}: unknown key '{key}'{hint}; allowed are {', '.join(known)}.")
         values[key] = _like(known[key].default, value, f"{source}: '{key}'")
     cfg = dataclasses.replace(task.cfg(), **values)
     problems = positive(cfg, "physics_dt", "decimation", "episode_length_s") or list(task.check_cfg(cfg))

@@ -9,6 +9,8 @@ import importlib.metadata
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +86,24 @@ def agent_file(reference: str) -> Path:
     return Path(spec.origin).with_name("agent.json")
 
 
+@contextmanager
+def mistakes_named(reference: str) -> Iterator[None]:
+    """Turn an error that comes from a task's file into one sentence with the file's line.
+
+    Raises:
+        UserError: when the code within raises an error and the file is in its traceback.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        line = _line(error, Path(reference).resolve()) if is_file(reference) else ""
+        if not line:
+            raise
+        raise UserError(f"task file {reference}{line}: {_said(error)}.") from error
+
+
 def file_digest(reference: str) -> str | None:
     """Return the SHA-256 of a task's file; None for an installed task.
 
@@ -105,7 +125,10 @@ def check_digest(reference: str, digest: str | None, source: str) -> None:
         UserError: when the file has changed.
     """
     if digest is not None and file_digest(reference) != digest:
-        raise UserError(f"task file {reference} has changed since the run was trained: its SHA-256 is not {source}'s.")
+        raise UserError(
+            f"task file {reference} has changed since the run was trained: its SHA-256 is not {source}'s; "
+            "train the run again, or restore the file."
+        )
 
 
 def _built_in() -> list[str]:
@@ -145,7 +168,7 @@ def _load_file(path: Path) -> "Task":
     sys.modules[name] = module  # dataclasses look their module up there
     try:
         exec(compile(content, str(place), "exec"), vars(module))  # the bytes whose digest it is, not a cached .pyc
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(f"task file {path}{_line(error, place)}: {_said(error)}.") from error
     if not hasattr(module, "TASK"):
@@ -162,13 +185,13 @@ def _checked(task: object, where: str) -> "Task":
     return task
 
 
-def _line(error: Exception, place: Path) -> str:
+def _line(error: BaseException, place: Path) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(place):
         return f", line {error.lineno}"
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(place)]
     return f", line {lines[-1]}" if lines else ""
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split()).rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
