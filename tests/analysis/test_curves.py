@@ -133,7 +133,7 @@ def test_a_missing_seed_is_an_error_that_names_it_unless_allowed(tmp_path, capsy
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("iteration,a\n", "no rows"), ("iteration,a\n2,1\n1,1\n", "do not ascend"), ("x\n1\n", "no column")],
+    [("iteration,a\n", "no rows"), ("iteration,a\n2,1\n1,1\n", "must increase"), ("x\n1\n", "no column")],
 )
 def test_a_malformed_table_is_an_error_that_names_it(tmp_path, capsys, content, message):
     (tmp_path / "bad.csv").write_text(content)

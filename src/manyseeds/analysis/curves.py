@@ -139,7 +139,7 @@ def _read(variant: VariantRuns, allow_missing: bool, warn: Callable[[str], None]
         if not len(runs[name].iteration):
             raise UserError(f"{path}: no rows")
         if np.any(np.diff(runs[name].iteration) <= 0):
-            raise UserError(f"{path}: the iterations do not ascend, each once")
+            raise UserError(f"{path}: the iterations must increase, without repeats")
     if not runs:
         raise UserError(f"variant {variant.name} has no run with a table of scalars")
     return runs

@@ -230,7 +230,7 @@ class Attempt:
         return [program, "exec", "--home", str(Path.cwd()), "--pwd", str(self.folder.resolve()), self.image, *command]
 
     def _packages(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Ask the trainer's environment for its packages; none where it does not say."""
+        """Ask the trainer's environment for its packages; the result is empty if it does not list them."""
         if not self.trainer.versions:
             return {}
         command = [fill(word, self.values) for word in split(self.trainer.versions)]

@@ -173,7 +173,7 @@ def _train(job: Job) -> None:
 
 
 def _lease(experiment: Experiment, run: str) -> AbstractContextManager[gpus.Lease]:
-    """Return the context in which a run has its GPUs; it has none where it trains on the CPU."""
+    """Return the context in which a run has its GPUs; on a CPU there is no lease."""
     if not experiment.leases_gpus:
         return nullcontext(gpus.Lease())
     devices = gpus.allowed(experiment.gpus)

@@ -157,7 +157,7 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A task; everything that is known of it stands here or is reached from here.
+    """A task. This object holds, or leads to, everything that is known about it.
 
     Attributes:
         name: what configs and logs call it.

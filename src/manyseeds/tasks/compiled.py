@@ -75,7 +75,7 @@ class Episodes(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a step answers."""
+    """The result of a step."""
 
     observations: Floats
     """(n, observation width) float32."""

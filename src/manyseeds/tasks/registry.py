@@ -1,6 +1,6 @@
 """The tasks by reference: the name of an installed task, or the path of a Python file that defines TASK.
 
-Nothing of a task, nor torch, is imported before it is asked for.
+Tasks and torch are imported only when they are needed.
 """
 
 import hashlib

@@ -68,7 +68,7 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 
 
 def applied() -> AbstractContextManager[None]:
-    """The style as a context, for all of the drawing and saving of a figure."""
+    """Apply the style while a figure is drawn and saved."""
     return matplotlib.rc_context(RC)
 
 

@@ -79,7 +79,7 @@ def _colliding(model: mujoco.MjModel) -> list[int]:
 
 
 def _check(model: mujoco.MjModel) -> None:
-    """Raise a UserError for what Isaac Lab would leave out or name otherwise."""
+    """Raise a UserError for anything that Isaac Lab would drop or rename."""
     for kind, count in (("body", model.nbody), ("joint", model.njnt)):
         for i in range(count):
             name = getattr(model, kind)(i).name

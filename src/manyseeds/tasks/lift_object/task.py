@@ -229,7 +229,7 @@ def at_target(cfg: LiftObjectCfg, state: State) -> Tensor:
 
 
 def success_ends(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """The same, where it ends an episode."""
+    """Whether success ends an episode, which the config must allow."""
     return at_target(cfg, state) & cfg.success_ends_episode
 
 
