@@ -89,7 +89,9 @@ class Description:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        for name in (columns := self.columns):
+        # Outcomes with a tag are read from scalars: they are no columns of episodes.csv.
+        columns = [*self.columns] if not any(outcome.tag for outcome in self.outcomes) else []
+        for name in columns:
             if columns.count(name) > 1:
                 raise ValueError(f"the column {name!r} of episodes.csv is named twice")
         for outcome in self.outcomes:
