@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -140,14 +140,27 @@ def _supersede(folder: Path) -> Path | None:
     if not old:
         (folder / EVENT_FILE).unlink(missing_ok=True)  # killed before its first state
         return None
-    aside = next(path for n in itertools.count(1) if not (path := folder / f"{SUPERSEDED}_{n}").exists())
-    aside.mkdir()
+    aside = _new_aside(folder)
     rest = [folder / name for name in (EVENT_FILE, "params", VIDEOS, JOURNAL, RUN_RECORD)] + [
         *folder.glob("diverged_*.pt")
     ]
     # The states go last: killed in between, the next start finds them and moves the rest.
     for path in [*(path for path in rest if path.exists()), *old]:
         os.replace(path, aside / (SUPERSEDED_EVENTS if path.name == EVENT_FILE else path.name))
+    return aside
+
+
+def set_aside(folder: Path, iterations: Sequence[int]) -> None:
+    """Move checkpoints that are not of these iterations, such as the last one of a shorter run, to `superseded_<n>`."""
+    if strays := [path for iteration, path in checkpoints(folder).items() if iteration not in iterations]:
+        aside = _new_aside(folder)
+        for path in strays:
+            os.replace(path, aside / path.name)
+
+
+def _new_aside(folder: Path) -> Path:
+    aside = next(path for n in itertools.count(1) if not (path := folder / f"{SUPERSEDED}_{n}").exists())
+    aside.mkdir()
     return aside
 
 

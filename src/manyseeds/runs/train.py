@@ -21,7 +21,7 @@ from manyseeds.learning.distributed import ALONE, Ranks, local_size
 from manyseeds.learning.runner import DivergedError, Iteration, Runner
 from manyseeds.runs.console import iteration_block
 from manyseeds.runs.events import EventWriter, open_log
-from manyseeds.runs.folder import find_state, sole_writer, write_params
+from manyseeds.runs.folder import find_state, set_aside, sole_writer, write_params
 from manyseeds.runs.state import read_states, write_sealed, write_state
 from manyseeds.runs.videos import TrainingVideos
 from manyseeds.simulators import make_env
@@ -219,6 +219,8 @@ class _Record:
         )
 
     def _write_record(self) -> None:
+        if self._run.launched:  # an experiment's folder has the checkpoints of its config only
+            set_aside(self._folder, self._checkpoints)
         outputs = [*(checkpoint_name(iteration) for iteration in self._checkpoints), EVENT_FILE, *PARAMS]
         provenance.write_run_record(
             self._folder,
