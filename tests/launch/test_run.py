@@ -157,13 +157,14 @@ def test_while_a_run_is_trained_by_the_workflow_nobody_else_writes_in_its_folder
     process = subprocess.Popen([sys.executable, "-m", "manyseeds", "launch", *arguments])
     while process.poll() is None and not (run / "state.pt").exists():
         time.sleep(0.01)
+    [orphan] = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _trains(path, run)]
+    os.kill(orphan, signal.SIGSTOP)  # so that it cannot end before the others try
     process.kill()
     process.wait()
     with (run / LOCK).open("w") as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert train(["--run", str(run / "run_config.json"), "--max_iterations", "3"]) == 2
     assert "is in use by another training process" in capsys.readouterr().err
-    [orphan] = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _trains(path, run)]
     os.kill(orphan, signal.SIGKILL)
 
 
