@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from manyseeds.tasks.kinematics import PointOnChain
-from manyseeds.tasks.lift_object.task import LiftObjectCfg, default_joint_pos, model
+from manyseeds.tasks.lift_object.robot import default_joint_pos, model
 
 if TYPE_CHECKING:
     import mujoco
@@ -48,7 +48,7 @@ def end_effector_chain(compiled: "mujoco.MjModel") -> PointOnChain:
 
 
 @lru_cache(maxsize=16)
-def grasp_starts(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> GraspStarts:
+def grasp_starts(cfg: Any, device: torch.device | str = "cpu") -> GraspStarts:
     """Return the poses of a task, solved once."""
     compiled = model(cfg).compile()
     limits = np.array([compiled.joint(name).range for name in _JOINTS])
@@ -57,7 +57,7 @@ def grasp_starts(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> Gras
         return GraspStarts(starts.arm.to(device), starts.object_pos.to(device))
 
 
-def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: np.ndarray, count: int = 512) -> GraspStarts:
+def solve_grasp_starts(cfg: Any, chain: PointOnChain, limits: np.ndarray, count: int = 512) -> GraspStarts:
     """Solve the inverse kinematics of `count` cubes from the reset rectangle; those without a solution are left out.
 
     Damped Gauss-Newton on three points fixed to the hand, which fix its position and orientation.
@@ -95,7 +95,7 @@ def solve_grasp_starts(cfg: LiftObjectCfg, chain: PointOnChain, limits: np.ndarr
     return GraspStarts(torch.from_numpy(angles[good]).float(), torch.from_numpy(cube[good]).float())
 
 
-def start_around_cubes(cfg: LiftObjectCfg, starts: GraspStarts, qpos: Tensor, generator: torch.Generator) -> Tensor:
+def start_around_cubes(cfg: Any, starts: GraspStarts, qpos: Tensor, generator: torch.Generator) -> Tensor:
     """Move a share of the episodes that would start at home onto the way to a grasp.
 
     Args:

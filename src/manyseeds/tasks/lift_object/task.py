@@ -6,8 +6,6 @@ quaternion (w x y z); the command is the target's position (m).
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -26,12 +24,8 @@ from manyseeds.tasks.base import (
     uniform,
 )
 from manyseeds.tasks.lift_object.description import DESCRIPTION, judge
-
-if TYPE_CHECKING:
-    import mujoco
-
-MODEL_PATH = Path(__file__).parent / "panda.xml"
-"""The robot, the table and the cube, as MJCF."""
+from manyseeds.tasks.lift_object.grasp_starts import grasp_starts, start_around_cubes
+from manyseeds.tasks.lift_object.robot import default_joint_pos, model
 
 
 @dataclass(frozen=True)
@@ -92,19 +86,7 @@ def check_cfg(cfg: LiftObjectCfg) -> list[str]:
     return problems
 
 
-def model(cfg: LiftObjectCfg) -> "mujoco.MjSpec":
-    """Return the robot, the table and the cube."""
-    import mujoco
-
-    return mujoco.MjSpec.from_file(str(MODEL_PATH))
-
-
 # Actions and starts.
-
-
-def default_joint_pos(cfg: LiftObjectCfg, device: torch.device | str = "cpu") -> Tensor:
-    """Return the default pose, (9,): seven arm joints in rad, two fingers in m. It is not to be changed."""
-    return constant((*cfg.default_arm, cfg.gripper_open, cfg.gripper_open), torch.device(device))
 
 
 def joint_targets(cfg: LiftObjectCfg, action: Tensor) -> Tensor:
@@ -125,8 +107,6 @@ def train_start(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> Start
     """Draw the same, and move a share of the episodes onto the way to a grasp."""
     starts = start(cfg, n, generator)
     if cfg.grasp_start_share > 0:
-        from manyseeds.tasks.lift_object.grasp_starts import grasp_starts, start_around_cubes
-
         start_around_cubes(cfg, grasp_starts(cfg, starts.qpos.device), starts.qpos, generator)
     return starts
 
