@@ -74,9 +74,7 @@ report: "workflow/report/workflow.rst"
 # Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
     exit_on_error(plan.begin)
-    if any(
-        job.rule.name == "train_run" for job in workflow.dag.needrun_jobs()
-    ):
+    if any(job.rule.name == "train_run" for job in workflow.dag.needrun_jobs()):
         exit_on_error(plan.check_gpus)
         if not CONTAINED:
             exit_on_error(plan.check_trainer)
