@@ -50,7 +50,7 @@ class Data:
 
         Args:
             folder: the runs.
-            band: one of `manyseeds.analysis.results.BANDS`; None takes that of config.json.
+            band: one of `manyseeds.analysis.results.BANDS`; None takes the one in config.json.
         """
         self.folder = folder
         self.variants = folder.variants

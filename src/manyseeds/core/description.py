@@ -89,9 +89,7 @@ class Description:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        # Outcomes with a tag are read from scalars: they are no columns of episodes.csv.
-        columns = [*self.columns] if not any(outcome.tag for outcome in self.outcomes) else []
-        for name in columns:
+        for name in (columns := self.columns):
             if columns.count(name) > 1:
                 raise ValueError(f"the column {name!r} of episodes.csv is named twice")
         for outcome in self.outcomes:
@@ -116,8 +114,9 @@ class Description:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of episodes.csv, in their order."""
-        starts, outcomes = (tuple(item.name for item in items) for items in (self.starts, self.outcomes))
+        """The columns of episodes.csv, in their order; an outcome with a tag is read from scalars instead."""
+        starts = (start.name for start in self.starts)
+        outcomes = (outcome.name for outcome in self.outcomes if not outcome.tag)
         return ("iteration", "episode", *starts, *outcomes, "return")
 
     def to_dict(self) -> dict[str, Any]:

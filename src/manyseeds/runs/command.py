@@ -147,7 +147,7 @@ def _read_run(argv: Sequence[str]) -> RunConfig | None:
 
 
 def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
-    """Return the run that the flags describe, laid over that of `--run`."""
+    """Return the run of `--run` with the values that the flags change."""
     from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent
 
     fields = {

@@ -27,7 +27,7 @@ def draw(folder: ResultsFolder, names: Sequence[str] = NAMES, band: str | None =
     Args:
         folder: its runs; a figure for which data are missing says so in its panels.
         names: which figures.
-        band: the band of the curves, one of `BANDS`; None takes that of config.json.
+        band: the band of the curves, one of `BANDS`; None takes the one in config.json.
 
     Returns:
         The paths written: `<name>.png`, `.svg`, `.pdf` and the caption `.rst` of each figure.
