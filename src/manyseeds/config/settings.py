@@ -99,7 +99,7 @@ class RunConfig(Model):
     agent_file: Annotated[str, NO_IDENTITY] = ""
     log_dir: Annotated[Path, NO_IDENTITY] = Field(Path(), strict=False)
     video: Annotated[bool, NO_IDENTITY, FLAG] = Field(False, description="record training videos to <log_dir>/videos")
-    video_interval: Annotated[Count, NO_IDENTITY, FLAG] = Field(500, description="iterations between videos")
+    video_interval: Annotated[Count, NO_IDENTITY, FLAG] = Field(2000, description="iterations between videos")
     video_length: Annotated[Count, NO_IDENTITY, FLAG] = Field(
         250, description="environment steps of a video (50 are one second)"
     )

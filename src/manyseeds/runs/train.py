@@ -28,6 +28,10 @@ from manyseeds.simulators import make_env
 from manyseeds.simulators.base import TaskEnv
 
 
+CLOCKED_TAGS = ("Train/mean_reward", "Train/mean_episode_length")
+"""Scalars that are logged a second time as <tag>/time, at the seconds of training instead of the iterations."""
+
+
 def train(run: RunConfig, ranks: Ranks = ALONE) -> None:
     """Train until `max_iterations` are done; continue exactly where an earlier process was killed.
 
@@ -175,6 +179,9 @@ class _Record:
         seconds = done.collection_time + done.learning_time
         self._elapsed += seconds
         self._events.write(done.number, done.scalars)
+        # RSL-RL logs these two over time as well, at whole seconds.
+        clocked = {f"{tag}/time": done.scalars[tag] for tag in CLOCKED_TAGS if tag in done.scalars}
+        self._events.write(int(self._elapsed), clocked)
         block = iteration_block(
             done.number,
             self._run.train.max_iterations,
@@ -182,6 +189,7 @@ class _Record:
             timesteps=done.number * self._runner.num_steps * self._run.train.num_envs,
             iteration_time=seconds,
             elapsed=self._elapsed,
+            order=self._env.task.console_tags,
         )
         print(block, flush=True)
         if done.number in self._checkpoints[:-1]:
