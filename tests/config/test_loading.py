@@ -423,6 +423,12 @@ def test_auto_is_the_gpus_simulator_where_there_is_a_gpu(tmp_path, monkeypatch, 
         assert (experiment.device, experiment.simulator) == expected
 
 
+def test_a_device_on_which_the_simulator_does_not_run_is_refused():
+    words = "config: device is cuda, and simulator mujoco runs on cpu only; leave one of the two out"
+    with pytest.raises(UserError, match=re.escape(words)):
+        resolve(changed("device", "cuda") | {"simulator": "mujoco"})
+
+
 def test_an_experiment_that_has_begun_stays_on_its_device_whatever_machine_reads_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fields = changed("device", "auto") | {"simulator": "auto"}

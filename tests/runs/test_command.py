@@ -10,6 +10,7 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
+from helpers.gpu_machines import gpu_machine
 from helpers.kills import fingerprint
 from helpers.training_runs import train
 from manyseeds.audit.verify import main as verify
@@ -141,8 +142,10 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch)
         (["--seed", "-1"], ["--seed is -1"]),
         (["--env_spacing", "nan"], ["--env_spacing is nan"]),
         (["--device", "gpu"], ["--device is 'gpu'", "cuda:N"]),
-        (["--device", "cuda:99"], ["cuda:99", "CUDA devices"]),
-        (["--simulator", "bullet"], ["unknown simulator 'bullet'", "mujoco"]),
+        (["--device", "cuda:99"], ["cuda:99", "PyTorch sees no GPU here", "--device cpu trains without one"]),
+        (["--device", "cuda"], ["--device is 'cuda'", "PyTorch sees no GPU here", "--device cpu trains without one"]),
+        (["--simulator", "bullet"], ["--simulator is 'bullet'", "auto, mujoco"]),
+        (["--device", "cuda", "--simulator", "mujoco"], ["--device is cuda", "mujoco runs on cpu only"]),
         (["--agent_cfg_path", "nowhere.json"], ["agent file nowhere.json cannot be read"]),
         (["--task_cfg_path", "nowhere.json"], ["task file nowhere.json cannot be read"]),
         (["--log_dir", "/proc/nowhere"], ["--log_dir /proc/nowhere cannot be written"]),
@@ -150,6 +153,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch)
 )  # fmt: skip
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    gpu_machine(monkeypatch, 0)
     assert main([*arguments, "lift_object"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and all(word in error for word in words), error

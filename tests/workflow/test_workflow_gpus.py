@@ -29,8 +29,8 @@ ON_THE_CPU = """
 import atexit, json, os, sys, time
 if "train" in sys.orig_argv and "--run" in sys.orig_argv:
     run = json.load(open(sys.argv[sys.argv.index("--run") + 1]))
-    assert run["device"] == "cuda"
-    sys.argv += ["--device", "cpu"]
+    assert (run["device"], run["simulator"]) == ("cuda", "mujoco_warp")
+    sys.argv += ["--device", "cpu", "--simulator", "mujoco"]
     seed, begin = run["seed"], time.monotonic()
     def note():
         with open(os.environ["NOTES"], "a") as stream:

@@ -48,7 +48,7 @@ class Common(Model):
         AfterValidator(_not_published),
         Allowed("a name of letters, digits, '_', '.' and '-' that is not 'published'"),
     ] = Field(description="results go to results/<experiment>/")
-    simulator: SimulatorName = Field("mujoco", description="what steps the physics")
+    simulator: SimulatorName = Field("auto", description="what steps the physics; auto: by the device")
     device: Annotated[Literal["cpu", "cuda", "auto"], Allowed("cpu, cuda or auto (gpus says which GPUs)")] = Field(
         "cpu", description="where policies are trained; auto: a GPU where there is one"
     )

@@ -177,6 +177,8 @@ def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
 
 def _impossible(experiment: Experiment) -> Iterator[str]:
     """Yield what the config asks for and the workflow or the trainer cannot do."""
+    if experiment.trainer.evaluates and (problem := hardware.contradiction(experiment.device, experiment.simulator)):
+        yield problem
     for variant in experiment.variants:
         count = -(-variant.train.max_iterations // variant.train.save_interval)
         if count > MOST_CHECKPOINTS:

@@ -89,8 +89,10 @@ class RunConfig(Model):
     task: str
     task_digest: str | None = None
     task_cfg: dict[str, Any] = Field(default_factory=dict)
-    simulator: Annotated[str | None, FLAG] = Field("mujoco", description="what steps the physics")
-    device: Annotated[str, FLAG] = Field("", description="cpu, cuda or cuda:N (what the simulator runs on)")
+    simulator: Annotated[str | None, FLAG] = Field(
+        "auto", description="what steps the physics; auto: mujoco_warp on cuda, mujoco on cpu"
+    )
+    device: Annotated[str, FLAG] = Field("auto", description="cpu, cuda or cuda:N; auto: a GPU where there is one")
     trainer: str | dict[str, Any] = OURS
     seed: Annotated[Whole, Ge(0), FLAG] = Field(42, description="random seed", le=2**63 - 1)
     train: TrainSettings = TrainSettings()

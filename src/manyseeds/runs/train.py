@@ -27,7 +27,6 @@ from manyseeds.runs.videos import TrainingVideos
 from manyseeds.simulators import make_env
 from manyseeds.simulators.base import TaskEnv
 
-
 CLOCKED_TAGS = ("Train/mean_reward", "Train/mean_episode_length")
 """Scalars that are logged a second time as <tag>/time, at the seconds of training instead of the iterations."""
 
