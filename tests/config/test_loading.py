@@ -353,7 +353,7 @@ def test_a_key_below_train_is_one_field_from_which_everything_else_is_made(key, 
     with pytest.raises(SystemExit):
         train(["--help"])
     assert f"--{key} " in capsys.readouterr().out
-    assert key in external.VALUES
+    assert key in (*external.VALUES, *external.GROUPS)
     settings = resolve(GOOD).settings("default", 1)
     assert (key in settings["train"]) != (NO_IDENTITY in field.metadata)
 
@@ -439,6 +439,32 @@ def test_an_experiment_that_has_begun_stays_on_its_device_whatever_machine_reads
     recorded.write_text(begun.to_json())
     gpu_machine(monkeypatch, 0)
     assert resolve(fields) == begun
+
+
+def test_the_content_of_the_checkpoint_to_start_from_decides_the_result_and_not_its_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def settings(path):
+        return resolve(changed("train.init_from", path)).settings("default", 1)
+
+    for name, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
+        (tmp_path / name).write_bytes(content)
+    assert settings("a.pt") == settings("b.pt") != settings("c.pt")
+    assert settings("a.pt") != resolve(GOOD).settings("default", 1)
+    resolved = resolve(changed("train.init_from", "a.pt"))
+    assert from_dict(json.loads(resolved.to_json())) == resolved
+    with pytest.raises(UserError, match=r"train\.init_from is 'nowhere\.pt', which cannot be read"):
+        settings("nowhere.pt")
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_starts(tmp_path, capsys):
+    (tmp_path / "a.pt").write_bytes(b"")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(changed("train.init_from", str(tmp_path / "a.pt"))))
+    assert main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"variant default: train.init_from {tmp_path}/a.pt is damaged or not a checkpoint" in error
+    assert error.count("\n") == 1
 
 
 anything = st.recursive(

@@ -133,6 +133,18 @@ def test_isaac_labs_command_takes_hyperparameters_and_numbers_of_the_task_as_hyd
     assert experiment_checkpoints(fields) == ["model_2.pt"]
 
 
+def test_a_checkpoint_to_start_from_is_given_by_its_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pt").write_bytes(b"1")
+    words = STRANGER["words"] | {"init_from": "--checkpoint {init_from}"}
+    fields = with_trainer(command=f"{STRANGER['command']} {{init_from}}", words=words)
+    assert command(fields)[-1] == "lift_object"
+    rendered = command(fields | {"train": FIELDS["train"] | {"init_from": "a.pt"}})
+    assert rendered[-2:] == ["--checkpoint", f"{tmp_path}/a.pt"]
+
+
 def experiment_checkpoints(fields: dict) -> list[str]:
     return resolve(fields).checkpoints("default")
 
@@ -187,6 +199,7 @@ def test_a_wrong_definition_is_one_sentence(change: dict, sentence: str) -> None
             {"task": {"name": "x", "overrides": {"a": 1}}},
             "task.overrides are given, but the command of trainer",
         ),
+        ({"train": FIELDS["train"] | {"init_from": __file__}}, "train.init_from is given, but the command of trainer"),
         ({"device": "cuda", "gpus_per_run": 2}, "gpus_per_run is more than 1, but the command of trainer stranger has"),
         ({"trainer": "manyseeds", "task": "theirs"}, "task.name is 'theirs'"),
         ({"trainer": "manyseeds", "agent": "nowhere.json"}, "agent file nowhere.json cannot be read"),

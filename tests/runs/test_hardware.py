@@ -30,7 +30,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the command starts: a run in this process, or arguments and a number of processes."""
     calls: list[Any] = []
-    monkeypatch.setattr(command, "_train", lambda run, distributed: calls.append(run) or 0)
+    monkeypatch.setattr(command, "_train", lambda run, *_: calls.append(run) or 0)
     monkeypatch.setattr(distributed, "launch", lambda arguments, count: calls.append((list(arguments), count)))
     return calls
 

@@ -140,6 +140,7 @@ class Variant(Model):
         agent_file: the file of its hyper-parameters; "" where an external trainer gets none.
         agent: its hyper-parameters.
         task_cfg: numbers of the task to change.
+        init_digest: SHA-256 of the checkpoint `train.init_from`; None without one.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Variant(Model):
     agent_file: str
     agent: dict[str, Any]
     task_cfg: dict[str, Any]
+    init_digest: str | None = None
 
     @property
     def checkpoints(self) -> list[int]:
@@ -209,6 +211,7 @@ class Experiment(Common):
             task=self.task,
             task_digest=self.task_digest,
             task_cfg=chosen.task_cfg,
+            init_digest=chosen.init_digest,
             simulator=self.simulator if self.trainer.evaluates else None,
             device=self.device,
             trainer=self.trainer.settings(),

@@ -14,7 +14,7 @@ from manyseeds.config.experiment import AgentChoice, Config, Experiment, TaskCho
 from manyseeds.config.external import External, Ours, Trainer
 from manyseeds.config.settings import OURS, TrainSettings
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import read_object
+from manyseeds.core.files import read_object, sha256
 from manyseeds.core.layout import CONFIG, PACKAGE, REPOSITORY, RESULTS
 from manyseeds.core.text import did_you_mean, flatten, shown
 from manyseeds.tasks import registry
@@ -193,6 +193,7 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
                 "agent_file": bool(variant.agent_file),
                 "agent_overrides": bool(variant.agent) and not variant.agent_file,
                 "task_overrides": bool(variant.task_cfg),
+                "init_from": variant.train.init_from is not None,
             }
             yield from external.missing_placeholders(experiment.trainer, given)
         elif variant.train.num_envs % experiment.ranks:
@@ -234,13 +235,27 @@ def _variant(
                 f"{where}: agent.overrides.{key} is {value!r}; it must be a list, which stands"
                 f" as a list in the list of a grid's values: [[{value!r}]]"
             )
+    settings = TrainSettings.model_validate(train)
     return Variant(
         name=name,
-        train=TrainSettings.model_validate(train),
+        train=settings,
         agent_file=file,
         agent=variants.override(content, base_overrides | overrides["agent"]),
         task_cfg=variants.override(config.task.overrides, overrides["task"]),
+        init_digest=_digest(where, settings.init_from),
     )
+
+
+def _digest(where: str, checkpoint: str | None) -> str | None:
+    """Return the SHA-256 of a checkpoint."""
+    if checkpoint is None:
+        return None
+    try:
+        return sha256(Path(checkpoint))
+    except OSError as error:
+        raise UserError(
+            f"{where}: train.init_from is {checkpoint!r}, which cannot be read: {error.strerror}"
+        ) from error
 
 
 def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple[str, dict[str, Any]]:

@@ -4,12 +4,10 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from manyseeds.config.hardware import SIMULATOR_ON, contradiction, pair
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import PARAMS
 from manyseeds.core.simulators import SIMULATORS
+from manyseeds.runs.starts import begun
 
 WITHOUT = "--device cpu trains without one"
 
@@ -45,10 +43,11 @@ def choose(device: str, simulator: str, log_dir: Path | None = None) -> Hardware
     kind, _, number = device.partition(":")
     if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
         raise UserError(f"--device is '{device}'; it must be auto, cpu, cuda or cuda:N.")
-    begun = _begun(log_dir) if log_dir else None
-    if begun and device in ("auto", begun[0]) and simulator in ("auto", begun[1]):
-        found, why = begun, f"the run in {log_dir} began there"
-        who = f"the run in {log_dir} began on {begun[0]}"
+    env = begun(log_dir) if log_dir else {}
+    before = str(env.get("device")), str(env.get("simulator"))
+    if env and device in ("auto", before[0]) and simulator in ("auto", before[1]):
+        found, why = before, f"the run in {log_dir} began there"
+        who = f"the run in {log_dir} began on {before[0]}"
     else:
         on_gpu = simulator if simulator != "auto" else SIMULATOR_ON["cuda"]
         found, why = pair(device, simulator, lambda: _can_use_gpu(on_gpu)), _why(device, simulator, on_gpu)
@@ -68,15 +67,6 @@ def gpu_count() -> int:
 
 def _can_use_gpu(simulator: str) -> bool:
     return gpu_count() > 0 and importlib.util.find_spec(SIMULATORS[simulator].module) is not None
-
-
-def _begun(log_dir: Path) -> tuple[str, str] | None:
-    """Return the device and the simulator of the run in a folder, if one has begun there."""
-    try:
-        env = yaml.safe_load((log_dir / PARAMS[1]).read_text(encoding="utf-8"))
-        return str(env["device"]), str(env["simulator"])
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-        return None
 
 
 def _why(device: str, simulator: str, on_gpu: str) -> str:

@@ -163,6 +163,7 @@ class Plan:
             self._check_trainer_image(self.experiment.trainer)
         # Jobs hash the file of their own image, for run.json.
         files = [path for name in needed if Path(path := self.image(name)).is_file()]
+        files += [start for variant in self.variants if (start := variant.train.init_from)]
         return containers.settings([self.results, "logs", self.drawn_from, *files])
 
     def _check_trainer_image(self, trainer: External) -> None:
