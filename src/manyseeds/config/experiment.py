@@ -115,6 +115,19 @@ class VariantChoice(Model):
     task: TaskOverrides = Field(TaskOverrides(), description="numbers of the task; a list makes a grid")
 
 
+class TrainChoice(TrainSettings):
+    """Keys below `train:` of config.yaml."""
+
+    cuda: TrainSettings = Field(
+        default_factory=TrainSettings, description="values that replace those above where runs train on GPUs"
+    )
+
+    def on(self, device: str) -> dict[str, Any]:
+        """Return the values of `TrainSettings` on a device."""
+        replaced = self.cuda.model_dump(exclude_unset=True) if device == "cuda" else {}
+        return self.model_dump(exclude={"cuda"}) | replaced
+
+
 class Config(Common):
     """config.yaml."""
 
@@ -124,7 +137,7 @@ class Config(Common):
     trainer: Annotated[
         Text | dict[str, Any], Allowed("manyseeds, the path of a trainer's YAML file, or a mapping of its keys")
     ] = Field("manyseeds", description="the program that trains")
-    train: TrainSettings = Field(description="how one run trains")
+    train: TrainChoice = Field(description="how one run trains")
     agent: AgentField = Field(AgentChoice(), description="hyper-parameters")
     variants: dict[Name, VariantChoice | None] = Field(
         default_factory=dict, description="variants to compare; without any there is one called default"

@@ -58,22 +58,23 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
             f"{source}: gpus_per_run is {config.gpus_per_run}; it must be at most {len(config.gpus)},"
             " the number of GPUs that gpus lists"
         )
+    # An external trainer has its own simulator.
+    simulator = config.simulator if trainer.evaluates else "auto"
+    recorded = Path(RESULTS) / config.experiment / CONFIG
+    device, simulator = hardware.chosen(config.device, simulator, config.gpus, recorded)
+    train = config.train.on(device)
     named = config.variants or {"default": VariantChoice()}
     points = [
         (name, choice or VariantChoice(), overrides)
         for variant, choice in named.items()
         for name, overrides in _points(source, variant, choice or VariantChoice())
     ]
-    resolved = tuple(_variant(source, config, trainer, task, *point) for point in points)
+    resolved = tuple(_variant(source, config, train, trainer, task, *point) for point in points)
     names = [variant.name for variant in resolved]
     _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
     for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
         if len(name) > LONGEST_NAME:
             raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
-    # An external trainer has its own simulator.
-    simulator = config.simulator if trainer.evaluates else "auto"
-    recorded = Path(RESULTS) / config.experiment / CONFIG
-    device, simulator = hardware.chosen(config.device, simulator, config.gpus, recorded)
     shared = {key: getattr(config, key) for key in Experiment.model_fields.keys() & Config.model_fields.keys()}
     experiment = Experiment(
         **shared
@@ -214,6 +215,7 @@ def _points(source: str, variant: str, choice: VariantChoice) -> list[tuple[str,
 def _variant(
     source: str,
     config: Config,
+    train: Mapping[str, Any],
     trainer: Trainer,
     task: str,
     name: str,
@@ -222,8 +224,8 @@ def _variant(
 ) -> Variant:
     """Lay one variant's overrides over the base and check what comes out."""
     where = f"{source}: variants.{name}" if config.variants else source
-    train = variants.override(config.train.model_dump(), overrides["train"])
-    _raise(where, problems(TrainSettings, train, ("train",)))
+    values = variants.override(train, overrides["train"])
+    _raise(where, problems(TrainSettings, values, ("train",)))
     # A variant with its own agent file starts from that file, without the overrides of the other file.
     agent = choice.agent if choice.agent.file else config.agent
     base_overrides = flatten(agent.overrides) if agent is config.agent else {}
@@ -235,7 +237,7 @@ def _variant(
                 f"{where}: agent.overrides.{key} is {value!r}; it must be a list, which stands"
                 f" as a list in the list of a grid's values: [[{value!r}]]"
             )
-    settings = TrainSettings.model_validate(train)
+    settings = TrainSettings.model_validate(values)
     return Variant(
         name=name,
         train=settings,
