@@ -62,6 +62,18 @@ python isaaclab_arena/scripts/reinforcement_learning/train.py \
 --headless \
 lift_object
 """
+# Of Arena 0.3.1 and later.
+DOCUMENTED_LATER = r"""
+python isaaclab_arena/scripts/train.py \
+  --rl_library rsl_rl \
+  --external_callback isaaclab_arena.environments.isaaclab_interop.environment_registration_callback \
+  --task lift_object \
+  --rl_training_mode \
+  --num_envs 4096 \
+  --max_iterations 2000 \
+  agent.policy.activation=relu \
+  agent.algorithm.learning_rate=0.001
+"""
 ARENA = {
     "experiment": "arena",
     "seeds": [42],
@@ -110,6 +122,21 @@ def test_arenas_command_is_the_documented_one_with_the_seed_and_device_that_are_
     assert rendered[place : place + 4] == ours
     assert rendered[:place] + rendered[place + 4 :] == documented
     assert rendered[-1] == "lift_object"
+
+
+def test_later_arenas_command_is_the_documented_one_with_seed_device_and_checkpoints_added() -> None:
+    documented = shlex.split(DOCUMENTED_LATER.replace("\\\n", " "))
+    fields = ARENA | {
+        "trainer": "trainers/isaaclab_arena_hydra.yaml",
+        "train": {"num_envs": 4096, "max_iterations": 2000, "save_interval": 200},
+        "agent": {"overrides": {"policy.activation": "relu", "algorithm.learning_rate": 0.001}},
+    }
+    rendered = command(fields, seed=42)
+    added = ["--seed", "42", "--device", "cuda", "agent.save_interval=200"]
+    place = rendered.index("--seed")
+    assert rendered[place : place + len(added)] == added
+    assert rendered[:place] + rendered[place + len(added) :] == documented
+    assert experiment_checkpoints(fields) == ["model_1999.pt"]
 
 
 def test_arenas_command_on_several_gpus_and_with_hyperparameters_has_the_documented_flags(agent_file: str) -> None:
