@@ -10,7 +10,7 @@ from helpers.documentation import commands
 from helpers.gpu_machines import gpu_machine
 from manyseeds.config.settings import RunConfig
 from manyseeds.core.layout import REPOSITORY
-from manyseeds.learning import distributed
+from manyseeds.learning import distributed, warm_start
 from manyseeds.runs import command
 
 GPUS = 4
@@ -39,6 +39,11 @@ def test_a_documented_command_trains_where_it_says(
     words = shlex.split(line)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pusher.py").write_text("")
+    run = tmp_path / command.LOGS / "2026-01-29_12-30-00"
+    run.mkdir(parents=True)
+    for name in ("model_2000.pt", "state.pt"):
+        (run / name).write_text("")
+    monkeypatch.setattr(warm_start, "check", lambda *_: None)
     gpu_machine(monkeypatch, GPUS)
     started: list[RunConfig | int] = []
     monkeypatch.setattr(command, "_train", lambda run, *_: started.append(run) or 0)
