@@ -95,6 +95,9 @@ remaining() {
 
 table() { "$python" benchmarks/_run_table.py "$@" 2>&1 | tee -a "$out/report.md"; say; }
 
+# Whether a run came far enough to have a checkpoint.
+trained() { compgen -G "$1/model_*.pt" > /dev/null || { say "- no checkpoint was reached"; false; }; }
+
 evaluate() {
     run "$(remaining)" "$python" -m manyseeds evaluate --run_dir "$1" --episodes "$episodes" --seed 20260101 \
         --output "$1/episodes.csv"
@@ -110,6 +113,7 @@ guide() {
     local run=$work/guide
     run "$(remaining 60)" "$python" -m manyseeds train "${device[@]}" --env_spacing 5.0 --num_envs $envs \
         --max_iterations $guide_iterations --save_interval $guide_save --headless --seed 1 --log_dir "$run" lift_object
+    trained "$run" || return
     table "$run"
     evaluate "$run"
     table "$run"
@@ -153,6 +157,7 @@ isaaclab() {
     fi
     run "$(remaining 40)" "$isaaclab_python" -m manyseeds train --simulator isaaclab --num_envs $isaaclab_envs \
         --max_iterations $isaaclab_iterations --save_interval 50 --seed 1 --headless --log_dir "$run" lift_object
+    trained "$run" || return
     table "$run"
     run "$(remaining)" "$isaaclab_python" -m manyseeds evaluate --run_dir "$run" --episodes "$episodes" \
         --seed 20260101 --output "$run/episodes.csv"
