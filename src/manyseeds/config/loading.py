@@ -70,6 +70,8 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
         if len(name) > LONGEST_NAME:
             raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
+    if trainer.evaluates:
+        registry.check_file(task)
     # An external trainer has its own simulator.
     simulator = config.simulator if trainer.evaluates else "auto"
     recorded = Path(RESULTS) / config.experiment / CONFIG
@@ -79,7 +81,6 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         **shared
         | {
             "task": task,
-            "task_digest": registry.file_digest(task) if trainer.evaluates else None,
             "simulator": simulator,
             "device": device,
             "trainer": trainer,

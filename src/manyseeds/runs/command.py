@@ -166,6 +166,7 @@ def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
     _check(RunConfig, {key: value for key, value in complete.items() if key != "train"})
     _check(TrainSettings, complete["train"])
     _check_processes(args)
+    registry.check_file(complete["task"])
     processes = _processes(args)
     run = RunConfig.model_validate(complete)
     if run.train.num_envs % processes:
@@ -181,7 +182,6 @@ def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
         update={
             "device": _device(run.device),
             "log_dir": args.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
-            "task_digest": run.task_digest if base else registry.file_digest(run.task),
         }
     )
 
