@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +211,15 @@ def made_by(folder: Path) -> Code | None:
 
 def known_code(folder: Path) -> list[Code]:
     """Return the code that a run began with and those that were accepted since, as far as its folder says."""
-    content = _of_run(folder)
+    return _known(_of_run(folder))
+
+
+def changes_since(path: Path, now: Code) -> list[str] | None:
+    """Say what of the code has changed since a record or manifest was written; as `other_code`."""
+    return _changes(_known(_object(path) or {}), now)
+
+
+def _known(content: Mapping[str, Any]) -> list[Code]:
     accepted = content.get("accepted")
     entries = [content.get("made_by"), *(accepted if isinstance(accepted, list) else [])]
     return [code for entry in entries if (code := Code.from_dict(entry)) is not None]
@@ -224,7 +232,10 @@ def other_code(folder: Path, now: Code) -> list[str] | None:
         folder: the run's folder.
         now: the present code.
     """
-    known = known_code(folder)
+    return _changes(known_code(folder), now)
+
+
+def _changes(known: Sequence[Code], now: Code) -> list[str] | None:
     if any(not code.changes(now) for code in known):
         return []
     return known[0].changes(now) if known else None
@@ -233,25 +244,44 @@ def other_code(folder: Path, now: Code) -> list[str] | None:
 def accept_code(folder: Path, code: Code, note: str) -> None:
     """Write into a run's record and journal that its results are accepted as those of this code."""
     for path in (folder / RUN_RECORD, folder / JOURNAL):
-        if not path.is_file():
-            continue
-        content, times = json.loads(path.read_text(encoding="utf-8")), path.stat()
-        content["accepted"] = [*content.get("accepted", []), {**code.to_dict(), "time": now(), "note": note}]
-        write_json(path, content)
-        # The run is as old as it was: what was made of it need not be made again.
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        accept_in(path, code, note)
+
+
+def accept_in(path: Path, code: Code, note: str) -> None:
+    """Write into a record, journal or manifest that what it is of is accepted as made by this code."""
+    content = _object(path)
+    if content is None:
+        return
+    times, earlier = path.stat(), content.get("accepted")
+    entry = {**code.to_dict(), "time": now(), "note": note}
+    write_json(path, content | {"accepted": [*(earlier if isinstance(earlier, list) else []), entry]})
+    # It is as old as it was: what was made of it need not be made again.
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def accepted_changes(path: Path) -> list[list[str]]:
+    """Return what had changed at each acceptance that a record or manifest holds."""
+    content = _object(path) or {}
+    made, accepted = content.get("made_by"), content.get("accepted")
+    began = Code.from_dict(made)
+    codes = [Code.from_dict(entry) for entry in accepted] if isinstance(accepted, list) else []
+    changes = [["unknown code"] if began is None else began.changes(code) for code in codes if code is not None]
+    return [change for change in changes if change]
 
 
 def _of_run(folder: Path) -> dict[str, Any]:
     """Return the content of a run's record, or else of its journal."""
-    for name in (RUN_RECORD, JOURNAL):
-        try:
-            content = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(content, dict):
-            return content
-    return {}
+    found = (_object(folder / name) for name in (RUN_RECORD, JOURNAL))
+    return next((content for content in found if content is not None), {})
+
+
+def _object(path: Path) -> dict[str, Any] | None:
+    """Return the object of a JSON file; None where there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 class Journal:

@@ -295,7 +295,7 @@ def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
     write_csv(args.output, results)
     settings = {"episodes": args.episodes, "seed": args.seed, "overrides": overrides}
     read = [*checkpoints, *(args.run_dir / name for name in PARAMS)]
-    write_manifest(args.output.parent, "evaluate", [args.output], read, settings=settings, code=code.to_dict())
+    write_manifest(args.output.parent, "evaluate", [args.output], read, settings=settings, made_by=code.to_dict())
     return 0
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import sha256, write_atomic
+from manyseeds.core.files import refuse_links, sha256, write_atomic
 from manyseeds.core.layout import (
     ANEW,
     CODE_DIFF,
@@ -56,6 +56,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            refuse_links(folder)
             if not held:
                 stack.enter_context(locked(folder / LOCK))
             for pattern in _PARTIALS:  # a killed process could not remove its own

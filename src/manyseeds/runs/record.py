@@ -69,8 +69,7 @@ class Record:
             changed_code=self._run.changed_code,
         )
         if state is None:
-            env = {key: self._config.get(key, value) for key, value in self._env.cfg.items()}
-            write_params(folder, self._agent, {**env, "device": self._run.device, "threads": cpu_threads(self._run)})
+            self._write_params()
             self._events = open_log(self._run)
             self._journal.start(*notes, code=self._code)
             return None
@@ -90,7 +89,14 @@ class Record:
         elif other != []:
             provenance.accept_code(folder, self._code, "accepted when it was finished")
             self._journal = provenance.Journal(folder)
+        if not (folder / RUN_RECORD).exists():  # the record that is to come vouches for them
+            self._write_params()
         return state["runner"]
+
+    def _write_params(self) -> None:
+        env = {key: self._config.get(key, value) for key, value in self._env.cfg.items()}
+        here = {"device": self._run.device, "threads": cpu_threads(self._run)}
+        write_params(self._folder, self._agent, {**env, **here})
 
     def write(self, done: Iteration) -> None:
         """Write an iteration's scalars, print them, and leave a checkpoint and a video where they are due."""
