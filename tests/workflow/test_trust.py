@@ -1,4 +1,4 @@
-"""What Snakemake does not see by itself: edited code, damaged, edited and deleted files. A task of one file is edited."""
+"""What Snakemake does not see by itself: edited code, damaged, edited and deleted files, with a task of one file."""
 
 import json
 import os
