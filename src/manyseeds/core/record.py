@@ -6,6 +6,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import manyseeds
@@ -123,12 +124,15 @@ def image_digest(image: str) -> str | None:
     return f"sha256:{sha256(Path(image))}" if Path(image).is_file() else None
 
 
-def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Path:
+def write_run_record(
+    folder: Path, outputs: Iterable[str], known: Mapping[str, str] = MappingProxyType({}), **fields: Any
+) -> Path:
     """Write `run.json` into the folder of a run.
 
     Args:
         folder: the run's folder.
         outputs: the files of the run, relative to the folder.
+        known: checksums of those files that were taken when they were written: damage since then stays visible.
         fields: further entries of the record (experiment, variant, seed, config, command, threads, started, ended,
             resumed); they override what `collect` finds.
 
@@ -140,7 +144,7 @@ def write_run_record(folder: Path, outputs: Iterable[str], **fields: Any) -> Pat
         "schema": SCHEMA_VERSION,
         **masked(fields),
         **{name: value for name, value in collect().items() if name not in fields},
-        "outputs": {name: sha256(folder / name) for name in names},
+        "outputs": {name: known.get(name) or sha256(folder / name) for name in names},
     }
     path = folder / RUN_RECORD
     write_json(path, record)

@@ -53,6 +53,7 @@ class Record:
         self._journal = provenance.Journal(self._folder)
         self._code = code
         self._sums: dict[str, str] = {}
+        self._params: dict[str, str] = {}
         self._elapsed, self._saving, self._begin = 0.0, 0.0, time.perf_counter()
         self._videos = TrainingVideos(run, runner.alg, env) if run.video else None
         self._events: EventWriter
@@ -81,12 +82,15 @@ class Record:
                 " differ."
             )
             print(notes[-1], flush=True)
-        other = provenance.other_code(folder, self._code)
+        began = Code.from_dict(state["code"])
+        other = (began is None or began.changes(self._code)) and provenance.other_code(folder, self._code) != []
+        if self._journal.fields["made_by"] is None:  # a journal that was lost
+            self._journal.fields["made_by"] = state["code"]
         if state["runner"]["iteration"] < train.max_iterations:
             # The record of a shorter run holds no longer.
             (folder / RUN_RECORD).unlink(missing_ok=True)
-            self._journal.resume(*notes, accepted=None if other == [] else self._code)
-        elif other != []:
+            self._journal.resume(*notes, accepted=self._code if other else None)
+        elif other:
             provenance.accept_code(folder, self._code, "accepted when it was finished")
             self._journal = provenance.Journal(folder)
         if not (folder / RUN_RECORD).exists():  # the record that is to come vouches for them
@@ -97,6 +101,7 @@ class Record:
         env = {key: self._config.get(key, value) for key, value in self._env.cfg.items()}
         here = {"device": self._run.device, "threads": cpu_threads(self._run)}
         write_params(self._folder, self._agent, {**env, **here})
+        self._params = {name: sha256(self._folder / name) for name in PARAMS}
 
     def write(self, done: Iteration) -> None:
         """Write an iteration's scalars, print them, and leave a checkpoint and a video where they are due."""
@@ -158,6 +163,7 @@ class Record:
         provenance.write_run_record(
             self._folder,
             outputs,
+            {**self._sums, **self._params, EVENT_FILE: self._events.sha256},
             **(self._run.launched.model_dump() if self._run.launched else {}),
             seed=self._run.seed,
             config=self._run.identity(),

@@ -372,7 +372,10 @@ def _with_recorded_description(experiment: Experiment, recorded: Path) -> Experi
     """Return the experiment with the description that an earlier invocation got of the task's own process."""
     if not recorded.is_file():
         return experiment
-    known = read_resolved(recorded)
+    try:
+        known = read_resolved(recorded)
+    except UserError:  # it is written anew
+        return experiment
     same = known.model_copy(update={"description": None}) == experiment
     return known if same else experiment
 

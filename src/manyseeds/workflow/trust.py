@@ -115,7 +115,8 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             record = run / RUN_RECORD
             begun = record.is_file() or (ours and (run / JOURNAL).is_file())
             changes = other_code(run, code) if begun else []
-            if changes is None and (ours or code.files):
+            # Without a record the job asks the run's state.
+            if changes is None and record.is_file() and (ours or code.files):
                 changes = [UNKNOWN]
             if changes:
                 stale[str(record)] = changes
