@@ -352,6 +352,17 @@ def test_a_last_checkpoint_that_is_missing_or_damaged_is_made_again_of_the_state
     assert verify(folder).problems == ()
 
 
+@pytest.mark.parametrize("name", [".lock", "events.out.tfevents.manyseeds", "params", "state.pt"])
+def test_nothing_is_written_through_a_link_in_the_folder(tmp_path, name, capsys):
+    outside = tmp_path / "outside"
+    outside.mkdir() if name == "params" else outside.write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(outside)
+    assert train(tmp_path / "run") == 2
+    assert f"{tmp_path / 'run' / name} is a symbolic link; a run writes only what lies" in capsys.readouterr().err
+    assert list(outside.iterdir()) == [] if name == "params" else outside.read_text() == "mine"
+
+
 def test_a_run_says_what_saving_its_state_cost(tmp_path, capsys):
     assert train(tmp_path / "run", max_iterations=2) == 0
     assert re.search(r"\[INFO\] Saving states took \d+\.\d\d of \d+\.\d s \(\d+\.\d\d%\)\.", capsys.readouterr().out)

@@ -8,13 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from helpers.workflows import snakemake, write_config
+from helpers import workflows
+from helpers.workflows import write_config
 from manyseeds.audit.verify import verify
 
 RESULTS = Path("results") / "tiny"
 RUN = RESULTS / "default" / "seed_1"
 TASK = Path(__file__).parents[1] / "helpers" / "file_task.py"
 HEAVIER = ('mass="0.1"/>\n      <site name="puck"', 'mass="0.8"/>\n      <site name="puck"')
+
+
+def snakemake(folder: Path, *arguments: str):
+    """Run it up to the figures: all but the film, which takes most of the time."""
+    target = [] if "train" in arguments else ["draw"]
+    return workflows.snakemake(folder, *target, *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,9 @@ class External(Model):
         default_factory=dict, description="environment variables that it gets besides those of the workflow"
     )
     inputs: tuple[Text, ...] = Field(
-        (), description="files, folders and patterns of files that decide its results, such as its script"
+        (),
+        strict=False,
+        description="files, folders and patterns of files that decide its results, such as its script",
     )
     path: str = Field("", description="a folder to look for its programs in first; not used in a container")
     links: dict[FileName, Text] = Field(
