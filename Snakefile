@@ -12,7 +12,7 @@ from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
-from manyseeds.workflow.trust import Findings, prepare
+from manyseeds.workflow.trust import Findings, Planned, prepare
 
 # Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
@@ -91,6 +91,17 @@ def again(pattern):
     return force
 
 
+def as_planned(job):
+    """Return what `stops` and `prepare` need to know of a job."""
+    outputs, settings = [str(path) for path in job.output], workflow.dag_settings
+    told = settings.forceall or not {job.rule.name, *outputs}.isdisjoint(
+        settings.forcerun
+    )
+    return Planned(
+        job.rule.name, (outputs or [""])[0], workflow.dag.reason(job).forced, told
+    )
+
+
 report: "workflow/report/workflow.rst"
 
 
@@ -99,14 +110,10 @@ onstart:
     exit_on_error(plan.begin)
     jobs = list(workflow.dag.needrun_jobs())
     if not workflow.touch and any(job.rule.name != "figures" for job in jobs):
-        if findings.stops(plan.experiment):
-            sys.exit("error: " + findings.sentences(plan.experiment, RESULTS)[-1])
-        forced = [
-            (str(job.output[0]), workflow.dag.reason(job).forced)
-            for job in jobs
-            if job.rule.name == "train_run"
-        ]
-        exit_on_error(prepare, findings, plan.experiment, RESULTS, forced)
+        planned = list(map(as_planned, jobs))
+        if findings.stops(plan.experiment, planned):
+            sys.exit(f"error: {findings.advice(plan.experiment, RESULTS)}")
+        exit_on_error(prepare, findings, plan.experiment, RESULTS, planned)
     if any(job.rule.name == "train_run" for job in jobs):
         exit_on_error(plan.check_gpus)
         if not CONTAINED:

@@ -15,7 +15,7 @@ from manyseeds.audit.verify import verify
 RESULTS = Path("results") / "tiny"
 RUN = RESULTS / "default" / "seed_1"
 TASK = Path(__file__).parents[1] / "helpers" / "file_task.py"
-HEAVIER = ('mass="0.1"/>\n      <site name="puck"', 'mass="0.8"/>\n      <site name="puck"')
+HEAVIER = ('size="0.05 0.05 0.05" mass="1"', 'size="0.05 0.05 0.05" mass="8"')
 
 
 def snakemake(folder: Path, *arguments: str):

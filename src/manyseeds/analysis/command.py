@@ -8,6 +8,7 @@ from pathlib import Path
 from manyseeds.analysis.curves import aggregate, named_runs, runs_of_experiment
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import LEARNING_CURVES
 from manyseeds.core.manifest import check_made, write_manifest
 
 
@@ -68,7 +69,8 @@ def _aggregate(args: argparse.Namespace) -> int:
         progress=_show_line if sys.stderr.isatty() else lambda _: None,
     )
     if args.config:
-        write_manifest(args.output.parent, "curves", [args.output], tables)
+        name = "" if args.output.name == LEARNING_CURVES else args.output.stem
+        write_manifest(args.output.parent, "curves", [args.output], tables, name)
     print(f"{rows:,} rows of {len(variants)} variant(s) written to {args.output}", file=sys.stderr)
     return 0
 

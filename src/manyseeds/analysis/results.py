@@ -149,17 +149,18 @@ class ResultsFolder:
         return tuple(outcome for outcome in self.compared if outcome.kind == "share")
 
 
-def find_results(results_dir: str | Path) -> list[ResultsFolder]:
+def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFolder]:
     """Find every results folder at or below a folder, with a run with scalars.csv or episodes.csv.
 
     Args:
         results_dir: an experiment's folder, or a folder of such folders.
+        check: whether each file must be the one that its step left.
 
     Returns:
         The folders by path, each with at least one run.
 
     Raises:
-        UserError: when the folder is missing or holds no run.
+        UserError: when the folder is missing or holds no run, or a file was edited or damaged.
     """
     results_dir = Path(results_dir)
     if not results_dir.is_dir():
@@ -177,14 +178,15 @@ def find_results(results_dir: str | Path) -> list[ResultsFolder]:
         raise UserError(
             f"{results_dir}: no run found; expected <variant>/seed_<seed>/ with a scalars.csv or an episodes.csv"
         )
+    for folder, runs in found.items() if check else ():
+        for run in runs:
+            check_made(run.scalars, "scalars")
+            check_made(run.episodes, "evaluate")
+        check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
 
 
 def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
-    for run in runs:
-        check_made(run.scalars, "scalars")
-        check_made(run.episodes, "evaluate")
-    check_made(folder / LEARNING_CURVES, "curves")
     planned, fields = _read_config(folder / "config.json")
     named = fields.pop("samples", {})
     samples = _samples_per_iteration(folder / LEARNING_CURVES) or named

@@ -97,7 +97,9 @@ def _of_other_data(experiment: Path) -> list[str]:
     }
     if not made:
         return []
-    [now] = [inputs_digest(found) for found in find_results(experiment) if found.folder == experiment] or [""]
+    [now] = [inputs_digest(found) for found in find_results(experiment, check=False) if found.folder == experiment] or [
+        ""
+    ]
     return [f"{path} was made from other CSV files than those here" for path, was in made.items() if was != now]
 
 

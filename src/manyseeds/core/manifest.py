@@ -20,7 +20,9 @@ def manifest_path(folder: Path, step: str) -> Path:
     return folder / f"{step}.{MANIFEST}"
 
 
-def write_manifest(folder: Path, step: str, outputs: Iterable[Path], inputs: Iterable[Path], **fields: Any) -> None:
+def write_manifest(
+    folder: Path, step: str, outputs: Iterable[Path], inputs: Iterable[Path], name: str = "", **fields: Any
+) -> None:
     """Write what a step made in a folder.
 
     Args:
@@ -28,6 +30,7 @@ def write_manifest(folder: Path, step: str, outputs: Iterable[Path], inputs: Ite
         step: the verb of the command line.
         outputs: the files that it made.
         inputs: the files that it read; those that are not there are left out.
+        name: of the manifest, where a step makes several things in one folder; the step's name where it is not given.
         **fields: further entries.
     """
     content = {
@@ -37,7 +40,7 @@ def write_manifest(folder: Path, step: str, outputs: Iterable[Path], inputs: Ite
         "inputs": _sums(folder, inputs),
         "outputs": _sums(folder, outputs),
     }
-    write_json(manifest_path(folder, step), content)
+    write_json(manifest_path(folder, name or step), content)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from manyseeds.core.code import Code
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import PARAMS
+from manyseeds.core.layout import EPISODES, PARAMS
 from manyseeds.core.manifest import write_manifest
 from manyseeds.core.record import recorded_checkpoints
 from manyseeds.tasks.code import check_task, evaluation_code
@@ -295,7 +295,8 @@ def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
     write_csv(args.output, results)
     settings = {"episodes": args.episodes, "seed": args.seed, "overrides": overrides}
     read = [*checkpoints, *(args.run_dir / name for name in PARAMS)]
-    write_manifest(args.output.parent, "evaluate", [args.output], read, settings=settings, made_by=code.to_dict())
+    name = "" if args.output.name == EPISODES else args.output.stem
+    write_manifest(args.output.parent, "evaluate", [args.output], read, name, settings=settings, made_by=code.to_dict())
     return 0
 
 

@@ -52,7 +52,7 @@ def export(
         with write_atomic(account_path) as partial:
             partial.write_text(json.dumps(account, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if account_path and output:
-        write_manifest(output.parent, "scalars", [output, account_path], _event_files(log_dir))
+        write_manifest(output.parent, "scalars", [output, account_path], _event_files(log_dir), output.stem)
     return account
 
 

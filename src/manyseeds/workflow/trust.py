@@ -67,12 +67,41 @@ class Findings:
                 names = [Path(path).parent.relative_to(results).as_posix() for path in paths]
                 lines.append(f"{results}: {kind} by other code than the present ({changes}): {some(names, SHOWN)}")
         if lines:
-            lines.append(_WHAT_TO_DO[experiment.changed_code].format(results=results))
+            lines.append(self.advice(experiment, results))
         return lines + [f"{why}; it is made again" for why in dict.fromkeys(self.again.values()) if why]
 
-    def stops(self, experiment: Experiment) -> bool:
-        """Whether nothing may start before the user has said what to do."""
-        return experiment.changed_code == "stop" and bool(self.stale or self.stale_evaluations)
+    def advice(self, experiment: Experiment, results: str) -> str:
+        """Return what happens with what was made by other code, and what the user can say."""
+        return _WHAT_TO_DO[experiment.changed_code].format(results=results)
+
+    def stops(self, experiment: Experiment, jobs: Sequence["Planned"]) -> bool:
+        """Whether no job may start before the user has said what to do: by `changed_code`, or by forcing a job."""
+        forced = {job.output for job in jobs if job.told}
+        trained = {job.output for job in jobs if job.rule == "train_run"}
+        reads = any(job.rule not in ("train_run", "train") for job in jobs)
+        evaluations = {
+            path
+            for path in self.stale_evaluations.keys() - forced
+            if reads and str(Path(path).with_name(RUN_RECORD)) not in trained
+        }
+        return experiment.changed_code == "stop" and bool(jobs) and bool(self.stale.keys() - forced or evaluations)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job that is to run.
+
+    Attributes:
+        rule: the name of its rule.
+        output: its first output.
+        forced: whether it runs whatever its files say.
+        told: whether that is so because the user said so (`--forcerun`, `--forceall`).
+    """
+
+    rule: str
+    output: str
+    forced: bool
+    told: bool
 
 
 _WHAT_TO_DO = {
@@ -121,6 +150,7 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             if changes:
                 stale[str(record)] = changes
             if not record.is_file():
+                again[str(record)] = ""  # not every target asks for it
                 continue
             problem, is_damage = _of_run(record, sums, experiment.curves.allow_corrupt)
             if problem:
@@ -146,14 +176,14 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
     return Findings(stale, stale_evaluations, forced | again, frozenset(damaged), code, evaluation)
 
 
-def prepare(findings: Findings, experiment: Experiment, results: str, train_jobs: Iterable[tuple[str, bool]]) -> None:
+def prepare(findings: Findings, experiment: Experiment, results: str, jobs: Iterable[Planned]) -> None:
     """Write what jobs must know, when they are about to start: acceptances, and which runs are trained anew.
 
     Args:
         findings: from `look`.
         experiment: the experiment.
         results: its folder.
-        train_jobs: the record that each job of a run makes, and whether the job was forced.
+        jobs: what is to run.
 
     Raises:
         UserError: when a file cannot be written.
@@ -168,17 +198,19 @@ def prepare(findings: Findings, experiment: Experiment, results: str, train_jobs
     for mark in Path(results).glob(f"*/seed_*/{ANEW}"):
         if mark.with_name(RUN_RECORD).is_file():  # of a start that ended before its job began
             mark.unlink()
-    for record, forced in train_jobs:
-        if reason := _why_anew(findings, experiment, record) if forced else "":
-            with write_atomic(Path(record).with_name(ANEW)) as partial:
+    for job in jobs:
+        if reason := _why_anew(findings, experiment, job) if job.rule == "train_run" and job.forced else "":
+            with write_atomic(Path(job.output).with_name(ANEW)) as partial:
                 partial.write_text(reason, encoding="utf-8")
 
 
-def _why_anew(findings: Findings, experiment: Experiment, record: str) -> str:
+def _why_anew(findings: Findings, experiment: Experiment, job: Planned) -> str:
     """Return why a run is trained from the beginning; "" where its state may make what is missing."""
+    record = job.output
     if record in findings.stale:
-        return f"the code has changed: {some(list(findings.stale[record]))}"
-    if record in findings.again:
+        accepted = experiment.changed_code == "accept" and not job.told
+        return "" if accepted else f"the code has changed: {some(list(findings.stale[record]))}"
+    if record in findings.again and not job.told:
         # Our trainer looks at every file itself.
         ours = experiment.trainer.evaluates
         return "" if ours or record not in findings.damaged else findings.again[record]
