@@ -107,12 +107,13 @@ report: "workflow/report/workflow.rst"
 
 # Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
-    exit_on_error(plan.begin)
     jobs = list(workflow.dag.needrun_jobs())
-    if not workflow.touch and any(job.rule.name != "figures" for job in jobs):
-        planned = list(map(as_planned, jobs))
-        if findings.stops(plan.experiment, planned):
-            sys.exit(f"error: {findings.advice(plan.experiment, RESULTS)}")
+    planned = list(map(as_planned, jobs))
+    makes = not workflow.touch and any(job.rule != "figures" for job in planned)
+    if makes and findings.stops(plan.experiment, planned):
+        sys.exit(f"error: {findings.advice(plan.experiment, RESULTS)}")
+    exit_on_error(plan.begin)
+    if makes:
         exit_on_error(prepare, findings, plan.experiment, RESULTS, planned)
     if any(job.rule.name == "train_run" for job in jobs):
         exit_on_error(plan.check_gpus)
