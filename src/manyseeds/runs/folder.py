@@ -76,6 +76,7 @@ def find_state(
     save_interval: int,
     code: Code,
     changed_code: str,
+    must_continue: bool = False,
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Find the newest state that training can go on from.
 
@@ -88,12 +89,13 @@ def find_state(
         save_interval: iterations between checkpoints.
         code: what else decides the results.
         changed_code: what to do where the run began with other code, one of `CHANGED_CODE`.
+        must_continue: whether it is an error if there is none.
 
     Returns:
         The state, None when the run must start from the beginning; and the printed lines that its record keeps.
 
     Raises:
-        UserError: when the run began with other code, and nobody said what to do.
+        UserError: when the run began with other code, and nobody said what to do; or when it must continue and cannot.
     """
     if (folder / ANEW).is_file():
         return None, _start_over(folder, (folder / ANEW).read_text(encoding="utf-8"))
@@ -128,6 +130,11 @@ def find_state(
             changed = f"the code has changed: {other}"
         reason = changed
         break
+    if must_continue:
+        raise UserError(
+            f"the run in {folder} cannot be continued: {reason}; with --init_from instead of --checkpoint a new run"
+            " starts with the networks of its checkpoint."
+        )
     return None, _start_over(folder, reason)
 
 

@@ -22,6 +22,9 @@ from manyseeds.runs.videos import TrainingVideos
 from manyseeds.simulators.base import TaskEnv
 from manyseeds.tasks.code import training_code
 
+CLOCKED_TAGS = ("Train/mean_reward", "Train/mean_episode_length")
+"""Scalars that are logged a second time as <tag>/time, at the seconds of training instead of the iterations."""
+
 
 class Record:
     """What a run leaves in its folder: params, scalars, checkpoints, videos, the state to continue from, run.json.
@@ -58,8 +61,12 @@ class Record:
         self._videos = TrainingVideos(run, runner.alg, env) if run.video else None
         self._events: EventWriter
 
-    def begin(self) -> dict[str, Any] | None:
-        """Return the runner's state to resume from, or None if the run starts."""
+    def begin(self, must_continue: bool) -> dict[str, Any] | None:
+        """Return the runner's state to resume from, or None if the run starts.
+
+        Args:
+            must_continue: whether a start is an error.
+        """
         train, folder = self._run.train, self._folder
         state, notes = find_state(
             folder,
@@ -68,6 +75,7 @@ class Record:
             train.save_interval,
             code=self._code,
             changed_code=self._run.changed_code,
+            must_continue=must_continue,
         )
         if state is None:
             self._write_params()
@@ -100,7 +108,9 @@ class Record:
     def _write_params(self) -> None:
         env = {key: self._config.get(key, value) for key, value in self._env.cfg.items()}
         here = {"device": self._run.device, "threads": cpu_threads(self._run)}
-        write_params(self._folder, self._agent, {**env, **here})
+        train, digest = self._run.train, self._run.init_digest
+        init = {"init_from": train.init_from, "init_digest": digest} if digest else {}
+        write_params(self._folder, self._agent, {**env, **here, **init})
         self._params = {name: sha256(self._folder / name) for name in PARAMS}
 
     def write(self, done: Iteration) -> None:
@@ -108,6 +118,9 @@ class Record:
         seconds = done.collection_time + done.learning_time
         self._elapsed += seconds
         self._events.write(done.number, done.scalars)
+        # RSL-RL logs these two over time as well, at whole seconds.
+        clocked = {f"{tag}/time": done.scalars[tag] for tag in CLOCKED_TAGS if tag in done.scalars}
+        self._events.write(int(self._elapsed), clocked)
         block = iteration_block(
             done.number,
             self._run.train.max_iterations,
@@ -115,6 +128,7 @@ class Record:
             timesteps=done.number * self._runner.num_steps * self._run.train.num_envs,
             iteration_time=seconds,
             elapsed=self._elapsed,
+            order=self._env.task.console_tags,
         )
         print(block, flush=True)
         if done.number in self._checkpoints[:-1]:
@@ -165,6 +179,7 @@ class Record:
             outputs,
             {**self._sums, **self._params, EVENT_FILE: self._events.sha256},
             **(self._run.launched.model_dump() if self._run.launched else {}),
+            **({"init_from": self._run.train.init_from} if self._run.init_digest else {}),
             seed=self._run.seed,
             config=self._run.identity(),
             threads=cpu_threads(self._run),

@@ -25,7 +25,9 @@ WITHOUT_INFLUENCE = {
     "runs/command.py",
     "runs/console.py",
     "runs/folder.py",
+    "runs/hardware.py",  # what it chooses is a setting
     "runs/record.py",
+    "runs/starts.py",  # the same
     "runs/videos.py",
     "simulators/film.py",
     "simulators/rendering.py",
