@@ -6,11 +6,13 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
+from manyseeds.config.external import ENVIRONMENT_VARIABLE
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
+from manyseeds.workflow.trust import Findings, Planned, prepare
 
 # Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
@@ -50,6 +52,7 @@ if CONTAINED:
     os.environ.update(exit_on_error(plan.container_settings))
 # The image of an external trainer. Not a parameter of the rule, so that another image does not repeat runs.
 os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
+os.environ[ENVIRONMENT_VARIABLE] = plan.trainer_environment
 SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
 ANALYSIS_IMAGE = plan.image("analysis")
 DEPLOYED = bool(workflow.deployment_settings.deployment_method)
@@ -68,13 +71,51 @@ left_in_queue = (
 )
 
 
+# What Snakemake does not see: other code, and files that are not what their steps left.
+findings = (
+    exit_on_error(plan.look, DEPLOYED) if workflow.is_main_process else Findings()
+)
+for sentence in findings.sentences(plan.experiment, RESULTS):
+    print(f"note: {sentence}", file=sys.stderr)
+
+
+def again(pattern):
+    """Return an input function that names no file and makes its job run where the job's output must be made again."""
+
+    def force(wildcards):
+        path = pattern.format(**dict(wildcards))
+        if path in findings.again:
+            workflow.dag.forcefiles.add(path)
+        return []
+
+    return force
+
+
+def as_planned(job):
+    """Return what `stops` and `prepare` need to know of a job."""
+    outputs, settings = [str(path) for path in job.output], workflow.dag_settings
+    told = settings.forceall or not {job.rule.name, *outputs}.isdisjoint(
+        settings.forcerun
+    )
+    return Planned(
+        job.rule.name, (outputs or [""])[0], workflow.dag.reason(job).forced, told
+    )
+
+
 report: "workflow/report/workflow.rst"
 
 
 # Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
+    jobs = list(workflow.dag.needrun_jobs())
+    planned = list(map(as_planned, jobs))
+    makes = not workflow.touch and any(job.rule != "figures" for job in planned)
+    if makes and findings.stops(plan.experiment, planned):
+        sys.exit(f"error: {findings.advice(plan.experiment, RESULTS)}")
     exit_on_error(plan.begin)
-    if any(job.rule.name == "train_run" for job in workflow.dag.needrun_jobs()):
+    if makes:
+        exit_on_error(prepare, findings, plan.experiment, RESULTS, planned)
+    if any(job.rule.name == "train_run" for job in jobs):
         exit_on_error(plan.check_gpus)
         if not CONTAINED:
             exit_on_error(plan.check_trainer)

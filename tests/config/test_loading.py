@@ -379,14 +379,15 @@ def test_values_of_a_later_file_are_laid_over_a_shorthand(tmp_path):
     assert (experiment.task, experiment.variants[0].task_cfg) == ("lift_object", {"a": 1})
 
 
-def test_the_content_of_a_tasks_file_is_part_of_what_a_run_is(tmp_path):
+def test_the_content_of_a_tasks_file_and_what_to_do_when_it_changes_are_no_settings_of_a_run(tmp_path):
     path = tmp_path / "mine.py"
     (tmp_path / "agent.json").write_text("{}")
     found = []
-    for content in ("a = 1", "a = 2"):
+    for content, changed_code in (("a = 1", "stop"), ("a = 2", "accept")):
         path.write_text(content)
-        found.append(resolve(GOOD | {"task": str(path), "agent": "agent.json"}).settings("default", 1))
-    assert found[0]["task_digest"] != found[1]["task_digest"] and found[0]["task"] == str(path)
+        fields = {"task": str(path), "agent": "agent.json", "changed_code": changed_code}
+        found.append(resolve(GOOD | fields).settings("default", 1))
+    assert found[0] == found[1] and found[0]["task"] == str(path)
 
 
 def test_the_description_of_the_outcomes_is_in_config_json():

@@ -1,6 +1,7 @@
 rule export:
     input:
         f"{RUN}/run.json",
+        again(f"{RUN}/scalars.csv"),
     output:
         table=f"{RUN}/scalars.csv",
         account=f"{RUN}/scalars.json",
@@ -25,6 +26,7 @@ rule export:
 rule aggregate:
     input:
         plan.scalars,
+        again(f"{RESULTS}/learning_curves.csv"),
     output:
         f"{RESULTS}/learning_curves.csv",
     log:

@@ -1,6 +1,7 @@
 rule evaluate_run:
     input:
         f"{RUN}/run.json",
+        again(f"{RUN}/episodes.csv"),
     output:
         f"{RUN}/episodes.csv",
     log:

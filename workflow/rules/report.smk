@@ -2,6 +2,7 @@ rule tables:
     input:
         rules.aggregate.output,
         plan.evaluations,
+        again(f"{RESULTS}/success_rates.html"),
     output:
         [
             report(
@@ -55,6 +56,7 @@ rule draw:
         plan.scalars,
         plan.evaluations,
         plan.records,
+        again(f"{RESULTS}/curves.html"),
     output:
         # `manyseeds figures` writes the captions: they name the outcomes and say how many seeds there are.
         [

@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 
 from manyseeds.analysis.inference import infer_description
+from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import LEARNING_CURVES
+from manyseeds.core.layout import LEARNING_CURVES, RUN_RECORD
+from manyseeds.core.manifest import check_made, manifest_path
+from manyseeds.core.record import accepted_changes
 
 # What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
 BANDS = ("pointwise", "simultaneous")
@@ -80,6 +83,7 @@ class ResultsFolder:
         trainer: the name of what trained the runs.
         tags: which scalars mean return and success.
         described: the task's description in config.json; None where it has none.
+        code_notes: sentences about runs and evaluations of other code that were accepted.
     """
 
     folder: Path
@@ -90,6 +94,7 @@ class ResultsFolder:
     trainer: str = OURS
     tags: Tags = OUR_TAGS
     described: Description | None = None
+    code_notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -144,17 +149,18 @@ class ResultsFolder:
         return tuple(outcome for outcome in self.compared if outcome.kind == "share")
 
 
-def find_results(results_dir: str | Path) -> list[ResultsFolder]:
+def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFolder]:
     """Find every results folder at or below a folder, with a run with scalars.csv or episodes.csv.
 
     Args:
         results_dir: an experiment's folder, or a folder of such folders.
+        check: whether each file must be the one that its step left.
 
     Returns:
         The folders by path, each with at least one run.
 
     Raises:
-        UserError: when the folder is missing or holds no run.
+        UserError: when the folder is missing or holds no run, or a file was edited or damaged.
     """
     results_dir = Path(results_dir)
     if not results_dir.is_dir():
@@ -172,6 +178,11 @@ def find_results(results_dir: str | Path) -> list[ResultsFolder]:
         raise UserError(
             f"{results_dir}: no run found; expected <variant>/seed_<seed>/ with a scalars.csv or an episodes.csv"
         )
+    for folder, runs in found.items() if check else ():
+        for run in runs:
+            check_made(run.scalars, "scalars")
+            check_made(run.episodes, "evaluate")
+        check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
 
 
@@ -198,7 +209,21 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), **fields)
+    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), code_notes=_code_notes(runs), **fields)
+
+
+def _code_notes(runs: Iterable[Run]) -> tuple[str, ...]:
+    """Name the runs and evaluations that were made by other code and accepted, with what had changed."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        files = (("Trained", run.folder / RUN_RECORD), ("Evaluated", manifest_path(run.folder, "evaluate")))
+        for made, path in files:
+            for changes in accepted_changes(path):
+                found.setdefault((made, some(changes)), []).append(f"{run.variant} seed {run.seed}")
+    return tuple(
+        f"{made} by other code than the present and accepted ({changes} had changed): {', '.join(names)}."
+        for (made, changes), names in found.items()
+    )
 
 
 def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, Any]]:
@@ -363,6 +388,12 @@ def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
         raise UserError(f"{path}: not readable as a CSV file: {reason}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_files(folder: ResultsFolder) -> list[Path]:
+    """Return the files that tables, figures and pages of a results folder are made of."""
+    of_runs = [path for run in folder.runs for path in (run.scalars, run.episodes, run.checkpoints)]
+    return [*of_runs, folder.folder / LEARNING_CURVES]
 
 
 def describe(folder: ResultsFolder) -> str:

@@ -75,12 +75,13 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
         if len(name) > LONGEST_NAME:
             raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
+    if trainer.evaluates:
+        registry.check_file(task)
     shared = {key: getattr(config, key) for key in Experiment.model_fields.keys() & Config.model_fields.keys()}
     experiment = Experiment(
         **shared
         | {
             "task": task,
-            "task_digest": registry.file_digest(task) if trainer.evaluates else None,
             "simulator": simulator,
             "device": device,
             "trainer": trainer,

@@ -17,6 +17,10 @@ OURS = "manyseeds"
 """The name of the trainer of this package."""
 
 
+CHANGED_CODE = ("stop", "redo", "accept")
+ChangedCode = Annotated[Literal["stop", "redo", "accept"], Allowed("stop, redo or accept")]
+
+
 class TrainSettings(Model):
     """Keys below `train:`."""
 
@@ -80,7 +84,6 @@ class RunConfig(Model):
 
     Attributes:
         task: a task reference.
-        task_digest: of the task's file; None for an installed task.
         task_cfg: numbers of the task to change.
         init_digest: SHA-256 of the checkpoint `train.init_from`; None without one.
         trainer: "manyseeds", or what identifies an external trainer.
@@ -92,7 +95,6 @@ class RunConfig(Model):
     """
 
     task: str
-    task_digest: str | None = None
     task_cfg: dict[str, Any] = Field(default_factory=dict)
     simulator: Annotated[str | None, FLAG] = Field(
         "auto", description="what steps the physics; auto: mujoco_warp on cuda, mujoco on cpu"
@@ -112,3 +114,7 @@ class RunConfig(Model):
         250, description="environment steps of a video (50 are one second)"
     )
     launched: Annotated[Launched | None, NO_IDENTITY] = None
+    changed_code: Annotated[ChangedCode, NO_IDENTITY, FLAG] = Field(
+        "stop",
+        description="when code has changed since the run began: stop, redo (start over), accept (go on and note it)",
+    )

@@ -47,6 +47,21 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+def refuse_links(folder: Path) -> None:
+    """Check that nothing in a folder leads out of it, before anything in it is written.
+
+    Raises:
+        UserError: when a file or folder in it is a symbolic link.
+        OSError: when it cannot be listed.
+    """
+    links = sorted(path for path in folder.iterdir() if path.is_symlink())
+    if links:
+        raise UserError(
+            f"{links[0]} is a symbolic link; a run writes only what lies in its own folder. Remove the link, or link"
+            " the whole folder instead"
+        )
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as stream:

@@ -29,7 +29,8 @@ def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[int]:
         BlockingIOError: when another process holds the lock.
         OSError: when the file cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    # A lock that is a link, in a folder from elsewhere, must not make or hold a file outside of it.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,6 +8,7 @@ import numpy as np
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.core.record import check_left
 from manyseeds.simulators.film import film, frame_rate, write_video
 
 
@@ -31,8 +32,9 @@ def film_checkpoint(
     from manyseeds.evaluation.evaluate import evaluation_starts, make_evaluation_env
     from manyseeds.learning.policy import Policy, read_params
 
+    check_left(checkpoint)
     params = read_params(run_dir)
-    env = make_evaluation_env(params.env, num_envs=episodes, threads=1, source=str(run_dir / "params" / "env.yaml"))
+    env = make_evaluation_env(params.env, num_envs=episodes, threads=1, run_dir=run_dir)
     try:
         policy = Policy(params.agent, env.get_observations(), env.num_actions, device=env.device)
         policy.load(checkpoint)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from manyseeds.core.files import write_atomic
+from manyseeds.core.manifest import write_manifest
+from manyseeds.core.record import check_left
 from manyseeds.eventfiles.log import Progress, RunLog, read_log
 from manyseeds.eventfiles.table import to_table, write_table
 
@@ -39,6 +41,8 @@ def export(
     Raises:
         UserError: if the log cannot be read, is corrupt without `allow_corrupt`, holds no scalars, or no tag matches.
     """
+    for file in [] if allow_corrupt else _event_files(log_dir):
+        check_left(file)
     log = read_log(log_dir, allow_corrupt=allow_corrupt, progress=progress)
     log.step[:] += 1 - first_iteration
     table = to_table(log, tags)
@@ -47,7 +51,13 @@ def export(
     if account_path:
         with write_atomic(account_path) as partial:
             partial.write_text(json.dumps(account, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if account_path and output:
+        write_manifest(output.parent, "scalars", [output, account_path], _event_files(log_dir), output.stem)
     return account
+
+
+def _event_files(log_dir: Path) -> list[Path]:
+    return sorted(log_dir.glob("*tfevents*")) if log_dir.is_dir() else [log_dir]
 
 
 def account_of(log: RunLog, *, rows: int, columns: int) -> dict[str, Any]:

@@ -19,11 +19,13 @@ from typing import Any, Protocol
 
 from manyseeds.config import RunConfig
 from manyseeds.config.external import External, fill, render, split
+from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic, write_json
-from manyseeds.core.layout import EVENT_FILE, EXTERNAL_WORK, JOURNAL, RUN_RECORD, SUPERSEDED
-from manyseeds.core.record import Journal, image_digest, write_run_record
+from manyseeds.core.layout import ANEW, EVENT_FILE, EXTERNAL_WORK, JOURNAL, RUN_RECORD, SUPERSEDED
+from manyseeds.core.record import Journal, accept_code, image_digest, other_code, write_run_record
 from manyseeds.core.text import flatten, now
+from manyseeds.launch.inputs import inputs_code, repositories
 
 FINISHED = "finished.json"
 HIDDEN_EVENTS = "at-rest"
@@ -110,8 +112,12 @@ class Attempt:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def move_aside(self) -> str | None:
-        """Move aside what a former start left; return a sentence on it, None when there was nothing."""
+    def move_aside(self, reason: str = "") -> str | None:
+        """Move aside what a former start left; return a sentence on it, None when there was nothing.
+
+        Args:
+            reason: why, where it is neither other settings nor an interruption.
+        """
         if not self.folder.exists():
             return None
         done = (self.folder / FINISHED).is_file()
@@ -119,7 +125,7 @@ class Attempt:
         self.hide_events()
         os.replace(self.folder, aside)
         why = "other settings" if done else f"{self.trainer.name} cannot continue a run that was interrupted"
-        return f"[INFO] Starting over: {why}. The older files are in {aside}."
+        return f"[INFO] Starting over: {reason or why}. The older files are in {aside}."
 
     def train(self, job: Job) -> dict[str, Any]:
         """Start the trainer and wait for its end.
@@ -270,14 +276,17 @@ def train(attempt: Attempt, job: Job) -> None:
     for pattern in (f".{Path(RUN_RECORD).stem}.*.json", f".{Path(JOURNAL).stem}.*.json", ".*.link", "params/.*.link"):
         for partial in folder.glob(pattern):  # of a killed process
             partial.unlink()
-    journal = Journal(folder)
     account = attempt.finished()
-    if account is None:
-        sentence = attempt.move_aside()
+    code = inputs_code(attempt.trainer)
+    anew = _why_anew(folder, run, code) if account else ""
+    journal = Journal(folder)
+    if account is None or anew:
+        sentence = attempt.move_aside(anew)
+        (folder / ANEW).unlink(missing_ok=True)
         if sentence:
             job.show(sentence)
         (folder / RUN_RECORD).unlink(missing_ok=True)
-        journal.start(*([sentence] if sentence else []))
+        journal.start(*([sentence] if sentence else []), code=code, repositories=repositories(attempt.trainer))
         account = attempt.train(job)
     assert run.launched is not None
     made_by = {name: account[name] for name in ("command", "container", "container_digest", "packages")}
@@ -288,9 +297,31 @@ def train(attempt: Attempt, job: Job) -> None:
         seed=run.seed,
         config=run.identity(),
         threads=run.train.threads,
-        **journal.fields,
+        **journal.end(inputs_code(attempt.trainer)),
         ended=now(),
     )
+
+
+def _why_anew(folder: Path, run: RunConfig, code: Code) -> str:
+    """Return why a finished run must be trained again; "" where it must not.
+
+    Raises:
+        UserError: when the trainer's inputs have changed, and nobody said what to do.
+    """
+    if (folder / ANEW).is_file():
+        return (folder / ANEW).read_text(encoding="utf-8")
+    changes = other_code(folder, code)
+    if not changes:
+        return ""
+    if run.changed_code == "stop":
+        raise UserError(
+            f"{folder} was made by other inputs of its trainer: {some(changes)}. Restore them, or set changed_code to"
+            " redo (train again, the older files are kept) or accept (keep the run, and note it)"
+        )
+    if run.changed_code == "accept":
+        accept_code(folder, code, "accepted when it was finished")
+        return ""
+    return f"trainer.inputs have changed: {some(changes)}"
 
 
 def remove_work(folder: Path) -> None:

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from manyseeds import gpus
 from manyseeds.config import Experiment, RunConfig, read_resolved
-from manyseeds.config.external import External
+from manyseeds.config.external import ENVIRONMENT_VARIABLE, External
 from manyseeds.config.settings import Launched
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_json
+from manyseeds.core.files import refuse_links, write_json
 from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
@@ -72,6 +72,7 @@ class Job:
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         last: deque[str] = deque(maxlen=last_lines)
+        inherited = {name: text for name, text in os.environ.items() if name != ENVIRONMENT_VARIABLE}
         held = {LOCKED_VARIABLE: str(self.run.log_dir.resolve()), "PYTHONUNBUFFERED": "1"}
         with (
             self.log.open("a", encoding="utf-8", buffering=1) as stream,
@@ -84,7 +85,7 @@ class Job:
                 text=True,
                 errors="replace",
                 cwd=folder,
-                env=os.environ | (environment or {}) | self.lease.environment | held,
+                env=inherited | dict(environment or {}) | self.lease.environment | held,
                 pass_fds=(self.lock, *self.lease.descriptors),
             ) as process,
         ):
@@ -119,6 +120,7 @@ def train_run(
     """
     name = run_folder(variant, seed)
     folder.mkdir(parents=True, exist_ok=True)
+    refuse_links(folder)
 
     def wait() -> None:
         print(f"{folder}: waiting for another process that trains this run", file=sys.stderr, flush=True)
@@ -140,7 +142,8 @@ def train_run(
         )
         job = Job(name, run, log, lock, lease)
         if isinstance(experiment.trainer, External):
-            external.train(external.Attempt(experiment.trainer, run, image), job)
+            trainer = experiment.trainer.revealed(os.environ.get(ENVIRONMENT_VARIABLE, ""))
+            external.train(external.Attempt(trainer, run, image), job)
         else:
             _train(job)
 

@@ -196,6 +196,7 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
     complete = base.model_dump() | fields if base else fields
     _check(RunConfig, {key: value for key, value in complete.items() if key != "train"})
     _check(TrainSettings, complete["train"])
+    registry.check_file(complete["task"])
     hardware = choose(args.device, args.simulator, start.log_dir)
     processes = _processes(args, hardware.device)
     run = RunConfig.model_validate(complete)
@@ -218,7 +219,6 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
             "train": run.train.model_copy(update={"init_from": start.init_from}),
             "init_digest": start.init_digest,
             "log_dir": start.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
-            "task_digest": run.task_digest if base else registry.file_digest(run.task),
         }
     )
     return made, hardware

@@ -1,5 +1,6 @@
 """The event file of a run: one file, one record per scalar, cut back to the last saved state on resuming."""
 
+import hashlib
 import os
 import struct
 import time
@@ -34,9 +35,12 @@ class EventWriter:
     """
 
     def __init__(self, path: Path, offset: int = 0, clock: float = 0.0) -> None:
-        self._stream = path.open("r+b" if offset else "w+b", buffering=0)
+        flags = os.O_RDWR | os.O_NOFOLLOW | (0 if offset else os.O_CREAT)
+        self._stream = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
         self._stream.truncate(offset)
-        self._stream.seek(offset)
+        self._digest = hashlib.sha256()
+        while part := self._stream.read(1 << 20):
+            self._digest.update(part)
         self.clock = max(clock, time.time())
         if not offset:
             self._append(_record(Event(wall_time=self.clock, file_version="brain.Event:2")))
@@ -55,6 +59,11 @@ class EventWriter:
         )
         self._append(b"".join(map(_record, records)))
 
+    @property
+    def sha256(self) -> str:
+        """The checksum of all that was written."""
+        return self._digest.hexdigest()
+
     def sync(self) -> int:
         """Wait until everything is on disk; return the file's length in bytes."""
         os.fsync(self._stream.fileno())
@@ -65,6 +74,7 @@ class EventWriter:
         self._stream.close()
 
     def _append(self, data: bytes) -> None:
+        self._digest.update(data)
         rest = memoryview(data)
         while rest:
             rest = rest[self._stream.write(rest) :]

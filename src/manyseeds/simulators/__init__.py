@@ -78,6 +78,4 @@ def make_env(
     with registry.mistakes_named(task):
         env: TaskEnv = make(loaded, configure(loaded, task_cfg or {}), options)
     env.cfg["task"] = task
-    if (digest := registry.file_digest(task)) is not None:
-        env.cfg["task_digest"] = digest
     return env

@@ -77,13 +77,23 @@ def agent_file(reference: str) -> Path:
     Raises:
         UserError: when there is no such task.
     """
-    if is_file(reference):
-        return Path(reference).with_name("agent.json")
+    return (Path(reference) if is_file(reference) else module_file(reference)).with_name("agent.json")
+
+
+def module_file(reference: str) -> Path:
+    """Return the file of the module that defines an installed task.
+
+    Raises:
+        UserError: when there is no such task.
+    """
     module, _ = _origin(reference)
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        spec = None
     if spec is None or spec.origin is None:
         raise UserError(f"task '{reference}' cannot be loaded: its module {module} is not installed.")
-    return Path(spec.origin).with_name("agent.json")
+    return Path(spec.origin)
 
 
 @contextmanager
@@ -104,31 +114,10 @@ def mistakes_named(reference: str) -> Iterator[None]:
         raise UserError(f"task file {reference}{line}: {_said(error)}.") from error
 
 
-def file_digest(reference: str) -> str | None:
-    """Return the SHA-256 of a task's file; None for an installed task.
-
-    Raises:
-        UserError: when the file cannot be read.
-    """
-    return hashlib.sha256(_read(Path(reference))).hexdigest() if is_file(reference) else None
-
-
-def check_digest(reference: str, digest: str | None, source: str) -> None:
-    """Check that a task's file is the one that a run was trained with.
-
-    Args:
-        reference: the task.
-        digest: what `file_digest` returned then.
-        source: the file that holds the digest.
-
-    Raises:
-        UserError: when the file has changed.
-    """
-    if digest is not None and file_digest(reference) != digest:
-        raise UserError(
-            f"task file {reference} has changed since the run was trained: its SHA-256 is not {source}'s; "
-            "train the run again, or restore the file."
-        )
+def check_file(reference: str) -> None:
+    """Raise UserError when a task is a file that cannot be read."""
+    if is_file(reference):
+        _read(Path(reference))
 
 
 def _built_in() -> list[str]:

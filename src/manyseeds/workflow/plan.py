@@ -35,6 +35,7 @@ from manyseeds.launch.external import find_program
 from manyseeds.workflow import images as containers
 from manyseeds.workflow.content import checked_apart
 from manyseeds.workflow.resources import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
+from manyseeds.workflow.trust import Findings, look
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,20 @@ class Plan:
         # No brace of a path may look like a wildcard.
         return shlex.quote(str(Path(found).absolute())).replace("{", "{{").replace("}", "}}")
 
+    def look(self, deployed: bool) -> Findings:
+        """Compare the files of the experiment with the present code and with what its steps left.
+
+        Args:
+            deployed: whether a container or conda gives the environment of the jobs.
+
+        Raises:
+            UserError: when a file that decides a result cannot be read.
+        """
+        if self.drawn_from != self.results:
+            return Findings()
+        elsewhere = deployed or self.experiment.environment in self.experiment.python
+        return look(self.experiment, self.results, installed=not elsewhere)
+
     def check_simulator(self) -> None:
         """Check that Snakemake's own environment has the simulator, before runs are trained in it.
 
@@ -180,6 +195,12 @@ class Plan:
         """The image that an external trainer is started in with `--use-singularity`; "" for ours."""
         trainer = self.experiment.trainer
         return containers.image(trainer.container) if isinstance(trainer, External) and trainer.container else ""
+
+    @property
+    def trainer_environment(self) -> str:
+        """The environment variables of an external trainer, for its jobs, as JSON; no file holds their values."""
+        trainer = self.experiment.trainer
+        return json.dumps(trainer.environment) if isinstance(trainer, External) and not trainer.is_hidden else ""
 
     @property
     def evaluates(self) -> bool:
@@ -355,7 +376,10 @@ def _with_recorded_description(experiment: Experiment, recorded: Path) -> Experi
     """Return the experiment with the description that an earlier invocation got of the task's own process."""
     if not recorded.is_file():
         return experiment
-    known = read_resolved(recorded)
+    try:
+        known = read_resolved(recorded)
+    except UserError:  # it is written anew
+        return experiment
     same = known.model_copy(update={"description": None}) == experiment
     return known if same else experiment
 

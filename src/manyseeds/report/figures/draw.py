@@ -7,8 +7,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import BANDS, ResultsFolder
+from manyseeds.analysis.results import BANDS, ResultsFolder, read_files
 from manyseeds.core.files import write_atomic
+from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.figures import FIGURES, NAMES, style
 
@@ -45,7 +46,9 @@ def draw(folder: ResultsFolder, names: Sequence[str] = NAMES, band: str | None =
             paths += style.save(figure, stem, name.replace("_", " "), data.provenance)
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
-            partial.write_text(f"{caption}\n", encoding="utf-8")
+            partial.write_text(" ".join((caption, *folder.code_notes)) + "\n", encoding="utf-8")
+    if tuple(names) == NAMES:
+        write_manifest(folder.folder, "figures", paths, read_files(folder))
     return paths
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import ResultsFolder
+from manyseeds.analysis.results import ResultsFolder, read_files
 from manyseeds.core.files import write_atomic
+from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.tables.formats import FORMATS
 from manyseeds.report.tables.text import grids
@@ -26,12 +27,15 @@ def write_tables(folder: ResultsFolder) -> str:
         "success_rates_compared": data.comparisons,
     }
     texts = {suffix: render(grids(data), data.provenance) for suffix, render in FORMATS.items()}
+    made = [folder.folder / f"{name}.csv" for name in frames]
+    made += [folder.folder / f"success_rates.{suffix}" for suffix in texts]
     for name, frame in frames.items():
         with write_atomic(folder.folder / f"{name}.csv") as path:
             frame.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
     for suffix, text in texts.items():
         with write_atomic(folder.folder / f"success_rates.{suffix}") as path:
             path.write_text(text, encoding="utf-8")
+    write_manifest(folder.folder, "tables", made, read_files(folder))
     return texts["md"]
 
 
