@@ -10,7 +10,6 @@ why. docs/coverage.md says how often each 95 % interval covers.
 
 from manyseeds.statistics.bands import pointwise_band, simultaneous_band
 from manyseeds.statistics.bootstrap import (
-    LEAST_INTERVAL,
     LEAST_IQM,
     bootstrap_interval,
     iqm,
@@ -37,6 +36,7 @@ from manyseeds.statistics.intervals import (
     clopper_pearson,
     rate_interval,
     share_below,
+    spread_limit,
     t_interval,
     wilson,
 )
@@ -53,7 +53,6 @@ from manyseeds.statistics.survival import (
 from manyseeds.statistics.tasks import iqm_over_tasks, mean_over_tasks, normalize
 
 __all__ = [
-    "LEAST_INTERVAL",
     "LEAST_IQM",
     "LEAST_SEEDS",
     "Below",
@@ -90,6 +89,7 @@ __all__ = [
     "share_below",
     "simultaneous_band",
     "smallest_exact_p",
+    "spread_limit",
     "t_interval",
     "time_to_threshold",
     "turnbull",
