@@ -124,7 +124,7 @@ def test_a_seed_without_the_last_checkpoint_is_named_and_left_out(tmp_path: Path
     write_episodes(tmp_path, 3, {10: [0, 0]})
     _, over_seeds, markdown = tables_of(tmp_path)
     assert over_seeds["seeds"].tolist() == [3, 2]
-    assert "seed 3 is left out: its last checkpoint is 10 and not 20" in markdown
+    assert "default seed 3 is left out: its last checkpoint is 10 and not 20" in markdown
     assert "mean, 2 seeds" in markdown
 
 
