@@ -3,16 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from manyseeds.analysis.inference import infer_description
+from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
@@ -84,6 +86,9 @@ class ResultsFolder:
         tags: which scalars mean return and success.
         described: the task's description in config.json; None where it has none.
         code_notes: sentences about runs and evaluations of other code that were accepted.
+        evaluate: how the runs are judged.
+        missing: variant and seed of runs that config.json names and that left nothing.
+        settings: what config.json says of each variant: `train`, `agent`, `task_cfg`.
     """
 
     folder: Path
@@ -95,6 +100,9 @@ class ResultsFolder:
     tags: Tags = OUR_TAGS
     described: Description | None = None
     code_notes: tuple[str, ...] = ()
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    missing: tuple[tuple[str, int], ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -194,7 +202,8 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
         strays = [f"{variant} seed {seed}" for variant, seed in sorted(found - set(planned))]
-        absent = [f"{variant} seed {seed}" for variant, seed in planned if (variant, seed) not in found]
+        fields["missing"] = tuple(run for run in planned if run not in found)
+        absent = [f"{variant} seed {seed}" for variant, seed in fields["missing"]]
         if strays:
             notes.append(f"{folder}: left out, because config.json does not name them: {', '.join(strays)}")
         if absent:
@@ -237,6 +246,8 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         external = content.get("trainer", OURS)
         if isinstance(external, dict):
             fields |= {"trainer": str(external["name"]), "tags": Tags(**external.get("scalars", {}))}
+        fields["evaluate"] = EvaluateSettings.model_validate(content.get("evaluate", {}))
+        fields["settings"] = content["variants"]
         fields["samples"] = {
             variant: settings["train"]["num_envs"] * settings["agent"]["num_steps_per_env"]
             for variant, settings in content["variants"].items()
@@ -244,6 +255,10 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         }
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, ("evaluate", *first["loc"])))
+        raise UserError(f"{config}: {place} is {first['input']!r}: {first['msg']}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
     if fields["band"] not in BANDS:

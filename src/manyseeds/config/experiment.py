@@ -24,7 +24,14 @@ from manyseeds.config.fields import (
     default_images,
     environments,
 )
-from manyseeds.config.settings import ChangedCode, CurvesSettings, EvaluateSettings, RunConfig, TrainSettings
+from manyseeds.config.settings import (
+    ChangedCode,
+    CurvesSettings,
+    DevelopmentSettings,
+    EvaluateSettings,
+    RunConfig,
+    TrainSettings,
+)
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import checkpoint_iterations
@@ -69,6 +76,9 @@ class Common(Model):
         description="every variant is trained once with every seed"
     )
     evaluate: EvaluateSettings = Field(EvaluateSettings(), description="how every checkpoint is judged")
+    development: DevelopmentSettings = Field(
+        DevelopmentSettings(), description="what was used to choose the settings, and must not be reported"
+    )
     curves: CurvesSettings = Field(CurvesSettings(), description="how event files become curves")
     container: Annotated[
         dict[Environment, Image],

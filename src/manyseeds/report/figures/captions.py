@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from manyseeds.analysis.data import Data
+from manyseeds.analysis.estimates import failure_sentences
 from manyseeds.core.description import Outcome, Start
 
 
@@ -62,11 +63,17 @@ def counts(data: Data, seeds: dict[str, list[int]]) -> str:
     parts = []
     for variant in data.variants:
         own = sorted(seeds.get(variant, []))
+        lost = sorted(seed for name, seed in data.folder.missing if name == variant)
+        without = f"; no results of {_seeds(lost)}" if lost else ""
         if own:
-            parts.append(f"{variant} n = {len(own)} ({'seed' if len(own) == 1 else 'seeds'} {_ranges(own)})")
+            parts.append(f"{variant} n = {len(own)} ({_seeds(own)}{without})")
         else:
             parts.append(f"{variant} n = 0 (no data)")
     return "; ".join(parts) + "."
+
+
+def _seeds(numbers: list[int]) -> str:
+    return f"{'seed' if len(numbers) == 1 else 'seeds'} {_ranges(numbers)}"
 
 
 def _ranges(numbers: list[int]) -> str:
@@ -100,12 +107,5 @@ def episodes(data: Data) -> str:
 
 
 def unfinished(data: Data) -> str:
-    """Name the seeds that lack their variant's last checkpoint; empty when there are none."""
-    sentences = []
-    for variant in data.variants:
-        rows = data.rates[data.rates["variant"] == variant]
-        for seed, own in rows.groupby("seed"):
-            last = own["iteration"].max()
-            if last < rows["iteration"].max():
-                sentences.append(f" {variant} seed {seed} is left out: evaluated up to iteration {last} only.")
-    return "".join(sentences)
+    """Name the runs that config.json names and that did not get to the last checkpoint; empty when there are none."""
+    return "".join(f" {sentence}" for sentence in failure_sentences(data.folder, data.failures))

@@ -43,7 +43,7 @@ def performance_profile(data: Data) -> tuple[Figure, str]:
     most = max(map(len, seeds.values()))
     style.legend(figure, style.curve_handles(data.variants, most, band="95 % interval"))
     first, place = f"{success.title.lower()}", "Left" if measures else "Shown"
-    band = ", with the pointwise 95 % bootstrap interval over seeds" if most > 1 else ""
+    band = ", with the pointwise 95 % interval over seeds (Clopper and Pearson)" if most > 1 else ""
     drawn = captions.interval("bold: mean over seeds; band: pointwise 95 % t interval over seeds", seeds)
     others = (
         "Others: the share of episodes up to a value; an episode without a value counts as above all; thin: each "
@@ -108,7 +108,7 @@ def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str]
 
 
 def time_to_threshold(data: Data) -> tuple[Figure, str]:
-    """Samples and wall-clock until a checkpoint first reaches a success rate."""
+    """Samples and wall-clock until the checkpoints stay at a success rate."""
     figure, grid = style.new_figure(style.TWO_COLUMNS, 2.5, 1, 2)
     if missing := captions.no_success(data) or ("" if data.episodes else captions.no_episodes(data)):
         return figure, style.nothing(grid, missing)
@@ -131,9 +131,9 @@ def time_to_threshold(data: Data) -> tuple[Figure, str]:
     seeds = captions.seeds_in(data, data.rates)
     several = max(map(len, seeds.values())) > 1
     return figure, (
-        "Training until the success rate of a checkpoint is at least 50, 75 and 90 % for the first time; known to the "
-        f"distance between two checkpoints. {captions.meaning(data, data.successes[:1])} Filled: each seed; "
-        + ("bar: median seed (Kaplan and Meier), where at least half of the seeds got there; " if several else "")
+        "Training until the success rate of the checkpoints stays at or above 50, 75 and 90 %; known to the distance "
+        f"between two checkpoints. {captions.meaning(data, data.successes[:1])} Filled: each seed; "
+        + ("bar: median seed, where at least half of the seeds got there; " if several else "")
         + "open triangle: a seed that did not get there, at the end of its training. "
         + (f"Not there by the end: {never}. " if never else "Every seed got there. ")
         + captions.counts(data, seeds)
@@ -148,14 +148,16 @@ def _panel(axes: Axes, data: Data, *, by_clock: bool) -> str:
     for place, variant in enumerate(seeds):
         look = palette.looks(data.variants)[variant]
         for level, threshold in enumerate(THRESHOLDS):
-            times, arrived = _times(data, variant, threshold, by_clock)
-            if not times.size:
+            left, right = _times(data, variant, threshold, by_clock)
+            if not left.size:
                 continue
+            arrived = np.isfinite(right)
+            times = np.where(arrived, right, left)
             middle = level + (place - (len(seeds) - 1) / 2) * width
             x = middle + 0.55 * width * (np.linspace(-0.5, 0.5, times.size) if times.size > 1 else np.zeros(1))
             axes.plot(x[arrived], times[arrived], look.marker, color=look.color, markersize=3)
             axes.plot(x[~arrived], times[~arrived], color=look.color, linestyle="none", **OPEN)
-            median = statistics.censored_quantile(times, arrived).estimate
+            median = statistics.crossing_quantile(left, right).right
             if np.isfinite(median) and times.size > 1:
                 ends = middle + 0.4 * width * np.array([-1, 1])
                 axes.plot(ends, [median, median], color=look.color, linewidth=1.6, solid_capstyle="butt")
@@ -170,8 +172,8 @@ def _panel(axes: Axes, data: Data, *, by_clock: bool) -> str:
 
 
 def _times(data: Data, variant: str, threshold: float, by_clock: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Time of each seed to the threshold (as on the axis), and whether it got there by then."""
-    times, there = [], []
+    """The interval (left, right] in which each seed crosses the threshold, as on the axis."""
+    ends = []
     success = data.successes[0].name
     rates: pd.DataFrame = data.rates[data.rates["variant"] == variant]
     for run in (run for run in data.episodes if run.variant == variant):
@@ -183,7 +185,6 @@ def _times(data: Data, variant: str, threshold: float, by_clock: bool) -> tuple[
             if hours is None:
                 continue
             time = 60 * hours[np.clip(iterations, 1, hours.size) - 1]
-        first, arrived = statistics.time_to_threshold(time, own[success].to_numpy()[None], threshold)
-        times.append(first[0])
-        there.append(arrived[0])
-    return np.array(times), np.array(there, dtype=bool)
+        ends.append(statistics.time_to_threshold(time, own[success].to_numpy()[None], threshold))
+    left, right = np.array(ends).reshape(-1, 2).T
+    return left, right
