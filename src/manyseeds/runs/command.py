@@ -92,7 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.distributed and not launched():
         # Later flags win: every process must find the same folder, whatever the others have begun to write.
         found = [] if base else ["--log_dir", str(run.log_dir)]
-        found += ["--checkpoint", str(start.log_dir)] if start.must_continue else []
+        found += (
+            ["--checkpoint", str(start.log_dir if start.must_continue else start.init_from)] if args.checkpoint else []
+        )
         return _launch([*argv, *found], processes)
     if int(os.environ.get("RANK", "0")) == 0:
         together = f" in {processes} processes" if processes > 1 else ""
