@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from manyseeds.analysis.inference import infer_description
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import LEARNING_CURVES
+from manyseeds.core.text import did_you_mean
 
 # What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
 BANDS = ("pointwise", "simultaneous")
@@ -80,6 +81,11 @@ class ResultsFolder:
         trainer: the name of what trained the runs.
         tags: which scalars mean return and success.
         described: the task's description in config.json; None where it has none.
+        missing: variant and seed of the runs that config.json names and that left nothing.
+        labels: what tables, figures and pages call the variants, by name.
+        baseline: the variant that all others are compared with; None for every two.
+        settings: what config.json says of each variant: train, agent, task_cfg.
+        evaluation: numbers of the task that the evaluation changes.
     """
 
     folder: Path
@@ -90,6 +96,11 @@ class ResultsFolder:
     trainer: str = OURS
     tags: Tags = OUR_TAGS
     described: Description | None = None
+    missing: tuple[tuple[str, int], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    baseline: str | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -100,6 +111,40 @@ class ResultsFolder:
     def variants(self) -> list[str]:
         """The names of the variants in the order in which figures and tables show them."""
         return list(dict.fromkeys(run.variant for run in self.runs))
+
+    def label(self, variant: str) -> str:
+        """What tables, figures and pages call a variant."""
+        return self.labels.get(variant, variant)
+
+    def number(self, name: str, variant: str, *, evaluation: bool = False) -> float:
+        """A number of the task, one of `Description.numbers`.
+
+        Args:
+            name: which.
+            variant: of which variant.
+            evaluation: as the evaluation had it, and not training.
+        """
+        numbers = dict(self.description.numbers) | dict(self.settings.get(variant, {}).get("task_cfg", {}))
+        return float((numbers | dict(self.evaluation) if evaluation else numbers)[name])
+
+    def only(self, variants: Sequence[str]) -> "ResultsFolder":
+        """The same folder with these variants only, in this order.
+
+        Raises:
+            UserError: when there is no such variant.
+        """
+        for name in variants:
+            if name not in self.variants:
+                hint = did_you_mean(name, self.variants)
+                raise UserError(
+                    f"{self.folder}: there is no variant {name!r}{hint}; it must be {' or '.join(self.variants)}"
+                )
+        return replace(
+            self,
+            runs=tuple(run for name in dict.fromkeys(variants) for run in self.of(name)),
+            missing=tuple(absent for absent in self.missing if absent[0] in variants),
+            baseline=self.baseline if self.baseline in variants else None,
+        )
 
     def of(self, variant: str) -> list[Run]:
         """The runs of one variant by rising seed."""
@@ -180,10 +225,12 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
     named = fields.pop("samples", {})
     samples = _samples_per_iteration(folder / LEARNING_CURVES) or named
     notes = []
+    missing: list[tuple[str, int]] = []
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
         strays = [f"{variant} seed {seed}" for variant, seed in sorted(found - set(planned))]
-        absent = [f"{variant} seed {seed}" for variant, seed in planned if (variant, seed) not in found]
+        missing = [run for run in planned if run not in found]
+        absent = [f"{variant} seed {seed}" for variant, seed in missing]
         if strays:
             notes.append(f"{folder}: left out, because config.json does not name them: {', '.join(strays)}")
         if absent:
@@ -198,7 +245,7 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), **fields)
+    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), missing=tuple(missing), **fields)
 
 
 def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, Any]]:
@@ -216,6 +263,12 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
             variant: settings["train"]["num_envs"] * settings["agent"]["num_steps_per_env"]
             for variant, settings in content["variants"].items()
             if "num_steps_per_env" in settings.get("agent", {})
+        }
+        fields |= {
+            "labels": {str(variant): str(label) for variant, label in (content.get("labels") or {}).items()},
+            "baseline": content.get("baseline"),
+            "settings": {str(variant): dict(settings) for variant, settings in content["variants"].items()},
+            "evaluation": dict((content.get("evaluate") or {}).get("overrides") or {}),
         }
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])

@@ -1,17 +1,27 @@
-"""Sentences that several captions share."""
+"""Sentences and names that several figures share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from manyseeds.analysis.data import Data
 from manyseeds.core.description import Outcome, Start
 
+RATE_INTERVAL = "95 % interval over seeds"
+"""The interval of a mean of rates, in a legend."""
+RATE_INTERVAL_LONG = "95 % interval over seeds (Student's t on the logit scale)"
+"""The same in a caption."""
+
 
 def label(item: Outcome | Start) -> str:
     """The name of a column on an axis, with its unit."""
     unit = "%" if isinstance(item, Outcome) and item.kind == "share" else item.unit
     return item.title[0].lower() + item.title[1:] + (f" ({unit})" if unit else "")
+
+
+def of_seeds(count: int) -> str:
+    """So many seeds, in words."""
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def meaning(data: Data, outcomes: Sequence[Outcome]) -> str:
@@ -24,6 +34,25 @@ def meaning(data: Data, outcomes: Sequence[Outcome]) -> str:
         f"Training, not an evaluation: what {data.folder.trainer} logs ({tags}), mean over the end of each run. Its "
         "checkpoints are not evaluated here."
     )
+
+
+def training_success(data: Data) -> str:
+    """Why success in training is not what an evaluation shows: exploration, and easier starts."""
+    parts = ["the policy explores (its actions are drawn at random)"]
+    easier = data.folder.description.easier_starts
+    unequal = False
+    for number, how in easier.items():
+        shares = {variant: data.folder.number(number, variant) for variant in data.variants}
+        unequal |= len(set(shares.values())) > 1
+        if any(shares.values()):
+            said = {data.label(variant): f"{100 * share:g} %" for variant, share in shares.items()}
+            same = len(set(said.values())) == 1
+            amount = next(iter(said.values())) if same else ", ".join(f"{name} {text}" for name, text in said.items())
+            parts.append(f"{amount} of the episodes {how}{'' if same else ' (a different share in each variant)'}")
+    end = "so this is not the success of an evaluation"
+    if unequal:
+        end += ", and success in training does not compare the variants"
+    return f"In training {' and '.join(parts)}, {end}."
 
 
 def no_episodes(data: Data) -> str:
@@ -53,7 +82,7 @@ def seeds_in(data: Data, table: pd.DataFrame) -> dict[str, list[int]]:
 
 
 def counts(data: Data, seeds: dict[str, list[int]]) -> str:
-    """Say how many seeds, and which, each variant contributes.
+    """Say how many seeds, and which, each variant contributes, and which left nothing.
 
     Args:
         data: the experiment.
@@ -61,18 +90,29 @@ def counts(data: Data, seeds: dict[str, list[int]]) -> str:
     """
     parts = []
     for variant in data.variants:
-        own = sorted(seeds.get(variant, []))
+        own, name = sorted(seeds.get(variant, [])), data.label(variant)
         if own:
-            parts.append(f"{variant} n = {len(own)} ({'seed' if len(own) == 1 else 'seeds'} {_ranges(own)})")
+            parts.append(f"{name} n = {len(own)} ({'seed' if len(own) == 1 else 'seeds'} {_ranges(own)})")
         else:
-            parts.append(f"{variant} n = 0 (no data)")
-    return "; ".join(parts) + "."
+            parts.append(f"{name} n = 0 (no data)")
+    return "; ".join(parts) + "." + _missing(data)
 
 
-def _ranges(numbers: list[int]) -> str:
+def _missing(data: Data) -> str:
+    """Name the runs that config.json names and that left nothing."""
+    names: dict[str, list[int]] = {}
+    for variant, seed in data.folder.missing:
+        names.setdefault(variant, []).append(seed)
+    if not names:
+        return ""
+    parts = [f"{data.label(variant)} seed{'s' * (len(own) > 1)} {_ranges(own)}" for variant, own in names.items()]
+    return f" Missing, because they left no results: {'; '.join(parts)}."
+
+
+def _ranges(numbers: Iterable[int]) -> str:
     """Numbers as text, runs of three and more shortened: 1 to 10, 42."""
     groups: list[list[int]] = []
-    for number in numbers:
+    for number in sorted(numbers):
         if groups and number == groups[-1][-1] + 1:
             groups[-1].append(number)
         else:
@@ -90,7 +130,8 @@ def interval(kind: str, seeds: dict[str, list[int]]) -> str:
     alone = [variant for variant, own in seeds.items() if len(own) == 1]
     if len(alone) == len(seeds):
         return "One seed gives no interval over seeds."
-    return f"{kind}." + (f" One seed gives no interval ({', '.join(alone)})." if alone else "")
+    sentence = kind[0].upper() + kind[1:]
+    return f"{sentence}." + (f" One seed gives no interval ({', '.join(alone)})." if alone else "")
 
 
 def episodes(data: Data) -> str:
@@ -107,5 +148,5 @@ def unfinished(data: Data) -> str:
         for seed, own in rows.groupby("seed"):
             last = own["iteration"].max()
             if last < rows["iteration"].max():
-                sentences.append(f" {variant} seed {seed} is left out: evaluated up to iteration {last} only.")
+                sentences.append(f" {data.label(variant)} seed {seed} is left out: evaluated up to iteration {last} only.")
     return "".join(sentences)
