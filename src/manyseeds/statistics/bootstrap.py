@@ -12,6 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
 
+LEAST_IQM = 8
+"""With fewer seeds there is no interquartile mean: it would drop one seed at each end, or none."""
+LEAST_INTERVAL = 10
+"""With fewer seeds its bootstrap interval covers less than 93 % for nominal 95 %."""
+
 _CHUNK_FLOATS = 1 << 21  # floats in memory at once while resampling: 16 MB
 
 
@@ -41,8 +46,8 @@ def iqm(values: ArrayLike) -> Floats:
 def iqm_bootstrap(values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """Interquartile mean over the first axis with a percentile bootstrap interval over seeds, point by point.
 
-    As rliable's `get_interval_estimates` for one task. The interval is too narrow for few seeds (at 5 seeds
-    about 85 % for nominal 95 %), so show it next to the t interval, not instead of it.
+    As rliable's `get_interval_estimates` for one task. The interval is too narrow for few seeds: at 3 seeds it is
+    minimum to maximum and covers 75 % for nominal 95 %. Show `iqm_interval` instead, which leaves it out there.
 
     Why it is fast: the seeds are exchangeable, so the same resampled ranks serve every point. A resample is a row
     of weights on the sorted seeds, and all resamples of a curve are one matrix product. For curves with many points
@@ -76,6 +81,31 @@ def iqm_bootstrap(values: ArrayLike, confidence: float = 0.95, resamples: int = 
             part = np.einsum("pn,nr->pr", sorted_seeds, by_rank, out=draws[: len(chunk)])
             low[chunk], high[chunk] = _percentiles(part, confidence, resamples)
     return Interval(estimate, low.reshape(estimate.shape)[()], high.reshape(estimate.shape)[()])
+
+
+def iqm_interval(values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+    """`iqm_bootstrap` where there are enough seeds for it: `LEAST_IQM` for the mean, `LEAST_INTERVAL` for its limits.
+
+    With fewer seeds the interquartile mean is little else than the mean, and the bootstrap's interval too narrow.
+
+    Args:
+        values: (seeds, ...); NaN is a missing seed.
+        confidence: in (0, 1).
+        resamples: number of bootstrap draws.
+        seed: of the draws.
+
+    Returns:
+        Arrays of shape (...), NaN where there are too few seeds.
+    """
+    count = (~np.isnan(seeds_first(values))).sum(axis=0)
+    if np.max(count, initial=0) < LEAST_INTERVAL:
+        estimate, low, high = iqm(values), np.nan, np.nan
+    else:
+        estimate, low, high = iqm_bootstrap(values, confidence, resamples, seed)
+    few = count < LEAST_INTERVAL
+    return Interval(
+        *(np.where(gap, np.nan, x)[()] for gap, x in ((count < LEAST_IQM, estimate), (few, low), (few, high)))
+    )
 
 
 def bootstrap_interval(
