@@ -57,6 +57,18 @@ class Data:
         self.band = band or folder.band
         self.provenance = describe(folder)
 
+    def label(self, variant: str) -> str:
+        """What figures and pages call a variant."""
+        return self.folder.label(variant)
+
+    def band_of(self, tag: str) -> str:
+        """The band that the curve of a tag gets, one of `manyseeds.analysis.results.BANDS`.
+
+        A simultaneous band holds for the return alone: other curves are flat at first, and seeds that all read 0 say
+        nothing of how much their mean may differ.
+        """
+        return "pointwise" if self.band == "simultaneous" and tag != self.folder.tags.reward else self.band
+
     def read_all(self) -> None:
         """Read every file now, so that a malformed one is found before anything is written.
 
@@ -190,7 +202,7 @@ class Data:
         values = np.stack([self.scalars[run][tag].reindex(range(1, length + 1)).to_numpy(np.float64) for run in runs])
         values = block_means(values, self.block)
         x = self.to_axis(variant, block_means(np.arange(1.0, length + 1)[None], self.block)[0])
-        return self._curve([x] * len(runs), list(values), x, values)
+        return self._curve(tag, [x] * len(runs), list(values), x, values)
 
     def curve_by_wall_clock(self, variant: str, tag: str) -> Curve | None:
         """A tag against hours in training, or None when no run of the variant has it and its clock.
@@ -213,13 +225,29 @@ class Data:
         common = np.stack(
             [np.interp(grid, own[np.isfinite(y)], y[np.isfinite(y)]) for own, y in zip(x, seeds, strict=True)]
         )
-        return self._curve(x, seeds, grid, common)
+        return self._curve(tag, x, seeds, grid, common)
 
-    def _curve(self, x: list[np.ndarray], seeds: list[np.ndarray], band_x: np.ndarray, values: np.ndarray) -> Curve:
+    def _curve(
+        self, tag: str, x: list[np.ndarray], seeds: list[np.ndarray], band_x: np.ndarray, values: np.ndarray
+    ) -> Curve:
         shared = np.isfinite(values).all(axis=0)
-        interval = statistics.simultaneous_band if self.band == "simultaneous" else statistics.pointwise_band
-        mean, low, high = interval(values[:, shared])
+        mean, low, high = self._interval(tag, values[:, shared])
         return Curve(x, seeds, band_x[shared], np.asarray(mean), np.asarray(low), np.asarray(high))
+
+    def _interval(self, tag: str, values: np.ndarray) -> statistics.Interval:
+        """Mean and band of curves (seeds, points)."""
+        band = self.band_of(tag)
+        if band == "simultaneous":
+            return statistics.simultaneous_band(values)
+        if band == "pointwise":
+            is_rate = tag == self.folder.tags.success and ((values >= 0) & (values <= 1)).all()
+            return statistics.rate_interval(values) if is_rate else statistics.pointwise_band(values)
+        mean, error, _ = statistics.mean_and_error(values)
+        if band == "standard-error":
+            return statistics.Interval(mean, mean - error, mean + error)
+        if band == "range" and len(values) > 1 and values.size:
+            return statistics.Interval(mean, values.min(axis=0), values.max(axis=0))
+        return statistics.Interval(mean, *np.full((2, mean.size), np.nan))
 
     def hours(self, run: Run) -> np.ndarray | None:
         """Hours of collection and learning up to each iteration of a run; None when it has no clock."""

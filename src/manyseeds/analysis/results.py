@@ -18,8 +18,9 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.layout import LEARNING_CURVES
 from manyseeds.core.text import did_you_mean
 
-# What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
-BANDS = ("pointwise", "simultaneous")
+# What the bands of learning curves are: a 95 % interval of the mean at each point, one of the whole mean curve at once,
+# the mean with its standard error, the smallest and the largest seed, or nothing.
+BANDS = ("pointwise", "simultaneous", "standard-error", "range", "none")
 OURS = "manyseeds"
 """The trainer's name where config.json gives no other."""
 RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")

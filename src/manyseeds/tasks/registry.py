@@ -188,8 +188,8 @@ def _checked(task: object, where: str) -> "Task":
     for name, value in task.description.numbers.items():
         if defaults.get(name) != value:
             raise UserError(
-                f"{where}: its description says that {name} is {value!r}; it must be the default in {task.cfg.__name__}, "
-                f"{shown(defaults.get(name))}."
+                f"{where}: its description says that {name} is {value!r}; it must be the default in "
+                f"{task.cfg.__name__}, {shown(defaults.get(name))}."
             )
     return task
 

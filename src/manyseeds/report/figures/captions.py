@@ -13,6 +13,29 @@ RATE_INTERVAL_LONG = "95 % interval over seeds (Student's t on the logit scale)"
 """The same in a caption."""
 
 
+_BANDS = {
+    "pointwise": ("95 % interval over seeds", "pointwise 95 % t interval over seeds"),
+    "simultaneous": (
+        "95 % band of the whole curve",
+        "simultaneous 95 % t band over seeds, which covers the whole mean curve at once",
+    ),
+    "standard-error": (
+        "standard error",
+        "standard error of the mean over seeds, which covers about 68 % at each point",
+    ),
+    "range": ("smallest to largest seed", "from the smallest to the largest seed"),
+    "none": ("", ""),
+}
+
+
+def band(data: Data, tag: str) -> tuple[str, str]:
+    """What a legend and a caption call the band of a curve; "" where it has none."""
+    kind = data.band_of(tag)
+    if kind == "pointwise" and tag == data.folder.tags.success:
+        return RATE_INTERVAL, f"pointwise {RATE_INTERVAL_LONG}"
+    return _BANDS[kind]
+
+
 def label(item: Outcome | Start) -> str:
     """The name of a column on an axis, with its unit."""
     unit = "%" if isinstance(item, Outcome) and item.kind == "share" else item.unit
@@ -120,14 +143,15 @@ def _ranges(numbers: Iterable[int]) -> str:
     return ", ".join(f"{group[0]} to {group[-1]}" if len(group) > 2 else ", ".join(map(str, group)) for group in groups)
 
 
-def interval(kind: str, seeds: dict[str, list[int]]) -> str:
+def interval(data: Data, kind: str, seeds: dict[str, list[int]]) -> str:
     """Say what the interval is, or that one seed has none.
 
     Args:
+        data: the experiment.
         kind: the interval in words, as "band: pointwise 95 % t interval over seeds".
         seeds: the seeds that the figure draws, by variant.
     """
-    alone = [variant for variant, own in seeds.items() if len(own) == 1]
+    alone = [data.label(variant) for variant, own in seeds.items() if len(own) == 1]
     if len(alone) == len(seeds):
         return "One seed gives no interval over seeds."
     sentence = kind[0].upper() + kind[1:]
@@ -148,5 +172,24 @@ def unfinished(data: Data) -> str:
         for seed, own in rows.groupby("seed"):
             last = own["iteration"].max()
             if last < rows["iteration"].max():
-                sentences.append(f" {data.label(variant)} seed {seed} is left out: evaluated up to iteration {last} only.")
+                sentences.append(
+                    f" {data.label(variant)} seed {seed} is left out: evaluated up to iteration {last} only."
+                )
     return "".join(sentences)
+
+
+def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
+    """The caption of the differences of variants."""
+    table = data.comparisons
+    pairs = len(table[["a", "b"]].drop_duplicates())
+    interval = "their 95 % interval over seeds (MOVER)"
+    if pairs > 1:
+        interval = f"95 % intervals over seeds (MOVER), which hold for all {pairs} comparisons of a panel together"
+    alone = sorted({v for side in ("a", "b") for v in table.loc[table["low"].isna(), side]})
+    return (
+        f"Differences of the mean success at the end of training, with {interval}. An interval on one side of the line "
+        f"shows a difference. {meaning(data, outcomes)} "
+        + (f"A comparison without an interval has one seed, or no spread ({', '.join(alone)}). " if alone else "")
+        + counts(data, seeds_in(data, data.final))
+        + unfinished(data)
+    )

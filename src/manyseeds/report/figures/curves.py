@@ -9,10 +9,9 @@ from matplotlib.figure import Figure
 from manyseeds.analysis.data import Curve, Data
 from manyseeds.analysis.results import OURS
 from manyseeds.report.figures import captions, palette, style
-from manyseeds.report.figures.options import ONE_COLUMN, TWO_COLUMNS, Options, panel_groups
+from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options, panel_groups
 
 Getter = Callable[[str, str], Curve | None]
-DEFAULT = Options()
 
 
 def learning_curves(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
@@ -38,8 +37,10 @@ def reward_terms_wall_clock(data: Data, options: Options = DEFAULT) -> tuple[Fig
 
 
 def _samples(data: Data) -> str:
-    return "against samples (environment steps, all environments together)" if data.knows_samples else (
-        "against iterations"
+    return (
+        "against samples (environment steps, all environments together)"
+        if data.knows_samples
+        else ("against iterations")
     )
 
 
@@ -54,9 +55,7 @@ def _clock(data: Data) -> tuple[float, str]:
     return (1.0, "hours of training") if max(ends, default=0) >= 2 else (60.0, "minutes of training")
 
 
-def _main(
-    data: Data, options: Options, get: Getter, label: str, factor: float, against: str
-) -> tuple[Figure, str]:
+def _main(data: Data, options: Options, get: Getter, label: str, factor: float, against: str) -> tuple[Figure, str]:
     groups = panel_groups(data, options.panels)
     width = options.inches(TWO_COLUMNS if len(groups) > 1 else ONE_COLUMN)
     figure, grid = style.new_figure(width, 3.5, 2, len(groups), sharex=True, sharey="row")
@@ -89,9 +88,7 @@ def _main(
     return figure, " ".join(parts)
 
 
-def _terms(
-    data: Data, options: Options, get: Getter, label: str, factor: float, against: str
-) -> tuple[Figure, str]:
+def _terms(data: Data, options: Options, get: Getter, label: str, factor: float, against: str) -> tuple[Figure, str]:
     prefix = data.folder.tags.reward_terms
     tags = data.tags(prefix) or [prefix]
     columns = options.columns(len(tags), 3)
@@ -180,7 +177,7 @@ class _Drawing:
                 handles.append(style.seed_handle(color))
             handles += [
                 style.interval_handle(color, name, bars=self.crowded)
-                for name in dict.fromkeys(self.data.band_of(tag).short for tag in self.drawn if self.drawn[tag])
+                for name in dict.fromkeys(captions.band(self.data, tag)[0] for tag in self.drawn if self.drawn[tag])
                 if name
             ]
         style.legend(figure, handles)
@@ -192,14 +189,17 @@ class _Drawing:
         bands: dict[str, list[str]] = {}
         for tag, counts in self.drawn.items():
             if counts:
-                bands.setdefault(data.band_of(tag).long, []).append(tag)
+                bands.setdefault(captions.band(data, tag)[1], []).append(tag)
         shape = "bars at some points, moved apart" if self.crowded else "band"
         kinds = "; ".join(
-            f"{shape}: {kind}" + (f" ({', '.join(own)})" if len(bands) > 1 else "") for kind, own in bands.items() if kind
+            f"{shape}: {kind}" + (f" ({', '.join(own)})" if len(bands) > 1 else "")
+            for kind, own in bands.items()
+            if kind
         )
         lines = "Lines: mean over seeds" if self.crowded else "Thin: each seed; bold: mean over seeds"
         sentences = [
             captions.interval(
+                data,
                 "; ".join(filter(None, (lines, kinds and f"{kinds}, drawn where all seeds have data"))),
                 {variant: own for variant, own in seeds.items() if own},
             ),

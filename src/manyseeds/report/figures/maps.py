@@ -13,9 +13,8 @@ from matplotlib.lines import Line2D
 
 from manyseeds.analysis.data import Data
 from manyseeds.report.figures import captions, style
-from manyseeds.report.figures.options import ONE_COLUMN, TWO_COLUMNS, Options
+from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
 
-DEFAULT = Options()
 EPISODES = 20
 """So many episodes fall into a field of a map, on average."""
 FIELDS = (2, 8)
@@ -83,9 +82,9 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     return figure, (
         f"Where episodes start that fail, last checkpoint. An episode succeeds ({success.title.lower()}) if "
         f"{success.meaning}. Color: failed episodes in a field, mean over seeds; about "
-        f"{len(starts) / len(variants) / fields**2:.0f} episodes a field. Dots: episodes that seeds fail, the larger the "
-        f"more seeds; at most {DOTS} in a map, those that the most seeds fail. The episodes are the same for all seeds. "
-        f"{summary}. {captions.counts(data, captions.seeds_in(data, data.final))}{captions.unfinished(data)}"
+        f"{len(starts) / len(variants) / fields**2:.0f} episodes a field. Dots: episodes that seeds fail, the "
+        f"larger the more seeds; at most {DOTS} in a map, those that the most seeds fail. The episodes are the same "
+        f"for all seeds. {summary}. {captions.counts(data, captions.seeds_in(data, data.final))}{captions.unfinished(data)}"
     )
 
 

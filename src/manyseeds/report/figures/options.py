@@ -35,6 +35,9 @@ class Options:
         return 1 if self.width == "one" else max(1, min(panels, usual))
 
 
+DEFAULT = Options()
+
+
 def panel_groups(data: Data, panels: str) -> list[tuple[str, list[str]]]:
     """The title and the variants of each panel.
 
@@ -56,7 +59,8 @@ def panel_groups(data: Data, panels: str) -> list[tuple[str, list[str]]]:
     if len(meant) != 1:
         known = [BY_VARIANT, *(meant or differing)]
         raise UserError(
-            f"{data.folder.folder}: --panels is {panels!r}{did_you_mean(panels, known)}; it must be {' or '.join(known)}"
+            f"{data.folder.folder}: --panels is {panels!r}{did_you_mean(panels, known)}; it must be "
+            + " or ".join(known)
             + ("" if meant else " (settings in which the variants differ)")
         )
     groups: dict[str, list[str]] = {}

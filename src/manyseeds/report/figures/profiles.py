@@ -1,5 +1,7 @@
 """How success and measures are distributed over seeds and episodes."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -10,10 +12,9 @@ from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.core.description import Outcome
 from manyseeds.report.figures import captions, palette, style
-from manyseeds.report.figures.options import ONE_COLUMN, TWO_COLUMNS, Options
+from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
 from manyseeds.report.figures.scales import success_axis
 
-DEFAULT = Options()
 COLUMNS = 3
 """The most panels side by side."""
 WIDE = 30
@@ -165,7 +166,7 @@ def measures(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     style.legend(figure, handles)
     meanings = "; ".join(f"{outcome.title}: {outcome.meaning}" for outcome in outcomes)
     shape = "bars at some points, moved apart" if crowded else "thin: each seed; band"
-    drawn = captions.interval(f"Lines: mean over seeds; {shape}: pointwise {captions.RATE_INTERVAL_LONG}", seeds)
+    drawn = captions.interval(data, f"Lines: mean over seeds; {shape}: pointwise {captions.RATE_INTERVAL_LONG}", seeds)
     return figure, (
         "The share of evaluation episodes up to a value, last checkpoint. "
         f"{meanings}. An episode without a value counts as above all. {drawn} "
@@ -175,7 +176,7 @@ def measures(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     )
 
 
-_LIMIT = {"color": palette.GREY, "linewidth": 0.8, "linestyle": (0, (3, 2))}
+_LIMIT: dict[str, Any] = {"color": palette.GREY, "linewidth": 0.8, "linestyle": (0, (3, 2))}
 
 
 def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str], *, crowded: bool) -> list[str]:
@@ -218,7 +219,7 @@ def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str]
     return _marks(axes, data, measure, variants)
 
 
-def _plain(value: float, _place: int) -> str:
+def _plain(value: float, _place: float) -> str:
     return f"{value:g}"
 
 

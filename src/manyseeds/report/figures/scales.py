@@ -41,7 +41,8 @@ def success_axis(
         return 100 - 100 * 10 ** -np.asarray(place, float)
 
     getattr(axes, f"set_{which}scale")("function", functions=(up, down))
-    start, top = max(0.0, float(up(np.array(max(low, 0.0))))), float(up(np.array(100.0)))
+    top = float(up(np.array(100.0)))
+    start = max(0.0, min(float(up(np.array(max(low, 0.0)))), top - 0.3))
     span = top - start
     ends = down(np.array([start - 0.04 * span, top]))
     taken = [top]

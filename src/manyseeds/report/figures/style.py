@@ -116,7 +116,7 @@ def interval_handle(color: str, label: str, *, bars: bool) -> Artist:
 def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look, **options: Any) -> None:
     """Draw an interval along x as a band with edges, which show through a bundle of lines of the same color."""
     axes.fill_between(x, low, high, color=look.color, **BAND, **options)
-    step = {"drawstyle": f"steps-{options['step']}"} if "step" in options else {}
+    step: dict[str, Any] = {"drawstyle": f"steps-{options['step']}"} if "step" in options else {}
     for edge in (low, high):
         axes.plot(x, edge, color=look.color, **EDGE, **step)
 
@@ -134,7 +134,7 @@ def bars(
     wanted = ends[0] + step * (np.arange(points) + (place + 1) / of)
     at = known[np.unique(np.abs(x[known][:, None] - wanted).argmin(axis=0))]
     errors = np.clip([middle[at] - low[at], high[at] - middle[at]], 0, None)
-    marks = {"marker": look.marker, "markersize": 2.8, "zorder": 3}
+    marks: dict[str, Any] = {"marker": look.marker, "markersize": 2.8, "zorder": 3}
     axes.errorbar(x[at], middle[at], yerr=errors, color=look.color, **BAR, **marks)
 
 

@@ -12,11 +12,10 @@ from matplotlib.lines import Line2D
 from manyseeds.analysis.data import Data
 from manyseeds.core.description import Outcome
 from manyseeds.report.figures import captions, palette, style
-from manyseeds.report.figures.options import ONE_COLUMN, TWO_COLUMNS, Options, panel_groups
+from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options, panel_groups
 from manyseeds.report.figures.rows import Rows, make_rows
 from manyseeds.report.figures.scales import success_axis
 
-DEFAULT = Options()
 COLUMNS = 3
 """The most panels side by side."""
 DENSE = 12
@@ -63,6 +62,7 @@ def success_per_checkpoint(data: Data, options: Options = DEFAULT) -> tuple[Figu
         handles.append(style.interval_handle(color, captions.RATE_INTERVAL, bars=True))
     style.legend(figure, handles)
     drawn = captions.interval(
+        data,
         ("" if crowded else "Dots: each seed; ")
         + f"marks: mean over seeds; bars: pointwise {captions.RATE_INTERVAL_LONG}",
         seeds,
@@ -78,9 +78,7 @@ def success_per_checkpoint(data: Data, options: Options = DEFAULT) -> tuple[Figu
 _SEED_DOT: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 3, "markeredgewidth": 0, "alpha": 0.5}
 
 
-def _checkpoints(
-    axes: Axes, data: Data, variant: str, share: str, among: tuple[int, int], *, crowded: bool
-) -> None:
+def _checkpoints(axes: Axes, data: Data, variant: str, share: str, among: tuple[int, int], *, crowded: bool) -> None:
     look = palette.looks(data.variants)[variant]
     over = data.rates_over_seeds[data.rates_over_seeds["variant"] == variant]
     x = data.to_axis(variant, over["iteration"].to_numpy())
@@ -136,7 +134,7 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         if np.isfinite(episodes):
             logarithmic = success_axis(axes, "x", lowest, highest, episodes, room=0.1)
     style.legend(figure, _final_handles(data, seeds))
-    drawn = captions.interval(f"Diamonds: mean over seeds, with its {captions.RATE_INTERVAL_LONG}", seeds)
+    drawn = captions.interval(data, f"Diamonds: mean over seeds, with its {captions.RATE_INTERVAL_LONG}", seeds)
     wilson = ", with the 95 % Wilson interval of this one policy over other episodes" if data.folder.evaluated else ""
     return figure, (
         f"Success at the end of training, never at its best. {captions.meaning(data, data.successes)} "
@@ -225,7 +223,7 @@ def differences(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     outcomes = tuple(outcome for outcome in data.successes if (table["outcome"] == outcome.name).any())
     pairs = list(dict.fromkeys(zip(table["a"], table["b"], strict=True)))
     pitch = 0.17
-    names = tuple(f"{data.label(a)} − {data.label(b)}" for a, b in pairs)
+    names = tuple(f"{data.label(a)} - {data.label(b)}" for a, b in pairs)
     places = tuple(pitch * (place + 0.7) for place in range(len(pairs)))
     rows = Rows({}, {}, pitch, places, names, pitch * (len(pairs) + 0.4), ())
     figure, panels = _row_figure(outcomes, rows, options)

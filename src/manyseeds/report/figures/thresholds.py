@@ -10,10 +10,9 @@ from matplotlib.lines import Line2D
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.report.figures import captions, palette, style
-from manyseeds.report.figures.options import ONE_COLUMN, TWO_COLUMNS, Options
+from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
 from manyseeds.report.figures.rows import Rows, make_rows
 
-DEFAULT = Options()
 THRESHOLDS = (0.5, 0.75, 0.9)
 
 
@@ -95,9 +94,10 @@ class _Panel:
         return end, late
 
     def _bar(self, y: float, start: float, stop: float, end: float, color: str, width: float) -> None:
-        alpha = {"alpha": 0.55, "solid_capstyle": "butt"}
         if np.isfinite(stop):
-            self.axes.plot([start, stop], [y, y], color=color, linewidth=width, zorder=2, **alpha)
+            self.axes.plot(
+                [start, stop], [y, y], color=color, linewidth=width, zorder=2, alpha=0.55, solid_capstyle="butt"
+            )
         else:
             self.axes.plot(
                 [start], [y], color=color, marker=">", markersize=max(2.2, width), linestyle="none", zorder=2, alpha=0.8

@@ -7,10 +7,9 @@ from matplotlib.patches import Patch
 
 from manyseeds.analysis.data import Data
 from manyseeds.report.figures import captions, palette, style
-from manyseeds.report.figures.options import TWO_COLUMNS, Options
+from manyseeds.report.figures.options import DEFAULT, TWO_COLUMNS, Options
 from manyseeds.report.figures.rows import Rows, make_rows
 
-DEFAULT = Options()
 COLLECTION, LEARNING, STEPS = "Perf/collection_time", "Perf/learning_time", "Perf/total_fps"
 LIGHT = 0.35
 """How strong the color of learning is, as a share of that of collection."""
@@ -63,8 +62,8 @@ def throughput(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     drawn = "mean over seeds" if crowded else "thin: each seed; bold: mean over seeds"
     return figure, (
         "Speed of training. One panel: environment steps per second, collection and learning together; "
-        f"{drawn}. The other: median time of an iteration of each seed, split into collection (simulating) and learning "
-        f"(updating the policy). {medians}{captions.counts(data, seeds)}"
+        f"{drawn}. The other: median time of an iteration of each seed, split into collection (simulating) and "
+        f"learning (updating the policy). {medians}{captions.counts(data, seeds)}"
         + (f" Each point is the mean of {data.block} successive iterations." if data.block > 1 else "")
         + " How many threads a run had, on which machine and what ran at the same time: provenance.html."
     )
