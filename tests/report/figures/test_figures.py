@@ -388,7 +388,7 @@ def six(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (1, 2, 3),
         finals=(0.99, 0.97, 0.95, 0.9, 0.8, 0.6),
         spread=0.4,
-        labels={"a": "$small$, γ = 0.9"},
+        labels={"a": "$small$ π 0.9"},
     )
     sizes = {name: [64] if name < "d" else [256] for name in VARIANTS}
     settings = {
@@ -402,10 +402,10 @@ def six(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_label_stands_for_the_variant_in_every_figure_and_caption(six: Path) -> None:
     for name in NAMES:
         figure, caption = laid_out(six, name)
-        assert "$small$, γ = 0.9 n = 3 (seeds 1 to 3)" in caption, name
+        assert "$small$ π 0.9 n = 3 (seeds 1 to 3)" in caption, name
         shown = [*in_legend(figure), *on_axis(figure), *(axes.get_title(loc="left") for axes in figure.axes)]
         shown += [axes.get_ylabel() for axes in figure.axes]
-        assert any("$small$, γ = 0.9" in text for text in shown), name
+        assert any("$small$ π 0.9" in text for text in shown), name
 
 
 def test_more_than_three_variants_are_drawn_without_seeds_and_with_bars(six: Path) -> None:
@@ -423,7 +423,7 @@ def test_curves_get_a_panel_for_each_value_of_a_setting_or_each_variant(six: Pat
         for panels, titles in (
             ("gamma", ["gamma = 0.9", "gamma = 0.91", "gamma = 0.92"]),
             ("agent.hidden", ["agent.hidden = 64", "agent.hidden = 256"]),
-            ("variant", ["$small$, γ = 0.9", *"bcdef"]),
+            ("variant", ["$small$ π 0.9", *"bcdef"]),
         ):
             figure, _ = laid_out(six, name, Options(panels=panels))
             assert [axes.get_title(loc="left") for axes in figure.axes][: len(titles)] == titles
@@ -437,7 +437,7 @@ def test_only_some_figures_of_some_variants_go_into_a_folder_of_ones_own(six: Pa
     with Image.open(tmp_path / "paper" / "learning_curves.png") as image:
         assert image.width / style.RC["savefig.dpi"] == pytest.approx(TWO_COLUMNS, abs=0.01)
     caption = (tmp_path / "paper" / "differences.rst").read_text()
-    assert "c n = 3 (seeds 1 to 3); $small$, γ = 0.9 n = 3 (seeds 1 to 3)." in caption
+    assert "c n = 3 (seeds 1 to 3); $small$ π 0.9 n = 3 (seeds 1 to 3)." in caption
 
 
 @pytest.mark.parametrize(

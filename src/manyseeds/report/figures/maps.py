@@ -35,19 +35,19 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     found = {variant: _failures(data, variant) for variant in variants}
     starts = pd.concat([own for own, _, _ in found.values()])
     spans = [(np.ptp(starts[item.across]) or 1.0, np.ptp(starts[item.up]) or 1.0) for item in maps]
-    # Panels as wide as their maps, so that all have one height.
+    # Panels side by side are as wide as their maps, so that all have one height.
     ratios = [across / up for across, up in spans]
-    width = options.inches(TWO_COLUMNS)
-    height = (width - 0.9 - 0.45 * len(maps)) / sum(ratios)
-    figure, grid = style.new_figure(
-        width,
-        0.75 + (height + 0.16) * len(variants),
-        len(variants),
-        len(maps),
-        sharex="col",
-        sharey="col",
-        width_ratios=ratios,
-    )
+    width, stacked = options.inches(TWO_COLUMNS), options.width == "one"
+    if stacked:
+        heights = [(width - 1.3) / ratio for ratio in ratios] * len(variants)
+        figure, grid = style.new_figure(
+            width, 0.6 + sum(heights) + 0.5 * len(heights), len(heights), 1, height_ratios=heights
+        )
+        grid = grid.reshape(len(variants), len(maps))
+    else:
+        height = (width - 0.9 - 0.45 * len(maps)) / sum(ratios)
+        shape = len(variants), len(maps)
+        figure, grid = style.new_figure(width, 0.7 + (height + 0.16) * shape[0], *shape, width_ratios=ratios)
     titles = {start.name: captions.label(start) for start in data.folder.description.starts}
     fields = int(np.clip(np.sqrt(len(starts) / len(variants) / EPISODES), *FIELDS))
     binned = {
@@ -61,18 +61,23 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         for axes, item, (across, up, rates) in zip(row, maps, binned[variant], strict=True):
             mesh = axes.pcolormesh(across, up, 100 * rates.T, norm=_percent(norm), cmap=_COLORS, zorder=1)
             _dots(axes, own[item.across].to_numpy(), own[item.up].to_numpy(), failures, seeds)
-            axes.set_aspect("equal", adjustable="box")
+            axes.set(aspect="equal", ylabel=titles[item.up], xlabel=titles[item.across])
+            axes.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
             axes.grid(visible=False)
-            axes.set_ylabel(titles[item.up])
+            if item.flip:
+                axes.invert_xaxis()
         if len(found) > 1:
-            row[0].set_ylabel(f"{data.label(variant)}\n{titles[maps[0].up]}")
-    for column, item in enumerate(maps):
-        grid[0, column].set_title(item.title)
-        grid[-1, column].set_xlabel(titles[item.across])
-        if item.flip:
-            grid[0, column].invert_xaxis()  # The panels of a column share it.
+            name = style.wrapped(data.label(variant), 1.0)
+            row[0].set_ylabel(f"{name}\n{titles[maps[0].up]}")
+    for place, item in enumerate(maps):
+        for row in grid if stacked else grid[:1]:
+            row[place].set_title(item.title)
+        for axes in () if stacked else grid[:-1, place]:
+            axes.set_xlabel("")
+            axes.tick_params(labelbottom=False)
     assert mesh is not None
-    bar = figure.colorbar(mesh, ax=grid, shrink=min(1.0, 1.6 / (height * len(variants) + 0.2)), pad=0.01, aspect=14)
+    long = min(1.0, 1.6 / (figure.get_figheight() - 0.6))
+    bar = figure.colorbar(mesh, ax=grid, shrink=long, pad=0.01, aspect=14)
     bar.set_label("failed episodes (%)")
     bar.outline.set_linewidth(0.4)
     most = max(seeds for _, _, seeds in found.values())
@@ -84,7 +89,8 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         f"{success.meaning}. Color: failed episodes in a field, mean over seeds; about "
         f"{len(starts) / len(variants) / fields**2:.0f} episodes a field. Dots: episodes that seeds fail, the "
         f"larger the more seeds; at most {DOTS} in a map, those that the most seeds fail. The episodes are the same "
-        f"for all seeds. {summary}. {captions.counts(data, captions.seeds_in(data, data.final))}{captions.unfinished(data)}"
+        f"for all seeds. {summary}. {captions.counts(data, captions.seeds_in(data, data.final))}"
+        + captions.unfinished(data)
     )
 
 

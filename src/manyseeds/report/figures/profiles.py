@@ -29,7 +29,7 @@ def performance_profile(data: Data, options: Options = DEFAULT) -> tuple[Figure,
         figure, grid = style.new_figure(options.inches(ONE_COLUMN), 1.5)
         return figure, style.nothing(grid, missing)
     seeds = captions.seeds_in(data, data.final)
-    columns = options.columns(len(seeds), COLUMNS) if len(seeds) < 4 or options.width != "one" else 2
+    columns = min(len(seeds), COLUMNS)
     lines = -(-len(seeds) // columns)
     width = options.inches(TWO_COLUMNS if columns > 1 else ONE_COLUMN)
     figure, grid = style.new_figure(
@@ -52,9 +52,10 @@ def performance_profile(data: Data, options: Options = DEFAULT) -> tuple[Figure,
                 axes.step(100 * shown, 100 * share, where="post", color="#C4C4C4", linewidth=0.7, zorder=1.5)
         _profile(axes, data, variant, scores[variant], shown)
         if len(seeds) > 1:
-            axes.set_title(f"{data.label(variant)} (n = {len(scores[variant])})")
+            title = f"{data.label(variant)} (n = {len(scores[variant])})"
+            axes.set_title(style.wrapped(title, (width - 0.4) / columns))
         if np.isfinite(episodes):
-            logarithmic = success_axis(axes, "x", lowest, 100 * every.max(), episodes, room=0.14)
+            logarithmic = success_axis(axes, "x", lowest, 100 * every.max(), episodes, room=0.3 / (width / columns))
         else:
             axes.set_xlim(lowest, 100)
         axes.set_ylim(-3, 103)

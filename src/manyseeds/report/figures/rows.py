@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from manyseeds.analysis.data import Data
+from manyseeds.report.figures import style
 
 SUMMARY = 0.13
 """Height of the lane over seeds, in inch."""
 GAP = 0.09
 """Between two variants, in inch."""
+WIDEST = 1.2
+"""Of a label, in inch; a longer one gets more lines."""
+LINE = 0.115
+"""Height of a line of text, in inch."""
 NAMED = 0.125
 """Height of a seed's lane that has the seed's number on the axis, in inch."""
 
@@ -83,8 +88,10 @@ def make_rows(
                 ticks.append(over[variant])
                 labels.append(summary)
         if not named:
+            label = style.wrapped(data.label(variant), WIDEST)
+            place = max(place, start + LINE * (1 + label.count("\n")))
             ticks.append((start + place) / 2)
-            labels.append(data.label(variant))
+            labels.append(label)
         place += GAP
         borders.append(place - GAP / 2)
     return Rows(lanes, over, pitch, tuple(ticks), tuple(labels), place - GAP / 2, tuple(borders[:-1]))

@@ -1,5 +1,6 @@
 """How every figure looks and how it is saved: type, colors, lines, markers, legends, formats."""
 
+import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -136,6 +137,11 @@ def bars(
     errors = np.clip([middle[at] - low[at], high[at] - middle[at]], 0, None)
     marks: dict[str, Any] = {"marker": look.marker, "markersize": 2.8, "zorder": 3}
     axes.errorbar(x[at], middle[at], yerr=errors, color=look.color, **BAR, **marks)
+
+
+def wrapped(text: str, inches: float) -> str:
+    """Break a text into lines of about so many inch."""
+    return textwrap.fill(text, max(8, int(inches / 0.053)))
 
 
 def annotate(axes: Axes, sentence: str) -> None:

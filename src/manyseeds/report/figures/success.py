@@ -13,11 +13,13 @@ from manyseeds.analysis.data import Data
 from manyseeds.core.description import Outcome
 from manyseeds.report.figures import captions, palette, style
 from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options, panel_groups
-from manyseeds.report.figures.rows import Rows, make_rows
+from manyseeds.report.figures.rows import LINE, WIDEST, Rows, make_rows
 from manyseeds.report.figures.scales import success_axis
 
 COLUMNS = 3
 """The most panels side by side."""
+TALL = 5.0
+"""A narrow figure is not made taller than that, in inch, to stack its panels."""
 DENSE = 12
 """With more checkpoints than this, only some of them carry a bar."""
 LOGARITHMIC = " The scale is logarithmic in the failures; 100 % is drawn where half an episode fails."
@@ -132,7 +134,8 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         for variant in seeds:
             _final_rows(axes, data, outcome.name, variant, rows)
         if np.isfinite(episodes):
-            logarithmic = success_axis(axes, "x", lowest, highest, episodes, room=0.1)
+            room = 0.26 / ((figure.get_figwidth() - 1.0) / min(len(panels), COLUMNS))
+            logarithmic = success_axis(axes, "x", lowest, highest, episodes, room=room)
     style.legend(figure, _final_handles(data, seeds))
     drawn = captions.interval(data, f"Diamonds: mean over seeds, with its {captions.RATE_INTERVAL_LONG}", seeds)
     wilson = ", with the 95 % Wilson interval of this one policy over other episodes" if data.folder.evaluated else ""
@@ -146,8 +149,10 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
 
 
 def _row_figure(outcomes: tuple[Outcome, ...], rows: Rows, options: Options) -> tuple[Figure, list[Axes]]:
-    """A panel for each outcome, which share the rows."""
-    columns = options.columns(len(outcomes), COLUMNS)
+    """A panel for each outcome, which share the rows; side by side, unless they are narrow and low."""
+    columns = min(len(outcomes), COLUMNS)
+    if options.width == "one" and rows.height * len(outcomes) <= TALL:
+        columns = 1
     lines = -(-len(outcomes) // columns)
     width = options.inches(TWO_COLUMNS if columns > 1 else ONE_COLUMN)
     figure, grid = style.new_figure(width, (rows.height + 0.6) * lines, lines, columns, sharey=True)
@@ -222,8 +227,8 @@ def differences(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     table = data.comparisons
     outcomes = tuple(outcome for outcome in data.successes if (table["outcome"] == outcome.name).any())
     pairs = list(dict.fromkeys(zip(table["a"], table["b"], strict=True)))
-    pitch = 0.17
-    names = tuple(f"{data.label(a)} - {data.label(b)}" for a, b in pairs)
+    names = tuple(style.wrapped(f"{data.label(a)} - {data.label(b)}", 2 * WIDEST) for a, b in pairs)
+    pitch = max(0.17, LINE * max(1 + name.count("\n") for name in names))
     places = tuple(pitch * (place + 0.7) for place in range(len(pairs)))
     rows = Rows({}, {}, pitch, places, names, pitch * (len(pairs) + 0.4), ())
     figure, panels = _row_figure(outcomes, rows, options)

@@ -24,20 +24,18 @@ def time_to_threshold(data: Data, options: Options = DEFAULT) -> tuple[Figure, s
     seeds = captions.seeds_in(data, data.rates)
     rows = make_rows(data, seeds, block=0.24, summary="median")
     clocks = [False, True] if any(data.hours(run) is not None for run in data.episodes) else [False]
-    columns = options.columns(len(THRESHOLDS), len(THRESHOLDS))
-    lines = len(clocks) * len(THRESHOLDS) // columns
     width = options.inches(TWO_COLUMNS)
-    figure, grid = style.new_figure(width, (rows.height + 0.5) * lines, lines, columns, sharey=True)
-    panels = grid.reshape(len(clocks), len(THRESHOLDS))
+    height = (rows.height + 0.5) * len(clocks)
+    figure, grid = style.new_figure(width, height, len(clocks), len(THRESHOLDS), sharey=True)
     never: list[str] = []
-    for row, by_clock in zip(panels, clocks, strict=True):
+    for row, by_clock in zip(grid, clocks, strict=True):
         ends = [_Panel(axes, data, rows, by_clock).draw(level) for axes, level in zip(row, THRESHOLDS, strict=True)]
         last = max(end for end, _ in ends)
         for axes, level, (_, late) in zip(row, THRESHOLDS, ends, strict=True):
             axes.set_xlim(0, 1.06 * last)
             axes.set_title(f"{100 * level:.0f} %")
-            axes.set_xlabel("minutes of training" if by_clock else data.sample_axis[1])
             never += [] if by_clock else late
+        row[len(row) // 2].set_xlabel("minutes of training" if by_clock else data.sample_axis[1])
     style.legend(figure, _handles(data, seeds, late=bool(never)))
     enough = max(map(len, seeds.values())) >= statistics.LEAST_SEEDS
     several = max(map(len, seeds.values())) > 1
