@@ -13,7 +13,7 @@ from manyseeds.config.experiment import read_resolved
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.eventfiles.table import Scalars, read_scalars
-from manyseeds.statistics import iqm_bootstrap, t_interval
+from manyseeds.statistics import iqm_interval, t_interval
 
 SCHEMA = pa.schema(
     [
@@ -114,7 +114,7 @@ def aggregate(
                 progress(f"{variant.name}: {tag}")
                 n = np.isfinite(values).sum(axis=0) if np.isinf(values).any() else (~np.isnan(values)).sum(axis=0)
                 mean = t_interval(values, confidence)
-                center = iqm_bootstrap(values, confidence, resamples, seed)
+                center = iqm_interval(values, confidence, resamples, seed)
                 samples = None if variant.samples_per_iteration is None else iteration * variant.samples_per_iteration
                 columns = [
                     pa.array([variant.name]).take(pa.array(np.zeros(len(iteration), np.int8))),

@@ -10,7 +10,8 @@ import pandas as pd
 
 from manyseeds import statistics
 from manyseeds.analysis.comparison import comparisons
-from manyseeds.analysis.rates import at_the_end, evaluation_rates, rates_over_seeds, training_rates
+from manyseeds.analysis.estimates import Failure, effects, estimates, failures, final_rates, sources
+from manyseeds.analysis.rates import evaluation_rates, rates_over_seeds, training_rates
 from manyseeds.analysis.results import ResultsFolder, Run, describe, read_all_episodes, read_scalars
 from manyseeds.core.description import Outcome
 
@@ -117,17 +118,33 @@ class Data:
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """Every two variants compared; see `manyseeds.analysis.comparison.comparisons`."""
-        return comparisons(self.folder, self.episodes, self.final)
+        return comparisons(self.folder, self.episodes, self.rates, self.final)
+
+    @cached_property
+    def failures(self) -> list[Failure]:
+        """The runs that did not get to the last checkpoint."""
+        return failures(self.folder, self.rates)
 
     @cached_property
     def final(self) -> pd.DataFrame:
-        """The rows of `rates` that belong to each variant's last checkpoint."""
-        return at_the_end(self.rates)
+        """The reported numbers of each seed; see `manyseeds.analysis.estimates.final_rates`."""
+        zeros = self.failures if self.folder.evaluate.failed_runs == "count_as_zero" else ()
+        return final_rates(self.folder, self.rates, failed=zeros)
 
     @cached_property
     def final_over_seeds(self) -> pd.DataFrame:
-        """The rows of `rates_over_seeds` that belong to each variant's last checkpoint."""
-        return at_the_end(self.rates_over_seeds)
+        """The reported numbers over seeds; see `manyseeds.analysis.estimates.estimates`."""
+        return estimates(self.folder, self.episodes, self.rates, self.final, self.failures)
+
+    @cached_property
+    def sources(self) -> pd.DataFrame:
+        """What makes the means uncertain; see `manyseeds.analysis.estimates.sources`."""
+        return sources(self.folder, self.episodes, self.rates)
+
+    @cached_property
+    def effects(self) -> pd.DataFrame:
+        """Effects of the settings of a grid; see `manyseeds.analysis.estimates.effects`."""
+        return effects(self.folder, self.final)
 
     def final_episodes(self, variant: str) -> dict[Run, pd.DataFrame]:
         """The last checkpoint's episodes of each seed of a variant that has it, indexed by episode."""
@@ -135,7 +152,9 @@ class Data:
         return {
             run: table[table["iteration"] == final["iteration"].iloc[0]].set_index("episode")
             for run, table in self.episodes.items()
-            if run.variant == variant and run.seed in set(final["seed"])
+            if run.variant == variant
+            and run.seed in set(final["seed"])
+            and (table["iteration"] == final["iteration"].iloc[0]).any()
         }
 
     @property

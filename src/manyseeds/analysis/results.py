@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from manyseeds.analysis.inference import infer_description
+from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import LEARNING_CURVES
@@ -82,11 +84,11 @@ class ResultsFolder:
         trainer: the name of what trained the runs.
         tags: which scalars mean return and success.
         described: the task's description in config.json; None where it has none.
-        missing: variant and seed of the runs that config.json names and that left nothing.
+        evaluate: how the runs are judged.
+        missing: variant and seed of runs that config.json names and that left nothing.
+        settings: what config.json says of each variant: `train`, `agent`, `task_cfg`.
         labels: what tables, figures and pages call the variants, by name.
         baseline: the variant that all others are compared with; None for every two.
-        settings: what config.json says of each variant: train, agent, task_cfg.
-        evaluation: numbers of the task that the evaluation changes.
     """
 
     folder: Path
@@ -97,11 +99,11 @@ class ResultsFolder:
     trainer: str = OURS
     tags: Tags = OUR_TAGS
     described: Description | None = None
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     missing: tuple[tuple[str, int], ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     baseline: str | None = None
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    evaluation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -126,7 +128,7 @@ class ResultsFolder:
             evaluation: as the evaluation had it, and not training.
         """
         numbers = dict(self.description.numbers) | dict(self.settings.get(variant, {}).get("task_cfg", {}))
-        return float((numbers | dict(self.evaluation) if evaluation else numbers)[name])
+        return float((numbers | dict(self.evaluate.overrides) if evaluation else numbers)[name])
 
     def only(self, variants: Sequence[str]) -> "ResultsFolder":
         """The same folder with these variants only, in this order.
@@ -226,12 +228,11 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
     named = fields.pop("samples", {})
     samples = _samples_per_iteration(folder / LEARNING_CURVES) or named
     notes = []
-    missing: list[tuple[str, int]] = []
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
         strays = [f"{variant} seed {seed}" for variant, seed in sorted(found - set(planned))]
-        missing = [run for run in planned if run not in found]
-        absent = [f"{variant} seed {seed}" for variant, seed in missing]
+        fields["missing"] = tuple(run for run in planned if run not in found)
+        absent = [f"{variant} seed {seed}" for variant, seed in fields["missing"]]
         if strays:
             notes.append(f"{folder}: left out, because config.json does not name them: {', '.join(strays)}")
         if absent:
@@ -246,7 +247,7 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), missing=tuple(missing), **fields)
+    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), **fields)
 
 
 def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, Any]]:
@@ -260,6 +261,8 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         external = content.get("trainer", OURS)
         if isinstance(external, dict):
             fields |= {"trainer": str(external["name"]), "tags": Tags(**external.get("scalars", {}))}
+        fields["evaluate"] = EvaluateSettings.model_validate(content.get("evaluate", {}))
+        fields["settings"] = content["variants"]
         fields["samples"] = {
             variant: settings["train"]["num_envs"] * settings["agent"]["num_steps_per_env"]
             for variant, settings in content["variants"].items()
@@ -268,11 +271,13 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         fields |= {
             "labels": {str(variant): str(label) for variant, label in (content.get("labels") or {}).items()},
             "baseline": content.get("baseline"),
-            "settings": {str(variant): dict(settings) for variant, settings in content["variants"].items()},
-            "evaluation": dict((content.get("evaluate") or {}).get("overrides") or {}),
         }
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, ("evaluate", *first["loc"])))
+        raise UserError(f"{config}: {place} is {first['input']!r}: {first['msg']}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
     if fields["band"] not in BANDS:

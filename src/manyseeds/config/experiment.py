@@ -25,7 +25,7 @@ from manyseeds.config.fields import (
     default_images,
     environments,
 )
-from manyseeds.config.settings import CurvesSettings, EvaluateSettings, RunConfig, TrainSettings
+from manyseeds.config.settings import CurvesSettings, DevelopmentSettings, EvaluateSettings, RunConfig, TrainSettings
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import checkpoint_iterations
@@ -66,6 +66,9 @@ class Common(Model):
         description="every variant is trained once with every seed"
     )
     evaluate: EvaluateSettings = Field(EvaluateSettings(), description="how every checkpoint is judged")
+    development: DevelopmentSettings = Field(
+        DevelopmentSettings(), description="what was used to choose the settings, and must not be reported"
+    )
     curves: CurvesSettings = Field(CurvesSettings(), description="how event files become curves")
     labels: Annotated[dict[Text, Label], Allowed("a mapping of variants to what tables and figures call them")] = Field(
         default_factory=dict, description="what tables, figures and pages call the variants, by their names"

@@ -80,7 +80,8 @@ def _unique(items: tuple[T, ...]) -> tuple[T, ...]:
     return items
 
 
-def _tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """Return a list, which YAML gives, as a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -96,11 +97,19 @@ Name = Annotated[
 Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,60}$"), Allowed("one line of at most 60 characters")]
 Seed = Annotated[Whole, Ge(0), Le(2**31 - 1)]
 Unique = (
-    BeforeValidator(_tuple),
+    BeforeValidator(as_tuple),
     Field(min_length=1, json_schema_extra={"minItems": 1, "uniqueItems": True}),
     AfterValidator(_unique),
 )
 """Metadata of a tuple that is written as a list of at least one item, each once."""
+SeedSet = Annotated[
+    tuple[Seed, ...],
+    BeforeValidator(as_tuple),
+    Field(json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_unique),
+    Allowed("a list of seeds, each once"),
+]
+"""Seeds, possibly none."""
 IMAGE = "a .sif file, a sandbox folder or a registry address (docker://...), without spaces"
 # Snakemake gives the name of an image to a shell as it is.
 Image = Annotated[

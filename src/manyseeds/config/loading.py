@@ -190,6 +190,8 @@ def _misnamed(config: Config, names: Sequence[str]) -> Iterator[str]:
 
 def _impossible(experiment: Experiment) -> Iterator[str]:
     """Yield what the config asks for and the workflow or the trainer cannot do."""
+    yield from _not_held_out(experiment)
+    evaluate = experiment.evaluate
     for variant in experiment.variants:
         count = -(-variant.train.max_iterations // variant.train.save_interval)
         if count > MOST_CHECKPOINTS:
@@ -197,6 +199,12 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
                 f"train.max_iterations {variant.train.max_iterations} with train.save_interval"
                 f" {variant.train.save_interval} leaves {count} checkpoints a run; at most"
                 f" {MOST_CHECKPOINTS} are allowed"
+            )
+        if evaluate.checkpoints > count:
+            yield (
+                f"evaluate.estimate is {evaluate.estimate}; variant {variant.name} leaves {count} checkpoints, with"
+                f" train.max_iterations {variant.train.max_iterations} and train.save_interval"
+                f" {variant.train.save_interval}"
             )
         if isinstance(experiment.trainer, External):
             given = {
@@ -211,6 +219,21 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
                 f"train.num_envs of variant {variant.name} is {variant.train.num_envs}; it must be a multiple of"
                 f" gpus_per_run, {experiment.ranks}"
             )
+
+
+def _not_held_out(experiment: Experiment) -> Iterator[str]:
+    """Yield seeds and episodes that would be reported although the settings were chosen with them."""
+    development, evaluate = experiment.development, experiment.evaluate
+    if both := sorted(set(experiment.seeds) & set(development.seeds)):
+        yield (
+            f"seeds has {', '.join(map(str, both))}, which development.seeds names; seeds that settings were chosen"
+            " with cannot be reported"
+        )
+    if evaluate.seed in development.episodes:
+        yield (
+            f"evaluate.seed is {evaluate.seed}, which development.episodes names; it must be one that settings were not"
+            " chosen with"
+        )
 
 
 def _points(source: str, variant: str, choice: VariantChoice) -> list[tuple[str, dict[str, Any]]]:

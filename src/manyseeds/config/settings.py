@@ -4,17 +4,38 @@ The checks of config.yaml, the schema for editors, the flags of `manyseeds train
 identity, and the placeholders of external trainers are made from these fields.
 """
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from annotated_types import Gt, Le
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from manyseeds.config.fields import FLAG, NO_IDENTITY, Allowed, Count, Ge, Model, Positive, Seed, Whole
+from manyseeds.config.fields import (
+    FLAG,
+    NO_IDENTITY,
+    Allowed,
+    Count,
+    Ge,
+    Model,
+    Number,
+    Positive,
+    Seed,
+    SeedSet,
+    Whole,
+    as_tuple,
+)
 
 NUM_STEPS_PER_ENV = 24
 """Environment steps of an iteration where an agent file does not say; RSL-RL's name for it is num_steps_per_env."""
 OURS = "manyseeds"
 """The name of the trainer of this package."""
+
+
+def _ascending(looks: tuple[int, ...]) -> tuple[int, ...]:
+    if any(low >= high for low, high in pairwise(looks)):
+        raise ValueError("looks must rise")
+    return looks
 
 
 class TrainSettings(Model):
@@ -40,6 +61,38 @@ class EvaluateSettings(Model):
     episodes: Count = Field(1000, description="episodes of each checkpoint, the same for every seed and checkpoint")
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
     overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task that evaluation changes")
+    estimate: Annotated[
+        str,
+        Field(pattern=r"^(last|mean_of_last_([2-9]|[1-9][0-9]+))$"),
+        Allowed("last or mean_of_last_3 (or 2, 4, ...)"),
+    ] = Field("last", description="what the rate of a seed is: of its last checkpoint, or the mean of its last ones")
+    failed_runs: Literal["leave_out", "count_as_zero"] = Field(
+        "leave_out", description="what the tables do with runs that did not get to the last checkpoint"
+    )
+    requirement: Annotated[
+        Annotated[Number, Gt(0), Le(1)] | None, Allowed("a success rate above 0, at most 1, or null")
+    ] = Field(None, description="success rate that a seed must reach; tables say how many do not")
+    smallest_difference: Annotated[Annotated[Number, Gt(0)] | None, Allowed("a number above 0, or null")] = Field(
+        None, description="smallest difference between variants that matters; tables say how many seeds it takes"
+    )
+    looks: Annotated[
+        tuple[Annotated[Whole, Ge(2)], ...],
+        BeforeValidator(as_tuple),
+        AfterValidator(_ascending),
+        Allowed("a list of rising numbers of at least 2"),
+    ] = Field((), description="numbers of seeds at which variants are compared, for seeds that are added step by step")
+
+    @property
+    def checkpoints(self) -> int:
+        """How many last checkpoints the estimate averages."""
+        return 1 if self.estimate == "last" else int(self.estimate.rsplit("_", 1)[1])
+
+
+class DevelopmentSettings(Model):
+    """Keys below `development:`."""
+
+    seeds: SeedSet = Field((), description="seeds that settings were chosen with; they cannot be reported")
+    episodes: SeedSet = Field((), description="values of evaluate.seed that settings were chosen with")
 
 
 class CurvesSettings(Model):
@@ -64,6 +117,7 @@ class Launched(Model):
         gpus: the GPUs that the run has, as text.
         slurm_job: the id of its job, where Slurm started it.
         command: the command line that trains it.
+        plan: SHA-256 of the experiment's plan when the run was started; see `manyseeds.config.ledger`.
     """
 
     experiment: str
@@ -71,6 +125,7 @@ class Launched(Model):
     gpus: list[str]
     slurm_job: str | None
     command: list[str]
+    plan: str = ""
 
 
 class RunConfig(Model):

@@ -83,8 +83,10 @@ def compare(
     """Compare two variants; the seeds are the sample, each is one number.
 
     The interval of a difference of rates is built by MOVER (see `rate_difference`), that of other numbers is Welch's
-    (B. L. Welch, Biometrika 34, 1947); both use Satterthwaite's degrees of freedom and are for the episodes that were
-    played. p is one minus the confidence at which the interval ends at 0.
+    (B. L. Welch, Biometrika 34, 1947); both use Satterthwaite's degrees of freedom. p is one minus the confidence at
+    which the interval ends at 0. Given outcomes of episodes, interval and p are for new seeds and new episodes: the
+    variance that the shared episodes add to the difference is added to its square. Given scores, they are for the
+    episodes that were played.
 
     Args:
         a: (seeds,) scores or (seeds, episodes) outcomes, without NaN.
@@ -113,10 +115,12 @@ def compare(
         moments = rate_moments(score_a, episodes), rate_moments(score_b, episodes)
     else:
         moments = _moments(score_a), _moments(score_b)
-    interval, freedom, error = _difference(*moments, 1 - alpha, rates)
-    p = _p(*moments, freedom, rates)
+    episode_error = _episode_error(first, second)
+    extra = 0.0 if np.isnan(episode_error) else episode_error**2
+    interval, freedom, error = _difference(*moments, 1 - alpha, rates, extra)
+    p = _p(*moments, freedom, rates, extra)
     improvement = improvement_interval(score_a, score_b, confidence)
-    episode_error, widening = _of_episodes(first, second, error)
+    widening = float(np.sqrt(1 + extra / error**2)) if error > 0 and not np.isnan(episode_error) else np.nan
     return Comparison(
         a=names[0],
         b=names[1],
@@ -128,7 +132,7 @@ def compare(
         improvement=float(improvement.estimate),
         improvement_low=float(improvement.low),
         improvement_high=float(improvement.high),
-        detectable=_detectable(float(error), float(freedom), alpha, 0.8),
+        detectable=_detectable(float(np.sqrt(error**2 + extra)), float(freedom), alpha, 0.8),
         exact_p=smallest_exact_p(len(first), len(second)),
         episode_error=episode_error,
         widening=widening,
@@ -327,8 +331,10 @@ def _moments(values: ArrayLike) -> RateMoments:
     return RateMoments(mean, mean, error, count)
 
 
-def _difference(a: RateMoments, b: RateMoments, confidence: float, rates: bool) -> tuple[Interval, Floats, Floats]:
-    """Difference with its limits, degrees of freedom and standard error."""
+def _difference(
+    a: RateMoments, b: RateMoments, confidence: float, rates: bool, extra: float = 0.0
+) -> tuple[Interval, Floats, Floats]:
+    """Difference with its limits, degrees of freedom and standard error over seeds; `extra` is a variance."""
     parts = a.error**2, b.error**2
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.sqrt(parts[0] + parts[1])
@@ -336,25 +342,27 @@ def _difference(a: RateMoments, b: RateMoments, confidence: float, rates: bool) 
         share = parts[0] / (parts[0] + parts[1])
         freedom = 1 / (share**2 / (a.seeds - 1) + (1 - share) ** 2 / (b.seeds - 1))
         critical = scipy.special.stdtrit(freedom, 0.5 + confidence / 2)
-    return Interval(a.mean - b.mean, *_limits(a, b, critical, rates)), freedom, error
+    return Interval(a.mean - b.mean, *_limits(a, b, critical, rates, extra)), freedom, error
 
 
-def _limits(a: RateMoments, b: RateMoments, critical: Floats | float, rates: bool) -> tuple[Floats, Floats]:
+def _limits(
+    a: RateMoments, b: RateMoments, critical: Floats | float, rates: bool, extra: float
+) -> tuple[Floats, Floats]:
     """The limits that lie `critical` standard errors from the difference."""
     difference = a.mean - b.mean
-    if not rates:
-        half = critical * np.sqrt(a.error**2 + b.error**2)
-        half = np.where(half > 0, half, np.nan)
-        return difference - half, difference + half
-    (low_a, high_a), (low_b, high_b) = logit_limits(a, critical), logit_limits(b, critical)
-    # A variant without any spread adds nothing.
-    down = np.hypot(np.nan_to_num(a.mean - low_a), np.nan_to_num(high_b - b.mean))
-    up = np.hypot(np.nan_to_num(high_a - a.mean), np.nan_to_num(b.mean - low_b))
+    if rates:
+        (low_a, high_a), (low_b, high_b) = logit_limits(a, critical), logit_limits(b, critical)
+        # A variant without any spread adds nothing.
+        down = np.hypot(np.nan_to_num(a.mean - low_a), np.nan_to_num(high_b - b.mean))
+        up = np.hypot(np.nan_to_num(high_a - a.mean), np.nan_to_num(b.mean - low_b))
+    else:
+        down = up = critical * np.sqrt(a.error**2 + b.error**2)
+    down, up = (np.hypot(side, critical * np.sqrt(extra)) for side in (down, up))
     none = ~np.isfinite(critical + difference) | ((a.error == 0) & (b.error == 0))
     return np.where(none, np.nan, difference - down), np.where(none, np.nan, difference + up)
 
 
-def _p(a: RateMoments, b: RateMoments, freedom: Floats, rates: bool) -> float:
+def _p(a: RateMoments, b: RateMoments, freedom: Floats, rates: bool, extra: float) -> float:
     """One minus the confidence at which the interval of the difference ends at 0."""
     if not np.isfinite(freedom):
         return float("nan")
@@ -364,7 +372,7 @@ def _p(a: RateMoments, b: RateMoments, freedom: Floats, rates: bool) -> float:
     side = 0 if difference > 0 else 1
 
     def distance(critical: float) -> float:
-        return float(_limits(a, b, critical, rates)[side]) * (1 if difference > 0 else -1)
+        return float(_limits(a, b, critical, rates, extra)[side]) * (1 if difference > 0 else -1)
 
     least, most = 1e-12, 1e6
     if distance(least) <= 0:
@@ -373,15 +381,14 @@ def _p(a: RateMoments, b: RateMoments, freedom: Floats, rates: bool) -> float:
     return float(2 * scipy.special.stdtr(freedom, -critical))
 
 
-def _of_episodes(a: Floats, b: Floats, error: Floats) -> tuple[float, float]:
-    """Standard error from the choice of episodes, and by which factor it widens that of the difference."""
+def _episode_error(a: Floats, b: Floats) -> float:
+    """Standard error of the difference from the choice of episodes; NaN without episodes or with one seed."""
     if a.ndim < 2 or a.shape[1] < 2 or min(len(a), len(b)) < 2:
-        return float("nan"), float("nan")
+        return float("nan")
     # Both variants face the same episodes: what is difficult for both cancels.
     within = a.mean(axis=0) - b.mean(axis=0)
     noise = crossed(a).rest / len(a) + crossed(b).rest / len(b)
-    variance = max(float(within.var(ddof=1)) - noise, 0.0) / within.size
-    return math.sqrt(variance), float(np.sqrt(1 + variance / error**2)) if error > 0 else 1.0
+    return math.sqrt(max(float(within.var(ddof=1)) - noise, 0.0) / within.size)
 
 
 def _power(shift: float, freedom: float, alpha: float) -> float:

@@ -23,7 +23,10 @@ def write_tables(folder: ResultsFolder) -> str:
     frames = {
         "success_rates": data.rates,
         "success_rates_over_seeds": data.rates_over_seeds,
+        "success_rates_final": data.final_over_seeds,
         "success_rates_compared": data.comparisons,
+        "success_rates_effects": data.effects,
+        "success_rates_sources": data.sources,
     }
     texts = {suffix: render(grids(data), data.provenance) for suffix, render in FORMATS.items()}
     for name, frame in frames.items():
