@@ -7,6 +7,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
@@ -40,8 +41,8 @@ def performance_profile(data: Data, options: Options = DEFAULT) -> tuple[Figure,
         variant: data.final.loc[data.final["variant"] == variant, success.name].dropna().to_numpy() for variant in seeds
     }
     every = np.concatenate(list(scores.values()))
-    # Where the seeds are, and a little below the worst one.
-    lowest = max(0.0, 100 - 1.6 * (100 - 100 * every.min()))
+    # Where the seeds are, and a little on either side.
+    lowest, highest = max(0.0, 100 - 1.6 * (100 - 100 * every.min())), 100 - 0.6 * (100 - 100 * every.max())
     episodes = data.final["episodes"].max() if data.folder.evaluated else np.inf
     shown = np.linspace(lowest, 100, 1001) / 100
     logarithmic = False
@@ -51,13 +52,12 @@ def performance_profile(data: Data, options: Options = DEFAULT) -> tuple[Figure,
                 share = statistics.performance_profile(scores[other], shown).estimate
                 axes.step(100 * shown, 100 * share, where="post", color="#C4C4C4", linewidth=0.7, zorder=1.5)
         _profile(axes, data, variant, scores[variant], shown)
-        if len(seeds) > 1:
-            title = f"{data.label(variant)} (n = {len(scores[variant])})"
-            axes.set_title(style.wrapped(title, (width - 0.4) / columns))
+        axes.set_title(_title(data, variant, scores, (width - 0.5) / columns))
         if np.isfinite(episodes):
-            logarithmic = success_axis(axes, "x", lowest, 100 * every.max(), episodes, room=0.3 / (width / columns))
+            room = 0.26 / ((width - 0.5) / columns)
+            logarithmic = success_axis(axes, "x", (lowest, highest), 100 * every.max(), episodes, room=room)
         else:
-            axes.set_xlim(lowest, 100)
+            axes.set_xlim(lowest, highest)
         axes.set_ylim(-3, 103)
         if place % columns == 0:
             axes.set_ylabel("seeds above τ (%)")
@@ -108,17 +108,16 @@ def _profile(axes: Axes, data: Data, variant: str, scores: np.ndarray, threshold
     axes.plot(
         100 * ordered, 100 * (1 - np.arange(1, len(scores) + 1) / len(scores)), ".", color=look.color, clip_on=False
     )
-    low = statistics.clopper_pearson(len(scores), len(scores))[0]
-    axes.text(
-        0.03,
-        0.05,
-        f"{captions.of_seeds(len(scores))}: no band.\n{len(scores)} of {len(scores)} above τ allow\n"
-        f"{100 * low:.0f} to 100 % of all seeds.",
-        transform=axes.transAxes,
-        va="bottom",
-        color=palette.GREY,
-        fontsize=6.5,
-    )
+
+
+def _title(data: Data, variant: str, scores: dict[str, np.ndarray], inches: float) -> str:
+    """The variant, and for few seeds what they cannot say."""
+    count = len(scores[variant])
+    lines = [f"{data.label(variant)} (n = {count})"] if len(scores) > 1 else []
+    if count < LEAST_SEEDS:
+        low = 100 * statistics.clopper_pearson(count, count)[0]
+        lines.append(f"No band: {count} of {count} above τ allow {low:.0f} to 100 % of all seeds.")
+    return "\n".join(style.wrapped(line, inches) for line in lines)
 
 
 def _profile_handles(data: Data, scores: dict[str, np.ndarray]) -> list[Artist]:
@@ -163,7 +162,7 @@ def measures(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
             handles.append(style.seed_handle(color))
         handles.append(style.interval_handle(color, captions.RATE_INTERVAL, bars=crowded))
     if limits:
-        handles.append(Line2D([], [], **_LIMIT, label="number of the task"))
+        handles.append(Line2D([], [], **_LIMIT, label=", ".join(dict.fromkeys(limits))))
     style.legend(figure, handles)
     meanings = "; ".join(f"{outcome.title}: {outcome.meaning}" for outcome in outcomes)
     shape = "bars at some points, moved apart" if crowded else "thin: each seed; band"
@@ -214,6 +213,7 @@ def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str]
             style.band(axes, points, lower, upper, look)
     if logarithmic:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(_plain)
         axes.xaxis.set_minor_formatter("")
     axes.set_xlim(low, high)

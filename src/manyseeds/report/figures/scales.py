@@ -12,15 +12,20 @@ _TICKS = (99, 90, 0, 99.9, 50, 99.99, 95, 99.5, 99.95, 80, 98, 99.8, 99.98, 70, 
 
 
 def success_axis(
-    axes: Axes, which: Literal["x", "y"], low: float, high: float, episodes: float, room: float = 0.09
+    axes: Axes,
+    which: Literal["x", "y"],
+    drawn: tuple[float, float],
+    best: float,
+    episodes: float,
+    room: float = 0.09,
 ) -> bool:
     """Scale the axis of a success rate in percent, and set its limits and ticks.
 
     Args:
         axes: the panel.
         which: the axis.
-        low: the smallest rate that must be seen.
-        high: the largest rate of a seed or a mean; from `NEAR` on, the axis is logarithmic in the failures.
+        drawn: the smallest and the largest rate or limit that must be seen.
+        best: the largest rate of a seed; from `NEAR` on, the axis is logarithmic in the failures.
         episodes: how many a rate is of: 100 % is drawn where half an episode fails.
         room: the smallest distance of two ticks, as a share of the axis.
 
@@ -28,9 +33,10 @@ def success_axis(
         Whether the axis is logarithmic.
     """
     axis: Any = getattr(axes, f"{which}axis")
-    if high < NEAR:
-        span = max(high - low, 1.0)
-        getattr(axes, f"set_{which}lim")(max(low - 0.05 * span, -3), min(high + 0.05 * span, 103))
+    low, high = max(drawn[0], 0.0), min(drawn[1], 100.0)
+    if best < NEAR:
+        margin = 0.05 * max(high - low, 1.0)
+        getattr(axes, f"set_{which}lim")(max(low - margin, -3), min(high + margin, 103))
         return False
     floor = 50 / episodes  # % of failures
 
@@ -41,19 +47,22 @@ def success_axis(
         return 100 - 100 * 10 ** -np.asarray(place, float)
 
     getattr(axes, f"set_{which}scale")("function", functions=(up, down))
-    top = float(up(np.array(100.0)))
-    start = max(0.0, min(float(up(np.array(max(low, 0.0)))), top - 0.3))
-    span = top - start
-    ends = down(np.array([start - 0.04 * span, top]))
-    taken = [top]
-    ticks = [100.0]
+    start, end, top = (float(up(np.array(rate))) for rate in (low, high, 100.0))
+    start = max(0.0, min(start, top - 0.3))
+    end = max(end, min(start + 0.3, top))
+    span = end - start
+    # 100 % is as far up as the axis goes, and it has room for a mark there.
+    end = top if end + 0.05 * span >= top else end + 0.05 * span
+    taken = [end] if end == top else []
+    ticks = [100.0] * len(taken)
     for tick in _TICKS:
         place = float(up(np.array(tick)))
-        if start - 1e-9 <= place and all(abs(place - other) >= room * span for other in taken):
+        if start - 1e-9 <= place <= end and all(abs(place - other) >= room * span for other in taken):
             taken.append(place)
             ticks.append(tick)
     ticks.sort()
     axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_ticks([], minor=True)
-    getattr(axes, f"set_{which}lim")(float(ends[0]), 100.0)
+    upper = 100.0 if end == top else float(down(np.array(end)))
+    getattr(axes, f"set_{which}lim")(float(down(np.array(start - 0.04 * span))), upper)
     return True

@@ -42,10 +42,11 @@ def success_per_checkpoint(data: Data, options: Options = DEFAULT) -> tuple[Figu
                 _checkpoints(axes, data, variant, outcome.name, (place, len(shown)), crowded=crowded)
             axes.margins(x=0.02)
         row[0].set_ylabel(captions.label(outcome))
-    highest = max(100 * data.rates[outcome.name].max() for outcome in data.successes)
+    best = max(100 * data.rates[outcome.name].max() for outcome in data.successes)
+    highest = max(_ends(data.rates_over_seeds, outcome)[1] for outcome in data.successes)
     logarithmic = False
     for axes in grid.flat:
-        logarithmic = success_axis(axes, "y", 0, highest, data.rates["episodes"].max())
+        logarithmic = success_axis(axes, "y", (0, max(highest, best)), best, data.rates["episodes"].max())
         axes.set_xlim(left=0)
     for axes, (title, _) in zip(grid[0], groups, strict=True):
         axes.set_title(title)
@@ -77,7 +78,7 @@ def success_per_checkpoint(data: Data, options: Options = DEFAULT) -> tuple[Figu
     )
 
 
-_SEED_DOT: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 3, "markeredgewidth": 0, "alpha": 0.5}
+_SEED_DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 1.9, "markeredgewidth": 0, "alpha": 0.6}
 
 
 def _checkpoints(axes: Axes, data: Data, variant: str, share: str, among: tuple[int, int], *, crowded: bool) -> None:
@@ -85,13 +86,15 @@ def _checkpoints(axes: Axes, data: Data, variant: str, share: str, among: tuple[
     over = data.rates_over_seeds[data.rates_over_seeds["variant"] == variant]
     x = data.to_axis(variant, over["iteration"].to_numpy())
     place, of = among
-    apart = float(np.diff(x).min()) * 0.7 / of * (place - (of - 1) / 2) if len(x) > 1 else 0.0
+    wide = 0.7 * float(np.diff(x).min()) / of if len(x) > 1 else 0.0
+    apart = wide * (place - (of - 1) / 2)
     mean = over[f"{share}_mean"].to_numpy()
     axes.plot(x + apart, 100 * mean, color=look.color, linestyle=look.line, linewidth=0.6, alpha=0.6, zorder=2)
     if not crowded:
         own = data.rates[data.rates["variant"] == variant]
         at = data.to_axis(variant, own["iteration"].to_numpy())
-        axes.plot(at + apart, 100 * own[share], color=look.color, clip_on=False, zorder=2.1, **_SEED_DOT)
+        left = apart - 0.22 * min(wide, 0.25 * float(np.ptp(x)) / of)
+        axes.plot(at + left, 100 * own[share], color=look.color, clip_on=False, zorder=2.1, **_SEED_DOT)
     errors = _errors(mean, over, share)
     every = -(-len(x) // DENSE)
     kept = np.arange(len(x)) % every == (len(x) - 1) % every  # The last one always carries a bar.
@@ -124,8 +127,9 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     seeds = captions.seeds_in(data, data.final)
     rows = make_rows(data, seeds)
     figure, panels = _row_figure(data.successes, rows, options)
-    highest = max(100 * data.final[outcome.name].max() for outcome in data.successes)
-    lowest = min(_lowest(table, outcome) for outcome in data.successes for table in _tables(data))
+    best = max(100 * data.final[outcome.name].max() for outcome in data.successes)
+    ends = [_ends(table, outcome) for outcome in data.successes for table in (data.final, data.final_over_seeds)]
+    drawn_ends = min(low for low, _ in ends), max(high for _, high in ends)
     episodes = data.final["episodes"].max() if data.folder.evaluated else np.inf
     logarithmic = False
     for axes, outcome in zip(panels, data.successes, strict=True):
@@ -135,7 +139,7 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
             _final_rows(axes, data, outcome.name, variant, rows)
         if np.isfinite(episodes):
             room = 0.26 / ((figure.get_figwidth() - 1.0) / min(len(panels), COLUMNS))
-            logarithmic = success_axis(axes, "x", lowest, highest, episodes, room=room)
+            logarithmic = success_axis(axes, "x", drawn_ends, best, episodes, room=room)
     style.legend(figure, _final_handles(data, seeds))
     drawn = captions.interval(data, f"Diamonds: mean over seeds, with its {captions.RATE_INTERVAL_LONG}", seeds)
     wilson = ", with the 95 % Wilson interval of this one policy over other episodes" if data.folder.evaluated else ""
@@ -143,7 +147,7 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         f"Success at the end of training, never at its best. {captions.meaning(data, data.successes)} "
         f"Filled: each seed{wilson}. {drawn} "
         + captions.counts(data, seeds)
-        + (LOGARITHMIC if logarithmic else " The axis does not start at zero." if lowest > 5 else "")
+        + (LOGARITHMIC if logarithmic else " The axis does not start at zero." if drawn_ends[0] > 5 else "")
         + captions.unfinished(data)
     )
 
@@ -164,14 +168,11 @@ def _row_figure(outcomes: tuple[Outcome, ...], rows: Rows, options: Options) -> 
     return figure, list(grid.flat)[: len(outcomes)]
 
 
-def _tables(data: Data) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return data.final, data.final_over_seeds
-
-
-def _lowest(table: pd.DataFrame, outcome: Outcome) -> float:
-    """The lowest rate that is drawn, or lower limit, in percent."""
-    columns = [name for name in (outcome.name, f"{outcome.name}_mean", f"{outcome.name}_low") if name in table]
-    return float(100 * np.nanmin(table[columns].to_numpy(float)))
+def _ends(table: pd.DataFrame, outcome: Outcome) -> tuple[float, float]:
+    """The lowest and highest rate or limit in a table, in percent."""
+    endings = ("", "_mean", "_low", "_high")
+    numbers = table[[outcome.name + end for end in endings if outcome.name + end in table]].to_numpy(float)
+    return float(100 * np.nanmin(numbers)), float(100 * np.nanmax(numbers))
 
 
 def _final_rows(axes: Axes, data: Data, share: str, variant: str, rows: Rows) -> None:
@@ -241,7 +242,10 @@ def differences(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         for y, pair in zip(places, pairs, strict=True):
             _difference(axes, own.loc[pair], y, looks[pair[0]].color)
         _balance(axes)
-    style.legend(figure, [])
+    together = f", all {len(pairs)} comparisons together" if len(pairs) > 1 else ""
+    handle = Line2D([], [], color=palette.GREY, linewidth=1.8, **style.MEAN_MARK)
+    handle.set_label(f"difference of means, 95 % interval over seeds{together}")
+    style.legend(figure, [handle])
     return figure, captions.differences(data, outcomes)
 
 

@@ -113,6 +113,9 @@ class _Panel:
             self.axes.plot(
                 [median.left, median.right], [y, y], color=color, linewidth=4.5, zorder=3, solid_capstyle="butt"
             )
+            # It may be so short that the bar is not seen.
+            middle = (median.left + median.right) / 2
+            self.axes.plot([middle], [y], "|", color=color, markersize=4.5, markeredgewidth=1.2, zorder=3)
         else:
             self.axes.plot([median.left], [y], ">", color=color, markersize=5, zorder=3, markeredgewidth=0)
 
