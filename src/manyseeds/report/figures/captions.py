@@ -114,7 +114,8 @@ def counts(data: Data, seeds: dict[str, list[int]]) -> str:
     parts = []
     drawn = {tuple(sorted(seeds.get(variant, []))) for variant in data.variants}
     if len(data.variants) > 1 and len(drawn) == 1 and (every := next(iter(drawn))):
-        return f"Each variant: n = {len(every)} ({'seed' if len(every) == 1 else 'seeds'} {_ranges(every)}).{_missing(data)}"
+        named = f"{'seed' if len(every) == 1 else 'seeds'} {_ranges(every)}"
+        return f"Each variant: n = {len(every)} ({named}).{_missing(data)}"
     for variant in data.variants:
         own, name = sorted(seeds.get(variant, [])), data.label(variant)
         if own:

@@ -31,8 +31,9 @@ class Options:
         return WIDTHS.get(self.width, usual)
 
     def columns(self, panels: int, usual: int) -> int:
-        """How many panels go side by side; one in a narrow figure."""
-        return 1 if self.width == "one" else max(1, min(panels, usual))
+        """How many panels go side by side; fewer in a narrow figure."""
+        most = (2 if panels > 3 else 1) if self.width == "one" else usual
+        return max(1, min(panels, most))
 
 
 DEFAULT = Options()

@@ -52,7 +52,8 @@ def performance_profile(data: Data, options: Options = DEFAULT) -> tuple[Figure,
                 share = statistics.performance_profile(scores[other], shown).estimate
                 axes.step(100 * shown, 100 * share, where="post", color="#C4C4C4", linewidth=0.7, zorder=1.5)
         _profile(axes, data, variant, scores[variant], shown)
-        axes.set_title(_title(data, variant, scores, (width - 0.5) / columns))
+        if len(seeds) > 1:
+            axes.set_title(style.wrapped(data.label(variant), (width - 0.5) / columns))
         if np.isfinite(episodes):
             room = 0.26 / ((width - 0.5) / columns)
             logarithmic = success_axis(axes, "x", (lowest, highest), 100 * every.max(), episodes, room=room)
@@ -62,8 +63,8 @@ def performance_profile(data: Data, options: Options = DEFAULT) -> tuple[Figure,
         if place % columns == 0:
             axes.set_ylabel("seeds above τ (%)")
         if place + columns >= len(seeds):
-            axes.set_xlabel(f"success rate τ (%, {success.title.lower()})")
             axes.tick_params(labelbottom=True)
+    style.label_below(figure, grid, f"success rate τ (%, {success.title.lower()})")
     for axes in grid.flat[len(seeds) :]:
         axes.set_axis_off()
     style.legend(figure, _profile_handles(data, scores))
@@ -110,16 +111,6 @@ def _profile(axes: Axes, data: Data, variant: str, scores: np.ndarray, threshold
     )
 
 
-def _title(data: Data, variant: str, scores: dict[str, np.ndarray], inches: float) -> str:
-    """The variant, and for few seeds what they cannot say."""
-    count = len(scores[variant])
-    lines = [f"{data.label(variant)} (n = {count})"] if len(scores) > 1 else []
-    if count < LEAST_SEEDS:
-        low = 100 * statistics.clopper_pearson(count, count)[0]
-        lines.append(f"No band: {count} of {count} above τ allow {low:.0f} to 100 % of all seeds.")
-    return "\n".join(style.wrapped(line, inches) for line in lines)
-
-
 def _profile_handles(data: Data, scores: dict[str, np.ndarray]) -> list[Artist]:
     looks = palette.looks(data.variants)
     color = palette.GREY if len(scores) > 1 else next(iter(looks.values())).color
@@ -128,6 +119,10 @@ def _profile_handles(data: Data, scores: dict[str, np.ndarray]) -> list[Artist]:
         handles.append(style.interval_handle(color, _band_words(data)[0], bars=False))
     if len(scores) > 1:
         handles.append(Line2D([], [], color="#C4C4C4", linewidth=0.7, label="other variants"))
+    for count in sorted({len(own) for own in scores.values() if len(own) < LEAST_SEEDS}):
+        low = 100 * statistics.clopper_pearson(count, count)[0]
+        sentence = f"no band: {count} of {count} seeds above τ allow {low:.0f} to 100 % of all seeds"
+        handles.append(Line2D([], [], linestyle="none", label=sentence))
     return handles
 
 

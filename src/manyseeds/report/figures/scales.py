@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 NEAR = 90.0
 """From this rate (%) on, differences are too small for a linear axis."""
 # In the order in which they get a tick, while there is room.
-_TICKS = (99, 90, 0, 99.9, 50, 99.99, 95, 99.5, 99.95, 80, 98, 99.8, 99.98, 70, 60, 40, 30, 20, 10)
+_TICKS = (99, 90, 0, 99.9, 50, 99.99, 95, 99.5, 99.95, 80, 98, 99.8, 99.98, 70, 97, 98.5, 96, 60, 99.7, 40, 30, 20)
 
 
 def success_axis(

@@ -80,12 +80,16 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """Put one legend above all panels, in as many columns as fit, and make the figure taller by its rows."""
     if not handles:
         return
+    for handle in handles:
+        handle.set_label(wrapped(str(handle.get_label()), figure.get_figwidth() - 0.6))
     # A letter of this size is about 0.05 inch wide; a line sample with its gaps takes 0.5.
-    widths = [0.5 + 0.05 * len(str(handle.get_label())) for handle in handles]
+    lines = [str(handle.get_label()).split("\n") for handle in handles]
+    widths = [0.5 + 0.05 * max(map(len, own)) for own in lines]
     columns = len(handles)
     while columns > 1 and sum(max(widths[place::columns]) for place in range(columns)) > figure.get_figwidth():
         columns -= 1
-    figure.set_figheight(figure.get_figheight() + 0.14 * -(-len(handles) // columns))
+    rows = sum(max(map(len, lines[row : row + columns])) for row in range(0, len(lines), columns))
+    figure.set_figheight(figure.get_figheight() + 0.14 * rows)
     figure.legend(handles=_by_rows(handles, columns), loc="outside upper center", ncols=columns)
 
 
@@ -142,6 +146,16 @@ def bars(
 def wrapped(text: str, inches: float) -> str:
     """Break a text into lines of about so many inch."""
     return textwrap.fill(text, max(8, int(inches / 0.053)))
+
+
+def label_below(figure: Figure, grid: np.ndarray, label: str) -> None:
+    """Name the horizontal axis that all panels share, once if they are narrow."""
+    columns = grid.shape[1]
+    if columns > 1 and figure.get_figwidth() / columns < 1.8:
+        figure.supxlabel(label, fontsize=RC["axes.labelsize"])
+        return
+    for axes in grid[-1]:
+        axes.set_xlabel(label)
 
 
 def annotate(axes: Axes, sentence: str) -> None:

@@ -126,7 +126,8 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         return figure, style.nothing(grid, missing)
     seeds = captions.seeds_in(data, data.final)
     rows = make_rows(data, seeds)
-    figure, panels = _row_figure(data.successes, rows, options)
+    figure, grid = _row_figure(data.successes, rows, options)
+    panels = grid.flat[: len(data.successes)]
     best = max(100 * data.final[outcome.name].max() for outcome in data.successes)
     ends = [_ends(table, outcome) for outcome in data.successes for table in (data.final, data.final_over_seeds)]
     drawn_ends = min(low for low, _ in ends), max(high for _, high in ends)
@@ -134,12 +135,12 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     logarithmic = False
     for axes, outcome in zip(panels, data.successes, strict=True):
         axes.set_title(captions.label(outcome).removesuffix(" (%)"))
-        axes.set_xlabel("episodes (%)")
         for variant in seeds:
             _final_rows(axes, data, outcome.name, variant, rows)
         if np.isfinite(episodes):
             room = 0.26 / ((figure.get_figwidth() - 1.0) / min(len(panels), COLUMNS))
             logarithmic = success_axis(axes, "x", drawn_ends, best, episodes, room=room)
+    style.label_below(figure, grid, "episodes (%)")
     style.legend(figure, _final_handles(data, seeds))
     drawn = captions.interval(data, f"Diamonds: mean over seeds, with its {captions.RATE_INTERVAL_LONG}", seeds)
     wilson = ", with the 95 % Wilson interval of this one policy over other episodes" if data.folder.evaluated else ""
@@ -152,7 +153,7 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     )
 
 
-def _row_figure(outcomes: tuple[Outcome, ...], rows: Rows, options: Options) -> tuple[Figure, list[Axes]]:
+def _row_figure(outcomes: tuple[Outcome, ...], rows: Rows, options: Options) -> tuple[Figure, np.ndarray]:
     """A panel for each outcome, which share the rows; side by side, unless they are narrow and low."""
     columns = min(len(outcomes), COLUMNS)
     if options.width == "one" and rows.height * len(outcomes) <= TALL:
@@ -165,7 +166,7 @@ def _row_figure(outcomes: tuple[Outcome, ...], rows: Rows, options: Options) -> 
             rows.apply(axes)
         else:
             axes.set_axis_off()
-    return figure, list(grid.flat)[: len(outcomes)]
+    return figure, grid
 
 
 def _ends(table: pd.DataFrame, outcome: Outcome) -> tuple[float, float]:
@@ -232,16 +233,17 @@ def differences(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     pitch = max(0.17, LINE * max(1 + name.count("\n") for name in names))
     places = tuple(pitch * (place + 0.7) for place in range(len(pairs)))
     rows = Rows({}, {}, pitch, places, names, pitch * (len(pairs) + 0.4), ())
-    figure, panels = _row_figure(outcomes, rows, options)
+    figure, grid = _row_figure(outcomes, rows, options)
+    panels = grid.flat[: len(outcomes)]
     looks = palette.looks(data.variants)
     for axes, outcome in zip(panels, outcomes, strict=True):
         axes.axvline(0, color=palette.GREY, linewidth=0.8, zorder=1)
         axes.set_title(captions.label(outcome).removesuffix(" (%)"))
-        axes.set_xlabel("difference (percentage points)")
         own = table[table["outcome"] == outcome.name].set_index(["a", "b"])
         for y, pair in zip(places, pairs, strict=True):
             _difference(axes, own.loc[pair], y, looks[pair[0]].color)
         _balance(axes)
+    style.label_below(figure, grid, "difference (percentage points)")
     together = f", all {len(pairs)} comparisons together" if len(pairs) > 1 else ""
     handle = Line2D([], [], color=palette.GREY, linewidth=1.8, **style.MEAN_MARK)
     handle.set_label(f"difference of means, 95 % interval over seeds{together}")
