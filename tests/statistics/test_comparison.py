@@ -38,7 +38,9 @@ def test_the_limits_of_a_difference_are_movers():
     a, b = np.array([0.99, 0.97, 0.985, 0.998]), np.array([0.9, 0.95, 0.8])
     rates = [(x.mean(), stats.sem(x)) for x in (a, b)]
     va, vb = (error**2 for _, error in rates)
-    critical = stats.t.ppf(0.975, (va + vb) ** 2 / (va**2 / 3 + vb**2 / 2))
+    freedom = (va + vb) ** 2 / (va**2 / 3 + vb**2 / 2)
+    assert freedom < 4
+    critical = stats.t.ppf(0.975, freedom)
     logit = [np.log(m / (1 - m)) + critical * e / (m * (1 - m)) * np.array([-1, 1]) for m, e in rates]
     (la, ua), (lb, ub) = 1 / (1 + np.exp(-np.array(logit)))
     difference = a.mean() - b.mean()
@@ -70,7 +72,7 @@ def test_swapping_the_variants_changes_the_sign(a, b):
     assert (one.low, one.high) == pytest.approx((-other.high, -other.low), abs=1e-9, nan_ok=True)
     assert one.p == pytest.approx(other.p, abs=1e-9, nan_ok=True)
     assert one.improvement == pytest.approx(1 - other.improvement)
-    assert one.improvement_low == pytest.approx(1 - other.improvement_high)
+    assert one.improvement_low == pytest.approx(1 - other.improvement_high, nan_ok=True)
 
 
 @given(SCORES, SCORES)
@@ -94,10 +96,19 @@ def test_newcombes_limits_solve_his_equation(percent, n, m):
 
 
 def test_the_probability_of_improvement_has_an_interval_where_every_seed_of_one_wins():
-    found = statistics.improvement_interval([0.9, 0.8, 0.95], [0.1, 0.2, 0.3])
+    found = statistics.improvement_interval([0.9, 0.8, 0.95, 0.99], [0.1, 0.2, 0.3])
     assert found.estimate == found.high == 1
-    assert 0.3 < found.low < 0.6
-    assert np.isnan(statistics.improvement_interval([0.9], [0.1, 0.2]).low)
+    assert 0.3 < found.low < 0.7
+    for few in ([0.9, 0.8, 0.95], [0.9]):
+        assert np.isnan(statistics.improvement_interval(few, [0.1, 0.2, 0.3]).low)
+
+
+def test_with_unequal_numbers_of_seeds_rates_have_the_degrees_of_freedom_of_the_smaller_one():
+    """The three seeds hardly spread, so Welch's degrees of freedom are nearly the nine of the others."""
+    few, many = np.array([0.5, 0.5001, 0.4999]), np.linspace(0.3, 0.7, 10)
+    found = statistics.rate_difference(few, many)
+    half = stats.t.ppf(0.975, 4) * stats.sem(many)
+    assert found.high - found.estimate == pytest.approx(half, rel=0.05)
 
 
 def outcomes(random, seeds, episodes, skill, difficulty, spread=0.3):

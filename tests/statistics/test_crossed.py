@@ -27,7 +27,7 @@ def test_shares_add_up_and_more_of_anything_never_widens(table):
     if found.variance() > 0:
         assert sum(found.shares) == pytest.approx(1)
         assert found.widening >= 1
-        assert 0.7 <= min(found.gains) and max(found.gains) <= 1 + 1e-12
+        assert min(found.gains) >= 0.7 and max(found.gains) <= 1 + 1e-12
 
 
 def test_the_components_are_recovered():

@@ -219,14 +219,22 @@ def test_rates_outside_of_0_to_1_are_refused():
 
 
 def test_the_interquartile_mean_is_left_out_where_seeds_are_too_few():
-    values = np.random.default_rng(0).random((statistics.LEAST_INTERVAL, 3))
-    values[statistics.LEAST_IQM :, 1] = np.nan
-    values[statistics.LEAST_IQM - 1 :, 2] = np.nan
+    values = np.random.default_rng(0).random((statistics.LEAST_IQM + 2, 2, 2))
+    values[statistics.LEAST_IQM :, 0, 1] = np.nan
+    values[statistics.LEAST_IQM - 1 :, 1, 0] = np.nan
     found = statistics.iqm_interval(values)
-    assert np.isfinite(found.estimate).tolist() == [True, True, False]
-    assert np.isfinite(found.low).tolist() == [True, False, False]
-    np.testing.assert_array_equal(found.high[0], statistics.iqm_bootstrap(values[:, 0]).high)
+    for part in found:
+        assert np.isfinite(part).tolist() == [[True, True], [False, True]]
     assert np.isnan(statistics.iqm_interval([0.1, 0.2, 0.3])).all()
+    alone = statistics.iqm_interval(values[: statistics.LEAST_IQM, 0, 1])
+    assert [part[0, 1] for part in found] == pytest.approx(list(alone))
+
+
+def test_the_interval_of_the_interquartile_mean_takes_the_expanded_percentiles():
+    values = np.random.default_rng(0).random(10)
+    tail = stats.norm.cdf(-np.sqrt(10 / 9) * stats.t.ppf(0.975, 9))
+    expected = statistics.iqm_bootstrap(values, 1 - 2 * tail)
+    np.testing.assert_allclose(statistics.iqm_interval(values), expected, rtol=1e-12)
 
 
 def test_t_interval_covers_the_mean_of_normal_seeds():

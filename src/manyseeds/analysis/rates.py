@@ -63,16 +63,16 @@ STATISTICS = (
         "mean",
         ("mean", "low", "high"),
         mean_of,
-        "Mean: mean over seeds, with its 95 % interval for new seeds (of rates: Student's t on the logit of the mean; of "
-        "other numbers: Student's t).",
+        "Mean: over seeds, with its 95 % interval for new seeds (rates: Student's t on the logit of the mean; other "
+        "numbers: Student's t).",
     ),
     Statistic(
         "IQM",
         ("iqm", "iqm_low", "iqm_high"),
         # A fixed seed: a table written again is the same to the byte.
         lambda sample: statistics.iqm_interval(sample.numbers, seed=0),
-        f"IQM: interquartile mean of the seeds' rates, from {statistics.LEAST_IQM} seeds on, with the 95 % bootstrap "
-        f"interval over seeds from {statistics.LEAST_INTERVAL} on.",
+        f"IQM: interquartile mean over seeds, from {statistics.LEAST_IQM} seeds on, with its 95 % bootstrap interval "
+        "(expanded percentiles).",
     ),
 )
 

@@ -10,7 +10,6 @@ why. docs/coverage.md says how often each 95 % interval covers.
 
 from manyseeds.statistics.bands import pointwise_band, simultaneous_band
 from manyseeds.statistics.bootstrap import (
-    LEAST_INTERVAL,
     LEAST_IQM,
     bootstrap_interval,
     iqm,
@@ -38,6 +37,7 @@ from manyseeds.statistics.intervals import (
     mean_and_error,
     rate_interval,
     share_below,
+    spread_limit,
     t_interval,
     wilson,
 )
@@ -54,7 +54,6 @@ from manyseeds.statistics.survival import (
 from manyseeds.statistics.tasks import iqm_over_tasks, mean_over_tasks, normalize
 
 __all__ = [
-    "LEAST_INTERVAL",
     "LEAST_IQM",
     "LEAST_SEEDS",
     "Below",
@@ -92,6 +91,7 @@ __all__ = [
     "share_below",
     "simultaneous_band",
     "smallest_exact_p",
+    "spread_limit",
     "t_interval",
     "time_to_threshold",
     "turnbull",

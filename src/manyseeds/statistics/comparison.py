@@ -179,7 +179,9 @@ def rate_difference(
     G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures: a general approach", Stat. Med.
     27 (2008): the limits of a - b are d - sqrt((a - l_a)^2 + (u_b - b)^2) and d + sqrt((u_a - a)^2 + (b - l_b)^2).
     The limits of each rate are those of `manyseeds.statistics.rate_interval`, with the degrees of freedom of the
-    difference (F. E. Satterthwaite, Biometrics Bulletin 2, 1946), so that far from 0 and 1 the interval is Welch's.
+    difference (F. E. Satterthwaite, Biometrics Bulletin 2, 1946), so that far from 0 and 1 the interval is Welch's. The
+    degrees of freedom are at most those of two variants with the smaller number of seeds: with 3 against 10 seeds
+    Welch's cover 90 to 93 % for nominal 95 %.
 
     Args:
         a: (seeds, ...), from 0 to 1, without NaN.
@@ -214,7 +216,8 @@ def improvement_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -
     R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic. Part 2:
     asymptotic methods and evaluation", Stat. Med. 25 (2006), method 5: all probabilities P whose distance from the
     observed one is at most z sqrt(V(P)), with Hanley and McNeil's variance, in which (n_a + n_b) / 2 replaces both
-    numbers of seeds. It has a width even where every seed of one variant beats every seed of the other.
+    numbers of seeds. It has a width even where every seed of one variant beats every seed of the other. Three seeds
+    against three have none: it would cover 90 % for nominal 95 %.
 
     Args:
         a: (seeds,) scores.
@@ -222,12 +225,12 @@ def improvement_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -
         confidence: in (0, 1).
 
     Returns:
-        Numbers; limits are NaN if a variant has one seed.
+        Numbers; limits are NaN if a variant has fewer than three seeds, or both have three.
     """
     estimate = probability_of_improvement(a, b)
     n, m = len(seeds_first(a)), len(seeds_first(b))
     check_confidence(confidence)
-    if min(n, m) < 2:
+    if min(n, m) < 3 or max(n, m) < 4:
         return Interval(estimate, np.nan, np.nan)
     return Interval(estimate, *(float(limit) for limit in newcombe_5(estimate, n, m, confidence)))
 
@@ -341,6 +344,8 @@ def _difference(
         # In shares of the whole, because squares of tiny variances are 0.
         share = parts[0] / (parts[0] + parts[1])
         freedom = 1 / (share**2 / (a.seeds - 1) + (1 - share) ** 2 / (b.seeds - 1))
+        if rates:  # Where the variant with few seeds happens to spread little, Welch's are too many.
+            freedom = np.minimum(freedom, 2 * (np.minimum(a.seeds, b.seeds) - 1.0))
         critical = scipy.special.stdtrit(freedom, 0.5 + confidence / 2)
     return Interval(a.mean - b.mean, *_limits(a, b, critical, rates, extra)), freedom, error
 

@@ -58,8 +58,8 @@ def rate_interval(
     1956; F. J. Anscombe, Biometrika 43, 1956), and the variance of the mean is at least that of as many independent
     episodes.
 
-    It knows only failures that it has seen: if one seed in twenty fails altogether, ten seeds often show none.
-    `share_below` bounds that share.
+    It holds where seeds spread no more than `spread_limit`. It knows only failures that it has seen: if one seed in
+    twenty fails altogether, ten seeds often show none. `share_below` bounds that share.
 
     Args:
         rates: (seeds, ...), from 0 to 1; NaN is a missing seed.
@@ -78,6 +78,16 @@ def rate_interval(
     freedom = np.maximum(moments.seeds - 1, 1) if freedom is None else freedom
     critical = scipy.special.stdtrit(freedom, 0.5 + check_confidence(confidence) / 2)
     return Interval(moments.mean, *logit_limits(moments, critical))
+
+
+def spread_limit(mean: float) -> float:
+    """The standard deviation of seeds' rates up to which `rate_interval` covers as stated, by docs/coverage.md.
+
+    It is that of a beta distribution which just does not pile up at 0 or 1: with a mean failure rate f it is
+    f sqrt((1 - f) / (1 + f)), a little less than f. Beyond it the mean hangs on rare bad seeds.
+    """
+    near = min(mean, 1 - mean)
+    return float(near * np.sqrt((1 - near) / (1 + near)))
 
 
 class RateMoments(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike
 
-from manyseeds.statistics.bootstrap import LEAST_INTERVAL, bootstrap_interval, iqm
+from manyseeds.statistics.bootstrap import LEAST_IQM, bootstrap_interval, iqm
 from manyseeds.statistics.intervals import Interval, check_confidence, mean_and_error, seeds_first
 
 
@@ -57,12 +57,12 @@ def iqm_over_tasks(
         seed: of the draws.
 
     Returns:
-        Numbers; limits are NaN where a task has fewer than `LEAST_INTERVAL` seeds.
+        Numbers; limits are NaN where a task has fewer than `LEAST_IQM` seeds.
     """
     samples = [seeds_first(scores) for scores in tasks.values()]
     interval = bootstrap_interval(
         lambda *drawn: iqm(np.concatenate(drawn)), *samples, confidence=confidence, resamples=resamples, seed=seed
     )
-    if min(map(len, samples)) < LEAST_INTERVAL:
+    if min(map(len, samples)) < LEAST_IQM:
         return Interval(interval.estimate, np.nan, np.nan)
     return interval

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.estimates import OTHER, estimate_words
 from manyseeds.analysis.rates import SHARE, STATISTICS, column
@@ -211,7 +212,20 @@ def _notes_of_seeds(data: Data) -> list[str]:
         episodes = f"{final['episodes'].iloc[0]} episodes per seed, " if "episodes" in final else ""
         conditional = _numbers_of_measure(data, str(variant))
         notes.append(f"{variant}: {episodes}{count_of(len(final))}.{conditional}")
-    notes += failed_notes(data)
+    return [*notes, *_spread_notes(data), *failed_notes(data)]
+
+
+def _spread_notes(data: Data) -> list[str]:
+    """Name the means whose intervals are too narrow, because their seeds differ too much."""
+    notes = []
+    for outcome in data.folder.successes:
+        for variant, own in data.final.groupby("variant", sort=False):
+            numbers = own[column(outcome)].dropna()
+            if len(numbers) > 1 and numbers.std() > statistics.spread_limit(numbers.mean()):
+                notes.append(
+                    f"{variant}, {outcome.title}: the seeds differ by more than about their mean failure rate, so the "
+                    "interval of the mean covers less than 95 % (docs/coverage.md)."
+                )
     return notes
 
 
