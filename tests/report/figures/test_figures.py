@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -193,7 +194,7 @@ def test_the_band_ends_where_the_shortest_seed_ends(copy: Path) -> None:
     assert [np.isfinite(seed).sum() for seed in curve.seeds] == [60, 25, 60]
     assert curve.band_x[-1] == pytest.approx(data.to_axis("default", np.array(25)))
     captions = drawn(copy)
-    assert "default seed 43 is left out: evaluated up to iteration 20 only." in captions["final_success"]
+    assert "default seed 43 is left out: its last checkpoint is 20 and not 60." in captions["final_success"]
     assert "default n = 2 (seeds 42, 44)" in captions["final_success"]
     assert "default n = 3" in captions["learning_curves"]
 
@@ -497,6 +498,36 @@ def test_a_seed_that_left_nothing_is_named_in_every_caption(copy: Path) -> None:
     with_config(copy, seeds=[42, 43, 44, 45, 46])
     for name, caption in drawn(copy).items():
         assert "Missing, because they left no results: default seeds 45, 46." in caption or name == "differences"
+
+
+def test_failed_runs_that_count_as_zero_are_drawn_and_said(copy: Path) -> None:
+    with_config(copy, seeds=[42, 43, 44, 45], evaluate={"failed_runs": "count_as_zero"})
+    figure, caption = laid_out(copy, "final_success")
+    assert "default seed 45 counts as 0: no results." in caption and "seeds 42 to 45" in caption
+    assert on_axis(figure)[:4] == ["seed 42", "seed 43", "seed 44", "seed 45"]
+    drawn(copy)
+
+
+def test_a_mean_of_several_checkpoints_has_no_interval_over_episodes(copy: Path) -> None:
+    with_config(copy, evaluate={"estimate": "mean_of_last_3"})
+    figure, caption = laid_out(copy, "final_success")
+    assert "mean of the last 3 checkpoints" in caption and "Wilson" not in caption + " ".join(in_legend(figure))
+    drawn(copy)
+
+
+def test_a_baseline_is_compared_with_each_other_variant_and_the_intervals_are_narrower(
+    grid: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "grid"
+    shutil.copytree(grid, folder)
+    every = read(folder).comparisons
+    with_config(folder, baseline="b")
+    figure, caption = laid_out(folder, "differences")
+    assert "hold for all 5 comparisons of a panel together" in caption
+    assert on_axis(figure)[:5] == ["$small$ π 0.9 - b", "c - b", "d - b", "e - b", "f - b"]
+    pair = ["outcome", "a", "b", "difference", "low", "high"]
+    own = read(folder).comparisons[pair].merge(every[pair], on=["outcome", "a", "b", "difference"])
+    assert len(own) == 2 and (own["low_x"] > own["low_y"]).all() and (own["high_x"] < own["high_y"]).all()
 
 
 def test_the_caption_of_training_names_exploration_and_easier_starts(copy: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from manyseeds.analysis.data import Data
+from manyseeds.analysis.estimates import estimate_words
 from manyseeds.core.description import Outcome, Start
 
 RATE_INTERVAL = "95 % interval over seeds"
@@ -169,17 +170,29 @@ def episodes(data: Data) -> str:
 
 
 def unfinished(data: Data) -> str:
-    """Name the seeds that lack their variant's last checkpoint; empty when there are none."""
+    """Name the seeds that did not get to the last checkpoint, and what becomes of them; empty when there are none."""
+    zero = data.folder.evaluate.failed_runs == "count_as_zero"
     sentences = []
-    for variant in data.variants:
-        rows = data.rates[data.rates["variant"] == variant]
-        for seed, own in rows.groupby("seed"):
-            last = own["iteration"].max()
-            if last < rows["iteration"].max():
-                sentences.append(
-                    f" {data.label(variant)} seed {seed} is left out: evaluated up to iteration {last} only."
-                )
+    for failure in data.failures:
+        name = f"{data.label(failure.variant)} seed {failure.seed}"
+        if zero:
+            sentences.append(f" {name} counts as 0: {failure.reason}.")
+        elif (failure.variant, failure.seed) not in data.folder.missing:
+            sentences.append(f" {name} is left out: {failure.reason}.")
     return "".join(sentences)
+
+
+def seeds_played(data: Data) -> dict[str, list[int]]:
+    """The seeds whose last checkpoint was evaluated, by variant."""
+    found = {variant: sorted(run.seed for run in data.final_episodes(variant)) for variant in data.variants}
+    return {variant: seeds for variant, seeds in found.items() if seeds}
+
+
+def reported(data: Data) -> str:
+    """Which rate of a seed is shown."""
+    if not data.folder.evaluated:
+        return "Success at the end of training."
+    return f"Success at the end of training, never at its best: {estimate_words(data.folder.evaluate.checkpoints)}."
 
 
 def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
@@ -191,8 +204,8 @@ def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
         interval = f"95 % intervals over seeds (MOVER), which hold for all {pairs} comparisons of a panel together"
     alone = sorted({v for side in ("a", "b") for v in table.loc[table["low"].isna(), side]})
     return (
-        f"Differences of the mean success at the end of training, with {interval}. An interval on one side of the line "
-        f"shows a difference. {meaning(data, outcomes)} "
+        f"Differences of the mean success, with {interval}. An interval on one side of the line shows a difference. "
+        f"{reported(data)} {meaning(data, outcomes)} "
         + (f"A comparison without an interval has one seed, or no spread ({', '.join(alone)}). " if alone else "")
         + counts(data, seeds_in(data, data.final))
         + unfinished(data)

@@ -98,7 +98,7 @@ def _terms(data: Data, options: Options, get: Getter, label: str, factor: float,
     drawing = _Drawing(data, get, factor, len(data.variants))
     for axes, tag in zip(grid.flat, tags, strict=False):
         drawing.row([axes], [tag], [data.variants])
-        axes.set_title(tag.removeprefix(prefix).replace("_", " "))
+        axes.set_title(style.wrapped(tag.removeprefix(prefix).replace("_", " "), (width - 0.8) / columns))
     ours = data.folder.trainer == OURS
     for place, axes in enumerate(grid.flat):
         if place >= len(tags):

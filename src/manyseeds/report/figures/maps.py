@@ -19,7 +19,7 @@ EPISODES = 20
 """So many episodes fall into a field of a map, on average."""
 FIELDS = (2, 8)
 """The fewest and most fields along a side of a map."""
-DOTS = 150
+DOTS = 60
 """With more episodes that fail, only those get a dot that the most seeds fail."""
 _DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "black", "markeredgewidth": 0}
 
@@ -32,22 +32,30 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     if missing or not maps:
         figure, grid = style.new_figure(options.inches(ONE_COLUMN), 1.5)
         return figure, style.nothing(grid, missing or "The task's description names no map to draw starts in.")
+    # A narrow figure has room for all maps of one variant, or one map of each.
+    narrow = options.width == "one"
+    maps = maps[:1] if narrow and len(variants) > 1 else maps
     found = {variant: _failures(data, variant) for variant in variants}
     starts = pd.concat([own for own, _, _ in found.values()])
     spans = [(np.ptp(starts[item.across]) or 1.0, np.ptp(starts[item.up]) or 1.0) for item in maps]
     # Panels side by side are as wide as their maps, so that all have one height.
     ratios = [across / up for across, up in spans]
-    width, stacked = options.inches(TWO_COLUMNS), options.width == "one"
-    if stacked:
-        heights = [(width - 1.3) / ratio for ratio in ratios] * len(variants)
-        figure, grid = style.new_figure(
-            width, 0.6 + sum(heights) + 0.5 * len(heights), len(heights), 1, height_ratios=heights
+    width = options.inches(TWO_COLUMNS)
+    if narrow:
+        columns = 1 if len(variants) == 1 else 2
+        lines = -(-len(variants) * len(maps) // columns)
+        heights = [(width - 1.3) / columns / ratio for ratio in (ratios if columns == 1 else ratios * lines)]
+        figure, panels = style.new_figure(
+            width, 0.6 + sum(heights) + 0.5 * lines, lines, columns, height_ratios=heights
         )
-        grid = grid.reshape(len(variants), len(maps))
+        for axes in panels.flat[len(variants) * len(maps) :]:
+            axes.set_axis_off()
+        grid = panels.flat[: len(variants) * len(maps)].reshape(len(variants), len(maps))
     else:
         height = (width - 0.9 - 0.45 * len(maps)) / sum(ratios)
         shape = len(variants), len(maps)
-        figure, grid = style.new_figure(width, 0.7 + (height + 0.16) * shape[0], *shape, width_ratios=ratios)
+        figure, panels = style.new_figure(width, 0.7 + (height + 0.16) * shape[0], *shape, width_ratios=ratios)
+        grid = panels
     titles = {start.name: captions.label(start) for start in data.folder.description.starts}
     fields = int(np.clip(np.sqrt(len(starts) / len(variants) / EPISODES), *FIELDS))
     binned = {
@@ -66,18 +74,20 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
             axes.grid(visible=False)
             if item.flip:
                 axes.invert_xaxis()
-        if len(found) > 1:
+        if len(found) > 1 and narrow:
+            row[0].set_title(style.wrapped(data.label(variant), 1.3))
+        elif len(found) > 1:
             name = style.wrapped(data.label(variant), 1.0)
             row[0].set_ylabel(f"{name}\n{titles[maps[0].up]}")
     for place, item in enumerate(maps):
-        for row in grid if stacked else grid[:1]:
-            row[place].set_title(item.title)
-        for axes in () if stacked else grid[:-1, place]:
+        if len(found) == 1 or not narrow:
+            grid[0, place].set_title(item.title)
+        for axes in () if narrow else grid[:-1, place]:
             axes.set_xlabel("")
             axes.tick_params(labelbottom=False)
     assert mesh is not None
     long = min(1.0, 1.6 / (figure.get_figheight() - 0.6))
-    bar = figure.colorbar(mesh, ax=grid, shrink=long, pad=0.01, aspect=14)
+    bar = figure.colorbar(mesh, ax=panels, shrink=long, pad=0.01, aspect=14)
     bar.set_label("failed episodes (%)")
     bar.outline.set_linewidth(0.4)
     most = max(seeds for _, _, seeds in found.values())
@@ -89,8 +99,8 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         f"{success.meaning}. Color: failed episodes in a field, mean over seeds; about "
         f"{len(starts) / len(variants) / fields**2:.0f} episodes a field. Dots: episodes that seeds fail, the "
         f"larger the more seeds; at most {DOTS} in a map, those that the most seeds fail. The episodes are the same "
-        f"for all seeds. {summary}. {captions.counts(data, captions.seeds_in(data, data.final))}"
-        + captions.unfinished(data)
+        f"for all seeds. {'Shown: ' + maps[0].title + '. ' if narrow and len(found) > 1 else ''}{summary}. "
+        f"{captions.counts(data, captions.seeds_played(data))}" + captions.unfinished(data)
     )
 
 

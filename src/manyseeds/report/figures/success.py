@@ -143,9 +143,9 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     style.label_below(figure, grid, "episodes (%)")
     style.legend(figure, _final_handles(data, seeds))
     drawn = captions.interval(data, f"Diamonds: mean over seeds, with its {captions.RATE_INTERVAL_LONG}", seeds)
-    wilson = ", with the 95 % Wilson interval of this one policy over other episodes" if data.folder.evaluated else ""
+    wilson = ", with the 95 % Wilson interval of this one policy over other episodes" if _has_wilson(data) else ""
     return figure, (
-        f"Success at the end of training, never at its best. {captions.meaning(data, data.successes)} "
+        f"{captions.reported(data)} {captions.meaning(data, data.successes)} "
         f"Filled: each seed{wilson}. {drawn} "
         + captions.counts(data, seeds)
         + (LOGARITHMIC if logarithmic else " The axis does not start at zero." if drawn_ends[0] > 5 else "")
@@ -208,10 +208,15 @@ def _final_rows(axes: Axes, data: Data, share: str, variant: str, rows: Rows) ->
         )
 
 
+def _has_wilson(data: Data) -> bool:
+    """Whether a seed's rate is that of one policy."""
+    return data.folder.evaluated and data.folder.evaluate.checkpoints == 1
+
+
 def _final_handles(data: Data, seeds: dict[str, list[int]]) -> list[Artist]:
     looks = palette.looks(data.variants)
     color = palette.GREY if len(seeds) > 1 else next(iter(looks.values())).color
-    wilson = ", 95 % Wilson interval over episodes" if data.folder.evaluated else ""
+    wilson = ", 95 % Wilson interval over episodes" if _has_wilson(data) else ""
     handles: list[Artist] = [
         Line2D([], [], color=color, linewidth=0.5, marker="o", markersize=2.8, label=f"one seed{wilson}")
     ]
