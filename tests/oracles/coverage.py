@@ -418,8 +418,8 @@ LOOK_UP = """Student's t on the logit of the mean (`rate_interval`), by number o
 The method holds, from 3 seeds on, where the SD of the seeds is within a limit: about the mean failure rate (exactly
 f sqrt((1 - f) / (1 + f)) for a mean rate of 1 - f). Beyond it, the rates pile up at 100 % with a tail of bad seeds, and
 no interval of few seeds holds; a note below the table then says so. The interval is still printed: leaving it out only
-for samples that happen to show their bad seeds would make the printed ones wrong more often. With 2 seeds, and where
-seeds differ by less than their episodes do, the interval is wider than it has to be."""
+for samples that happen to show their bad seeds would make the printed ones wrong more often. With 2 seeds, and with 3
+that differ less than their episodes make them, the interval is wider than it has to be."""
 
 MEANS = """Before: Student's t interval, cut to 0 to 100 %. Now: Student's t on the logit of the mean.
 
@@ -442,8 +442,8 @@ Clopper and Pearson's interval, which covers at least 95 % and often more; for t
 band."""
 
 CURVES = """Pointwise, of success in training with 50 episodes an iteration; seeds rise at different times (2,000
-replicates). Before: Student's t. Now: logit-t with half an episode added and the variance of the pooled episodes as a
-floor. A simultaneous band is offered for returns only."""
+replicates). Before: Student's t. Now: logit-t with half an episode added, and at least as wide as for as many
+independent episodes. A simultaneous band is offered for returns only."""
 
 CROSSINGS = """Log-normal times with median 260, checkpoints every 100 iterations (2,000 replicates). Before: Brookmeyer
 and Crowley's limits, at the checkpoint after the crossing. Now: order statistics, from the checkpoint before. It covers

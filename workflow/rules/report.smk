@@ -25,6 +25,12 @@ rule tables:
                     "over seeds (CSV)",
                 ),
                 (
+                    "success_rates_final",
+                    "csv",
+                    "success_rates_final_csv",
+                    "reported numbers (CSV)",
+                ),
+                (
                     "success_rates_compared",
                     "csv",
                     "success_rates_compared_csv",
@@ -32,7 +38,13 @@ rule tables:
                 ),
             ]
         ],
-        multiext(f"{RESULTS}/success_rates", ".md", ".tex"),
+        multiext(
+            f"{RESULTS}/success_rates",
+            ".md",
+            ".tex",
+            "_effects.csv",
+            "_sources.csv",
+        ),
     log:
         f"{LOGS}/tables.log",
     conda:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from manyseeds import statistics
 from manyseeds.analysis.comparison import comparisons
+from manyseeds.analysis.curves import ENDED, band_of_rates
 from manyseeds.analysis.estimates import Failure, effects, estimates, failures, final_rates, sources
 from manyseeds.analysis.rates import evaluation_rates, rates_over_seeds, training_rates
 from manyseeds.analysis.results import ResultsFolder, Run, describe, read_all_episodes, read_scalars
@@ -221,7 +222,19 @@ class Data:
         values = np.stack([self.scalars[run][tag].reindex(range(1, length + 1)).to_numpy(np.float64) for run in runs])
         values = block_means(values, self.block)
         x = self.to_axis(variant, block_means(np.arange(1.0, length + 1)[None], self.block)[0])
+<<<<<<< HEAD
         return self._curve(tag, [x] * len(runs), list(values), x, values)
+=======
+        counts = np.stack([self._episodes_ended(run, length) for run in runs])
+        # A point that stands for several iterations has the episodes of all of them.
+        return self._curve(tag, [x] * len(runs), list(values), x, values, self.block * block_means(counts, self.block))
+
+    def _episodes_ended(self, run: Run, length: int) -> np.ndarray:
+        """How many episodes ended in each iteration of a run; NaN where it does not say."""
+        table = self.scalars[run]
+        column = table[ENDED] if ENDED in table else pd.Series(np.nan, table.index)
+        return column.reindex(range(1, length + 1)).to_numpy(np.float64)
+>>>>>>> stats
 
     def curve_by_wall_clock(self, variant: str, tag: str) -> Curve | None:
         """A tag against hours in training, or None when no run of the variant has it and its clock.
@@ -229,13 +242,15 @@ class Data:
         The seeds' curves are interpolated to common times, up to the end of the fastest seed, for mean and
         interval.
         """
-        x, seeds = [], []
+        x, seeds, counts = [], [], []
         for run in self.runs_with(variant, tag):
             hours = self.hours(run)
             if hours is not None:
                 values = self.scalars[run][tag].to_numpy(np.float64)
                 x.append(block_means(hours[None], self.block)[0])
                 seeds.append(block_means(values[None], self.block)[0])
+                ended = self._episodes_ended(run, len(hours))
+                counts.append(self.block * block_means(ended[None], self.block)[0])
         if not seeds:
             return None
         spans = [own[np.isfinite(y)][[0, -1]] for own, y in zip(x, seeds, strict=True)]
@@ -244,6 +259,7 @@ class Data:
         common = np.stack(
             [np.interp(grid, own[np.isfinite(y)], y[np.isfinite(y)]) for own, y in zip(x, seeds, strict=True)]
         )
+<<<<<<< HEAD
         return self._curve(tag, x, seeds, grid, common)
 
     def _curve(
@@ -251,6 +267,26 @@ class Data:
     ) -> Curve:
         shared = np.isfinite(values).all(axis=0)
         mean, low, high = self._interval(tag, values[:, shared])
+=======
+        ended = np.stack([np.interp(grid, own, count) for own, count in zip(x, counts, strict=True)])
+        return self._curve(tag, x, seeds, grid, common, ended)
+
+    def _curve(
+        self,
+        tag: str,
+        x: list[np.ndarray],
+        seeds: list[np.ndarray],
+        band_x: np.ndarray,
+        values: np.ndarray,
+        episodes: np.ndarray,
+    ) -> Curve:
+        shared = np.isfinite(values).all(axis=0)
+        if tag == self.folder.tags.success:
+            mean, low, high = band_of_rates(values[:, shared], episodes[:, shared])
+        else:
+            interval = statistics.simultaneous_band if self.band == "simultaneous" else statistics.pointwise_band
+            mean, low, high = interval(values[:, shared])
+>>>>>>> stats
         return Curve(x, seeds, band_x[shared], np.asarray(mean), np.asarray(low), np.asarray(high))
 
     def _interval(self, tag: str, values: np.ndarray) -> statistics.Interval:

@@ -63,6 +63,13 @@ def failures(folder: ResultsFolder, rates: pd.DataFrame) -> list[Failure]:
     return sorted(found, key=lambda failure: (failure.variant, failure.seed))
 
 
+def failure_sentences(folder: ResultsFolder, failed: Sequence[Failure]) -> list[str]:
+    """Say of each failed run what becomes of it."""
+    zero = folder.evaluate.failed_runs == "count_as_zero" and bool(folder.successes)
+    verb = "counts as zero" if zero else "is left out"
+    return [f"{failure.variant} seed {failure.seed} {verb}: {failure.reason}." for failure in failed]
+
+
 def estimate_words(checkpoints: int) -> str:
     """What the rate of a seed is of, in words."""
     return "last checkpoint" if checkpoints == 1 else f"mean of the last {checkpoints} checkpoints"

@@ -117,7 +117,7 @@ class Launched(Model):
         gpus: the GPUs that the run has, as text.
         slurm_job: the id of its job, where Slurm started it.
         command: the command line that trains it.
-        plan: SHA-256 of the experiment's plan when the run was started; see `manyseeds.config.ledger`.
+        plan: SHA-256 of the experiment's plan when the run was started; see `manyseeds.core.ledger`.
     """
 
     experiment: str

@@ -38,6 +38,8 @@ EXTERNAL_WORK = "work"
 # The folder of an experiment.
 RESULTS = "results"
 CONFIG = "config.json"
+LEDGER = "ledger.json"
+"""Every plan of the experiment, with the time from which it held."""
 LEARNING_CURVES = "learning_curves.csv"
 FIGURES = "figures"
 PUBLISHED = "published.json"

@@ -23,6 +23,7 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_json
 from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
+from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
 
@@ -135,6 +136,7 @@ def train_run(
                     gpus=[str(device) for device in lease.devices or gpus.allotted()],
                     slurm_job=os.environ.get("SLURM_JOB_ID"),
                     command=command(folder),
+                    plan=plan_digest(plan_of(experiment.to_dict())),
                 ),
             }
         )

