@@ -222,9 +222,6 @@ class Data:
         values = np.stack([self.scalars[run][tag].reindex(range(1, length + 1)).to_numpy(np.float64) for run in runs])
         values = block_means(values, self.block)
         x = self.to_axis(variant, block_means(np.arange(1.0, length + 1)[None], self.block)[0])
-<<<<<<< HEAD
-        return self._curve(tag, [x] * len(runs), list(values), x, values)
-=======
         counts = np.stack([self._episodes_ended(run, length) for run in runs])
         # A point that stands for several iterations has the episodes of all of them.
         return self._curve(tag, [x] * len(runs), list(values), x, values, self.block * block_means(counts, self.block))
@@ -234,7 +231,6 @@ class Data:
         table = self.scalars[run]
         column = table[ENDED] if ENDED in table else pd.Series(np.nan, table.index)
         return column.reindex(range(1, length + 1)).to_numpy(np.float64)
->>>>>>> stats
 
     def curve_by_wall_clock(self, variant: str, tag: str) -> Curve | None:
         """A tag against hours in training, or None when no run of the variant has it and its clock.
@@ -259,15 +255,6 @@ class Data:
         common = np.stack(
             [np.interp(grid, own[np.isfinite(y)], y[np.isfinite(y)]) for own, y in zip(x, seeds, strict=True)]
         )
-<<<<<<< HEAD
-        return self._curve(tag, x, seeds, grid, common)
-
-    def _curve(
-        self, tag: str, x: list[np.ndarray], seeds: list[np.ndarray], band_x: np.ndarray, values: np.ndarray
-    ) -> Curve:
-        shared = np.isfinite(values).all(axis=0)
-        mean, low, high = self._interval(tag, values[:, shared])
-=======
         ended = np.stack([np.interp(grid, own, count) for own, count in zip(x, counts, strict=True)])
         return self._curve(tag, x, seeds, grid, common, ended)
 
@@ -281,22 +268,17 @@ class Data:
         episodes: np.ndarray,
     ) -> Curve:
         shared = np.isfinite(values).all(axis=0)
-        if tag == self.folder.tags.success:
-            mean, low, high = band_of_rates(values[:, shared], episodes[:, shared])
-        else:
-            interval = statistics.simultaneous_band if self.band == "simultaneous" else statistics.pointwise_band
-            mean, low, high = interval(values[:, shared])
->>>>>>> stats
+        mean, low, high = self._interval(tag, values[:, shared], episodes[:, shared])
         return Curve(x, seeds, band_x[shared], np.asarray(mean), np.asarray(low), np.asarray(high))
 
-    def _interval(self, tag: str, values: np.ndarray) -> statistics.Interval:
+    def _interval(self, tag: str, values: np.ndarray, episodes: np.ndarray) -> statistics.Interval:
         """Mean and band of curves (seeds, points)."""
         band = self.band_of(tag)
         if band == "simultaneous":
             return statistics.simultaneous_band(values)
         if band == "pointwise":
-            is_rate = tag == self.folder.tags.success and ((values >= 0) & (values <= 1)).all()
-            return statistics.rate_interval(values) if is_rate else statistics.pointwise_band(values)
+            is_rate = tag == self.folder.tags.success
+            return band_of_rates(values, episodes) if is_rate else statistics.pointwise_band(values)
         mean, error, _ = statistics.mean_and_error(values)
         if band == "standard-error":
             return statistics.Interval(mean, mean - error, mean + error)

@@ -67,7 +67,7 @@ def failure_sentences(folder: ResultsFolder, failed: Sequence[Failure]) -> list[
     """Say of each failed run what becomes of it."""
     zero = folder.evaluate.failed_runs == "count_as_zero" and bool(folder.successes)
     verb = "counts as zero" if zero else "is left out"
-    return [f"{failure.variant} seed {failure.seed} {verb}: {failure.reason}." for failure in failed]
+    return [f"{folder.label(failure.variant)} seed {failure.seed} {verb}: {failure.reason}." for failure in failed]
 
 
 def estimate_words(checkpoints: int) -> str:

@@ -194,11 +194,7 @@ def test_the_band_ends_where_the_shortest_seed_ends(copy: Path) -> None:
     assert [np.isfinite(seed).sum() for seed in curve.seeds] == [60, 25, 60]
     assert curve.band_x[-1] == pytest.approx(data.to_axis("default", np.array(25)))
     captions = drawn(copy)
-<<<<<<< HEAD
     assert "default seed 43 is left out: its last checkpoint is 20 and not 60." in captions["final_success"]
-=======
-    assert "default seed 43 is left out: its last checkpoint is 20 and not" in captions["final_success"]
->>>>>>> stats
     assert "default n = 2 (seeds 42, 44)" in captions["final_success"]
     assert "default n = 3" in captions["learning_curves"]
 
@@ -507,7 +503,7 @@ def test_a_seed_that_left_nothing_is_named_in_every_caption(copy: Path) -> None:
 def test_failed_runs_that_count_as_zero_are_drawn_and_said(copy: Path) -> None:
     with_config(copy, seeds=[42, 43, 44, 45], evaluate={"failed_runs": "count_as_zero"})
     figure, caption = laid_out(copy, "final_success")
-    assert "default seed 45 counts as 0: no results." in caption and "seeds 42 to 45" in caption
+    assert "default seed 45 counts as zero: no results." in caption and "seeds 42 to 45" in caption
     assert on_axis(figure)[:4] == ["seed 42", "seed 43", "seed 44", "seed 45"]
     drawn(copy)
 

@@ -5,11 +5,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from manyseeds.analysis.data import Data
-<<<<<<< HEAD
-from manyseeds.analysis.estimates import estimate_words
-=======
-from manyseeds.analysis.estimates import failure_sentences
->>>>>>> stats
+from manyseeds.analysis.estimates import estimate_words, failure_sentences
 from manyseeds.core.description import Outcome, Start
 
 RATE_INTERVAL = "95 % interval over seeds"
@@ -119,26 +115,16 @@ def counts(data: Data, seeds: dict[str, list[int]]) -> str:
     parts = []
     drawn = {tuple(sorted(seeds.get(variant, []))) for variant in data.variants}
     if len(data.variants) > 1 and len(drawn) == 1 and (every := next(iter(drawn))):
-        named = f"{'seed' if len(every) == 1 else 'seeds'} {_ranges(every)}"
-        return f"Each variant: n = {len(every)} ({named}).{_missing(data)}"
+        return f"Each variant: n = {len(every)} ({_seeds(every)}).{_missing(data)}"
     for variant in data.variants:
-<<<<<<< HEAD
         own, name = sorted(seeds.get(variant, [])), data.label(variant)
         if own:
-            parts.append(f"{name} n = {len(own)} ({'seed' if len(own) == 1 else 'seeds'} {_ranges(own)})")
-=======
-        own = sorted(seeds.get(variant, []))
-        lost = sorted(seed for name, seed in data.folder.missing if name == variant)
-        without = f"; no results of {_seeds(lost)}" if lost else ""
-        if own:
-            parts.append(f"{variant} n = {len(own)} ({_seeds(own)}{without})")
->>>>>>> stats
+            parts.append(f"{name} n = {len(own)} ({_seeds(own)})")
         else:
             parts.append(f"{name} n = 0 (no data)")
     return "; ".join(parts) + "." + _missing(data)
 
 
-<<<<<<< HEAD
 def _missing(data: Data) -> str:
     """Name the runs that config.json names and that left nothing."""
     names: dict[str, list[int]] = {}
@@ -146,18 +132,15 @@ def _missing(data: Data) -> str:
         names.setdefault(variant, []).append(seed)
     if not names:
         return ""
-    parts = [f"{data.label(variant)} seed{'s' * (len(own) > 1)} {_ranges(own)}" for variant, own in names.items()]
+    parts = [f"{data.label(variant)} {_seeds(own)}" for variant, own in names.items()]
     return f" Missing, because they left no results: {'; '.join(parts)}."
 
 
-def _ranges(numbers: Iterable[int]) -> str:
-=======
-def _seeds(numbers: list[int]) -> str:
+def _seeds(numbers: Sequence[int]) -> str:
     return f"{'seed' if len(numbers) == 1 else 'seeds'} {_ranges(numbers)}"
 
 
-def _ranges(numbers: list[int]) -> str:
->>>>>>> stats
+def _ranges(numbers: Iterable[int]) -> str:
     """Numbers as text, runs of three and more shortened: 1 to 10, 42."""
     groups: list[list[int]] = []
     for number in sorted(numbers):
@@ -190,17 +173,10 @@ def episodes(data: Data) -> str:
 
 
 def unfinished(data: Data) -> str:
-<<<<<<< HEAD
-    """Name the seeds that did not get to the last checkpoint, and what becomes of them; empty when there are none."""
+    """Say of the seeds that did not get to the last checkpoint what becomes of them; `counts` names the missing ones."""
     zero = data.folder.evaluate.failed_runs == "count_as_zero"
-    sentences = []
-    for failure in data.failures:
-        name = f"{data.label(failure.variant)} seed {failure.seed}"
-        if zero:
-            sentences.append(f" {name} counts as 0: {failure.reason}.")
-        elif (failure.variant, failure.seed) not in data.folder.missing:
-            sentences.append(f" {name} is left out: {failure.reason}.")
-    return "".join(sentences)
+    failed = [own for own in data.failures if zero or (own.variant, own.seed) not in data.folder.missing]
+    return "".join(f" {sentence}" for sentence in failure_sentences(data.folder, failed))
 
 
 def seeds_played(data: Data) -> dict[str, list[int]]:
@@ -223,7 +199,7 @@ def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
     interval = "their 95 % interval over seeds (MOVER)"
     if pairs > 1:
         interval = f"95 % intervals over seeds (MOVER), which hold for all {pairs} comparisons of a panel together"
-    alone = sorted({v for side in ("a", "b") for v in table.loc[table["low"].isna(), side]})
+    alone = sorted({data.label(v) for side in ("a", "b") for v in table.loc[table["low"].isna(), side]})
     return (
         f"Differences of the mean success, with {interval}. An interval on one side of the line shows a difference. "
         f"{reported(data)} {meaning(data, outcomes)} "
@@ -231,7 +207,3 @@ def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
         + counts(data, seeds_in(data, data.final))
         + unfinished(data)
     )
-=======
-    """Name the runs that config.json names and that did not get to the last checkpoint; empty when there are none."""
-    return "".join(f" {sentence}" for sentence in failure_sentences(data.folder, data.failures))
->>>>>>> stats
