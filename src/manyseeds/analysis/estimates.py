@@ -70,6 +70,20 @@ def failure_sentences(folder: ResultsFolder, failed: Sequence[Failure]) -> list[
     return [f"{folder.label(failure.variant)} seed {failure.seed} {verb}: {failure.reason}." for failure in failed]
 
 
+def spread_sentences(folder: ResultsFolder, final: pd.DataFrame) -> list[str]:
+    """Name the means whose intervals are too narrow, because their seeds differ too much."""
+    sentences = []
+    for outcome in folder.successes:
+        for variant, own in final.groupby("variant", sort=False):
+            numbers = own[column(outcome)].dropna()
+            if len(numbers) > 1 and numbers.std() > statistics.spread_limit(numbers.mean()):
+                sentences.append(
+                    f"{folder.label(str(variant))}, {outcome.title}: the seeds differ by more than about their mean "
+                    "failure rate, so the interval of the mean covers less than 95 % (docs/coverage.md)."
+                )
+    return sentences
+
+
 def estimate_words(checkpoints: int) -> str:
     """What the rate of a seed is of, in words."""
     return "last checkpoint" if checkpoints == 1 else f"mean of the last {checkpoints} checkpoints"

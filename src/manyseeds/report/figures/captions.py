@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.estimates import estimate_words, failure_sentences
+from manyseeds.analysis.estimates import estimate_words, failure_sentences, spread_sentences
 from manyseeds.core.description import Outcome, Start
 
 RATE_INTERVAL = "95 % interval over seeds"
@@ -173,10 +173,15 @@ def episodes(data: Data) -> str:
 
 
 def unfinished(data: Data) -> str:
-    """Say of the seeds that did not get to the last checkpoint what becomes of them; `counts` names the missing ones."""
+    """Say what becomes of the seeds that did not get to the last checkpoint; `counts` names the missing ones."""
     zero = data.folder.evaluate.failed_runs == "count_as_zero"
     failed = [own for own in data.failures if zero or (own.variant, own.seed) not in data.folder.missing]
     return "".join(f" {sentence}" for sentence in failure_sentences(data.folder, failed))
+
+
+def too_narrow(data: Data) -> str:
+    """Name the means whose 95 % intervals cover less."""
+    return "".join(f" {sentence}" for sentence in spread_sentences(data.folder, data.final))
 
 
 def seeds_played(data: Data) -> dict[str, list[int]]:
@@ -206,4 +211,5 @@ def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
         + (f"A comparison without an interval has one seed, or no spread ({', '.join(alone)}). " if alone else "")
         + counts(data, seeds_in(data, data.final))
         + unfinished(data)
+        + too_narrow(data)
     )

@@ -150,6 +150,7 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         + captions.counts(data, seeds)
         + (LOGARITHMIC if logarithmic else " The axis does not start at zero." if drawn_ends[0] > 5 else "")
         + captions.unfinished(data)
+        + captions.too_narrow(data)
     )
 
 
