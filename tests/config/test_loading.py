@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manyseeds.config import EvaluateSettings, TrainSettings, external, load, read_resolved, resolve
-from manyseeds.config.experiment import Config, from_dict
+from manyseeds.config.experiment import Config, TrainChoice, from_dict
 from manyseeds.config.fields import NO_IDENTITY
 from manyseeds.config.loading import schema, schema_text
 from manyseeds.config.settings import CurvesSettings
@@ -76,8 +76,21 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("container.analysis", "$(rm x)", ["container.analysis is '$(rm x)'", "a registry address"]),
         ("train.num_envs", "many", ["train.num_envs is 'many'", "a whole number"]),
         ("train.num_envs", True, ["train.num_envs is true", "a whole number"]),
+        ("train.cuda.num_envs", 0, ["train.cuda.num_envs is 0", "at least 1"]),
+        ("train.cuda.num_env", 4, ["train.cuda.num_env is not a known key", "did you mean num_envs?"]),
         ("train.num_envs", 1.5, ["train.num_envs is 1.5", "a whole number"]),
         ("train.max_iterations", -1, ["train.max_iterations is -1", "at least 1"]),
+        ("evaluate.estimate", "best", ["evaluate.estimate is 'best'", "last or mean_of_last_3"]),
+        ("evaluate.estimate", "mean_of_last_1", ["evaluate.estimate is 'mean_of_last_1'", "last or mean_of_last_3"]),
+        ("evaluate.estimate", "mean_of_last_4", ["mean_of_last_4; variant default leaves 3 checkpoints"]),
+        ("evaluate.failed_runs", "forget", ["evaluate.failed_runs is 'forget'", "leave_out or count_as_zero"]),
+        ("evaluate.requirement", 95, ["evaluate.requirement is 95", "a success rate above 0, at most 1, or null"]),
+        ("evaluate.smallest_difference", 0, ["evaluate.smallest_difference is 0", "a number above 0, or null"]),
+        ("evaluate.looks", [5, 5], ["evaluate.looks is [5, 5]", "rising numbers of at least 2"]),
+        ("evaluate.looks", [1, 5], ["evaluate.looks", "at least 2"]),
+        ("development.seeds", [3, 3], ["development.seeds has 3 more than once"]),
+        ("development.seeds", [9, 2, 1], ["seeds has 1, 2, which development.seeds names", "cannot be reported"]),
+        ("development.episodes", [20260101], ["evaluate.seed is 20260101, which development.episodes names"]),
         ("train.env_spacing", float("inf"), ["train.env_spacing is inf", "finite"]),
         ("train.threads", 0, ["train.threads is 0", "auto or a whole number"]),
         ("train.threads", "all", ["train.threads is 'all'", "auto or a whole number"]),
@@ -341,7 +354,7 @@ def test_the_command_prints_the_resolved_experiment_as_json(capsys):
 def test_config_yaml_explains_every_key_that_the_schema_knows():
     text = (REPOSITORY / "config.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=workflow/schemas/config.schema.json\n")
-    sections = (Config, TrainSettings, EvaluateSettings, CurvesSettings)
+    sections = (Config, TrainChoice, EvaluateSettings, CurvesSettings)
     keys = [key for section in sections for key in section.model_fields]
     for key in keys:
         assert re.search(rf"^ *{key}:", text, re.MULTILINE), f"{key} is not in config.yaml"
@@ -370,7 +383,7 @@ def test_a_key_below_train_is_one_field_from_which_everything_else_is_made(key, 
     with pytest.raises(SystemExit):
         train(["--help"])
     assert f"--{key} " in capsys.readouterr().out
-    assert key in external.VALUES
+    assert key in (*external.VALUES, *external.GROUPS)
     settings = resolve(GOOD).settings("default", 1)
     assert (key in settings["train"]) != (NO_IDENTITY in field.metadata)
 
@@ -440,6 +453,37 @@ def test_auto_is_the_gpus_simulator_where_there_is_a_gpu(tmp_path, monkeypatch, 
         assert (experiment.device, experiment.simulator) == expected
 
 
+def test_values_for_gpus_replace_the_others_on_a_gpu_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = GOOD | {"device": "auto", "train": {"num_envs": 64, "max_iterations": 9, "threads": 1}}
+    fields = plain | {"train": plain["train"] | {"cuda": {"num_envs": 4096, "max_iterations": 3}}}
+    gpu_machine(monkeypatch, 0)
+    assert resolve(fields) == resolve(plain), "on a CPU nothing changes"
+    gpu_machine(monkeypatch, 1)
+    train = resolve(fields).variants[0].train
+    assert (train.num_envs, train.max_iterations, train.threads) == (4096, 3, 1)
+    few = resolve(fields | {"variants": {"few": {"train": {"num_envs": 128}}}}).variants[0].train
+    assert (few.num_envs, few.max_iterations) == (128, 3), "a variant has the last word"
+    assert resolve(fields | {"device": "cpu"}).variants[0].train.num_envs == 64
+
+
+def test_the_default_experiment_trains_on_a_gpu_where_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for number in (0, 2):
+        gpu_machine(monkeypatch, number)
+        experiment = load([REPOSITORY / "config.yaml"])
+        train = experiment.variants[0].train
+        found[number] = (experiment.device, experiment.simulator, train.num_envs, train.max_iterations)
+    assert found == {0: ("cpu", "mujoco", 512, 700), 2: ("cuda", "mujoco_warp", 4096, 250)}
+
+
+def test_a_device_on_which_the_simulator_does_not_run_is_refused():
+    words = "config: device is cuda, and simulator mujoco runs on cpu only; leave one of the two out"
+    with pytest.raises(UserError, match=re.escape(words)):
+        resolve(changed("device", "cuda") | {"simulator": "mujoco"})
+
+
 def test_an_experiment_that_has_begun_stays_on_its_device_whatever_machine_reads_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fields = changed("device", "auto") | {"simulator": "auto"}
@@ -450,6 +494,32 @@ def test_an_experiment_that_has_begun_stays_on_its_device_whatever_machine_reads
     recorded.write_text(begun.to_json())
     gpu_machine(monkeypatch, 0)
     assert resolve(fields) == begun
+
+
+def test_the_content_of_the_checkpoint_to_start_from_decides_the_result_and_not_its_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def settings(path):
+        return resolve(changed("train.init_from", path)).settings("default", 1)
+
+    for name, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
+        (tmp_path / name).write_bytes(content)
+    assert settings("a.pt") == settings("b.pt") != settings("c.pt")
+    assert settings("a.pt") != resolve(GOOD).settings("default", 1)
+    resolved = resolve(changed("train.init_from", "a.pt"))
+    assert from_dict(json.loads(resolved.to_json())) == resolved
+    with pytest.raises(UserError, match=r"train\.init_from is 'nowhere\.pt', which cannot be read"):
+        settings("nowhere.pt")
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_starts(tmp_path, capsys):
+    (tmp_path / "a.pt").write_bytes(b"")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(changed("train.init_from", str(tmp_path / "a.pt"))))
+    assert main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"variant default: train.init_from {tmp_path}/a.pt is damaged or not a checkpoint" in error
+    assert error.count("\n") == 1
 
 
 anything = st.recursive(

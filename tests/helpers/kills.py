@@ -101,6 +101,8 @@ def fingerprint(folder: Path) -> dict[str, Any]:
     scalars: dict[tuple[int, str], float] = {}
     for event in LegacyEventFileLoader(str(folder / EVENT_FILE)).Load():
         for value in event.summary.value:
+            if value.tag.endswith("/time"):  # its step is a clock time
+                continue
             if (event.step, value.tag) in scalars:
                 raise ValueError(f"{folder / EVENT_FILE} has {value.tag} of iteration {event.step} twice")
             scalars[event.step, value.tag] = value.simple_value

@@ -62,6 +62,18 @@ python isaaclab_arena/scripts/reinforcement_learning/train.py \
 --headless \
 lift_object
 """
+# Of Arena 0.3.1 and later.
+DOCUMENTED_LATER = r"""
+python isaaclab_arena/scripts/train.py \
+  --rl_library rsl_rl \
+  --external_callback isaaclab_arena.environments.isaaclab_interop.environment_registration_callback \
+  --task lift_object \
+  --rl_training_mode \
+  --num_envs 4096 \
+  --max_iterations 2000 \
+  agent.policy.activation=relu \
+  agent.algorithm.learning_rate=0.001
+"""
 ARENA = {
     "experiment": "arena",
     "seeds": [42],
@@ -112,6 +124,21 @@ def test_arenas_command_is_the_documented_one_with_the_seed_and_device_that_are_
     assert rendered[-1] == "lift_object"
 
 
+def test_later_arenas_command_is_the_documented_one_with_seed_device_and_checkpoints_added() -> None:
+    documented = shlex.split(DOCUMENTED_LATER.replace("\\\n", " "))
+    fields = ARENA | {
+        "trainer": "trainers/isaaclab_arena_hydra.yaml",
+        "train": {"num_envs": 4096, "max_iterations": 2000, "save_interval": 200},
+        "agent": {"overrides": {"policy.activation": "relu", "algorithm.learning_rate": 0.001}},
+    }
+    rendered = command(fields, seed=42)
+    added = ["--seed", "42", "--device", "cuda", "agent.save_interval=200"]
+    place = rendered.index("--seed")
+    assert rendered[place : place + len(added)] == added
+    assert rendered[:place] + rendered[place + len(added) :] == documented
+    assert experiment_checkpoints(fields) == ["model_1999.pt"]
+
+
 def test_arenas_command_on_several_gpus_and_with_hyperparameters_has_the_documented_flags(agent_file: str) -> None:
     rendered = command(ARENA | {"gpus_per_run": 2, "agent": agent_file}, Path("/x"))
     at = rendered.index("--distributed")
@@ -131,6 +158,18 @@ def test_isaac_labs_command_takes_hyperparameters_and_numbers_of_the_task_as_hyd
         "agent.algorithm.gamma=0.9", "agent.actor.hidden_dims=[16,16]", "agent.empty=null", "env.episode_length_s=2",
     ]  # fmt: skip
     assert experiment_checkpoints(fields) == ["model_2.pt"]
+
+
+def test_a_checkpoint_to_start_from_is_given_by_its_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pt").write_bytes(b"1")
+    words = STRANGER["words"] | {"init_from": "--checkpoint {init_from}"}
+    fields = with_trainer(command=f"{STRANGER['command']} {{init_from}}", words=words)
+    assert command(fields)[-1] == "lift_object"
+    rendered = command(fields | {"train": FIELDS["train"] | {"init_from": "a.pt"}})
+    assert rendered[-2:] == ["--checkpoint", f"{tmp_path}/a.pt"]
 
 
 def experiment_checkpoints(fields: dict) -> list[str]:
@@ -187,6 +226,7 @@ def test_a_wrong_definition_is_one_sentence(change: dict, sentence: str) -> None
             {"task": {"name": "x", "overrides": {"a": 1}}},
             "task.overrides are given, but the command of trainer",
         ),
+        ({"train": FIELDS["train"] | {"init_from": __file__}}, "train.init_from is given, but the command of trainer"),
         ({"device": "cuda", "gpus_per_run": 2}, "gpus_per_run is more than 1, but the command of trainer stranger has"),
         ({"trainer": "manyseeds", "task": "theirs"}, "task.name is 'theirs'"),
         ({"trainer": "manyseeds", "agent": "nowhere.json"}, "agent file nowhere.json cannot be read"),

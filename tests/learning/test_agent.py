@@ -5,7 +5,8 @@ import json
 import pytest
 
 from manyseeds.core.errors import UserError
-from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent
+from manyseeds.core.files import read_object
+from manyseeds.learning.agent import DEFAULT_AGENT, OUR_PPO, STOCK_PPO, load_agent, resolve_agent
 
 POLICY = {"algorithm": {}, "policy": {}}
 
@@ -13,10 +14,11 @@ POLICY = {"algorithm": {}, "policy": {}}
 def test_the_default_agent_has_the_hyper_parameters_of_the_policy_training_guide():
     agent = load_agent(DEFAULT_AGENT)
     documented = {
-        "class_name": "PPO", "num_learning_epochs": 5, "num_mini_batches": 4, "learning_rate": 0.001,
+        "class_name": OUR_PPO, "num_learning_epochs": 5, "num_mini_batches": 4, "learning_rate": 0.001,
         "gamma": 0.99, "lam": 0.95, "clip_param": 0.2,
     }  # fmt: skip
     assert documented.items() <= agent["algorithm"].items()
+    assert read_object(DEFAULT_AGENT, "")["algorithm"]["class_name"] == "PPO"
     assert agent["num_steps_per_env"] == 24
     for role in ("actor", "critic"):
         assert (agent[role]["activation"], agent[role]["hidden_dims"]) == ("elu", [256, 256, 256])
@@ -50,6 +52,49 @@ def test_our_own_ppo_takes_rsl_rls_keys_and_its_own():
     assert (agent["gamma"], agent["entropy_coef_final"], agent["lam"]) == (0.9, 0.001, 0.95)
     with pytest.raises(UserError, match="unknown key 'entropy_coef_last'; did you mean 'entropy_coef"):
         resolve_agent({"algorithm": {**algorithm, "entropy_coef_last": 0.1}, "policy": {}})
+
+
+def test_ppo_is_ours_and_rsl_rls_has_its_full_name():
+    for named in ({}, {"class_name": "PPO"}):
+        assert resolve_agent({"algorithm": named, "policy": {}})["algorithm"]["class_name"] == OUR_PPO
+    stock = resolve_agent({"algorithm": {"class_name": STOCK_PPO}, "policy": {}})["algorithm"]
+    assert stock["class_name"] == STOCK_PPO == "rsl_rl.algorithms:PPO" and "ema_decay" not in stock
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "policy", "words"),
+    [
+        ({"optimizer": "sgd"}, {}, "algorithm.optimizer is 'sgd'; manyseeds' PPO needs 'adam'"),
+        ({"normalize_advantage_per_mini_batch": True}, {}, "per_mini_batch is true; manyseeds' PPO needs false"),
+        ({}, {"activation": "relu"}, "actor.activation is 'relu'; manyseeds' PPO needs 'elu'"),
+        ({}, {"noise_std_type": "log"}, "actor.distribution_cfg.std_type is 'log'; manyseeds' PPO needs 'scalar'"),
+    ],
+)
+def test_what_our_ppo_cannot_compute_is_refused_with_the_way_out(algorithm, policy, words):
+    agent = {"algorithm": algorithm, "policy": policy}
+    with pytest.raises(UserError) as error:
+        resolve_agent(agent, "agent file a.json")
+    assert str(error.value).startswith("agent file a.json: ") and words in str(error.value)
+    assert f"set algorithm.class_name to '{STOCK_PPO}'" in str(error.value)
+    agent["algorithm"] = {**algorithm, "class_name": STOCK_PPO}
+    assert resolve_agent(agent)["algorithm"]["class_name"] == STOCK_PPO
+
+
+def test_a_noise_that_does_not_learn_is_refused_by_our_ppo():
+    actor = {"distribution_cfg": {"class_name": "GaussianDistribution", "learn_std": False}}
+    with pytest.raises(UserError, match="learn_std is false; manyseeds' PPO needs true"):
+        resolve_agent({"algorithm": {}, "actor": actor, "critic": {}})
+
+
+def test_arenas_own_names_of_sections_and_observation_groups_are_read():
+    """The keys of isaaclab_arena/policy/rl_policy/generic_policy.json in Isaac Lab Arena 0.1."""
+    policy = {"init_noise_std": 1.0, "actor_hidden_dims": [256, 128, 64], "critic_hidden_dims": [256, 128, 64]}
+    algorithm = {"learning_rate": 1e-4, "gamma": 0.98, "entropy_coef": 0.006}
+    groups = {"policy": ["policy", "task_obs"], "critic": ["policy", "task_obs"]}
+    arenas = {"policy_cfg": policy, "algorithm_cfg": algorithm, "obs_groups": groups}
+    assert resolve_agent(arenas) == resolve_agent({"policy": policy, "algorithm": algorithm})
+    with pytest.raises(UserError, match="has both 'policy_cfg' and 'policy', which mean the same"):
+        resolve_agent(arenas | {"policy": policy})
 
 
 @pytest.mark.parametrize(

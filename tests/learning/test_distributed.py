@@ -146,7 +146,7 @@ def test_means_over_ranks_leave_out_ranks_without_a_value() -> None:
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--distributed"], "--distributed finds no GPU here"),
+        (["--distributed"], "--distributed finds no GPU to train on"),
         (["--nproc_per_node", "2"], "it needs --distributed"),
         (["--distributed", "--nproc_per_node", "0"], "must be at least 1"),
         (["--distributed", "--nproc_per_node", "3"], "--num_envs is 8; 3 processes need a multiple of 3"),

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
+from helpers.gpu_machines import gpu_machine
 from helpers.kills import fingerprint
 from helpers.training_runs import train
 from manyseeds.audit.verify import main as verify
-from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.layout import EVENT_FILE, REPOSITORY
+from manyseeds.eventfiles.log import read_log
+from manyseeds.eventfiles.table import to_table
 from manyseeds.runs.command import main
 
 TAGS = {
@@ -23,6 +27,14 @@ TAGS = {
     "Episode_Termination/time_out", "Episode_Termination/object_dropped", "Episode_Termination/success",
     "Metrics/object_pose/position_error", "Metrics/object_pose/orientation_error", "Metrics/success_rate",
 }  # fmt: skip
+IN_ORDER = [
+    "Episode_Reward/action_rate", "Episode_Reward/joint_vel", "Episode_Reward/reaching_object",
+    "Episode_Reward/lifting_object", "Episode_Reward/object_goal_tracking",
+    "Episode_Reward/object_goal_tracking_fine_grained",
+    "Metrics/object_pose/position_error", "Metrics/object_pose/orientation_error",
+    "Episode_Termination/time_out", "Episode_Termination/object_dropped", "Episode_Termination/success",
+]  # fmt: skip
+"""As in the block that the guide shows."""
 NUMBER = r"-?\d+\.\d+"
 LINES = [
     r"Learning iteration 2/3",
@@ -90,6 +102,27 @@ def test_the_console_shows_the_line_of_the_document(documented, line):
     assert re.search(rf"^ *{line}$", documented[1], re.MULTILINE)
 
 
+def test_the_console_shows_the_lines_of_the_document_in_its_order(documented):
+    block = documented[1].split("Learning iteration 3/3")[1]
+    shown = [line.split(":")[0].strip() for line in block.splitlines()]
+    assert [label for label in shown if label in IN_ORDER] == IN_ORDER
+
+
+def test_reward_and_length_are_logged_over_seconds_too_as_rsl_rl_does(documented):
+    log_dir, _ = documented
+    found = {}
+    for event in LegacyEventFileLoader(str(log_dir / EVENT_FILE)).Load():
+        for value in event.summary.value:
+            found.setdefault(value.tag, []).append((event.step, value.simple_value))
+    for tag in ("Train/mean_reward", "Train/mean_episode_length"):
+        by_iteration, by_second = found[tag], found[f"{tag}/time"]
+        assert [value for _, value in by_second] == [value for _, value in by_iteration]
+        seconds = [step for step, _ in by_second]
+        total = sum(value for name in ("collection", "learning") for _, value in found[f"Perf/{name}_time"])
+        assert seconds == sorted(seconds) and seconds[-1] in (int(total), int(total + 0.01))
+    assert not [tag for tag in to_table(read_log(log_dir)).column_names if tag.endswith("/time")]
+
+
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     agent = Path("agent.json")
@@ -109,8 +142,10 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch)
         (["--seed", "-1"], ["--seed is -1"]),
         (["--env_spacing", "nan"], ["--env_spacing is nan"]),
         (["--device", "gpu"], ["--device is 'gpu'", "cuda:N"]),
-        (["--device", "cuda:99"], ["cuda:99", "CUDA devices"]),
-        (["--simulator", "bullet"], ["unknown simulator 'bullet'", "mujoco"]),
+        (["--device", "cuda:99"], ["cuda:99", "PyTorch sees no GPU here", "--device cpu trains without one"]),
+        (["--device", "cuda"], ["--device is 'cuda'", "PyTorch sees no GPU here", "--device cpu trains without one"]),
+        (["--simulator", "bullet"], ["--simulator is 'bullet'", "auto, mujoco"]),
+        (["--device", "cuda", "--simulator", "mujoco"], ["--device is cuda", "mujoco runs on cpu only"]),
         (["--agent_cfg_path", "nowhere.json"], ["agent file nowhere.json cannot be read"]),
         (["--task_cfg_path", "nowhere.json"], ["task file nowhere.json cannot be read"]),
         (["--log_dir", "/proc/nowhere"], ["--log_dir /proc/nowhere cannot be written"]),
@@ -118,6 +153,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch)
 )  # fmt: skip
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    gpu_machine(monkeypatch, 0)
     assert main([*arguments, "lift_object"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and all(word in error for word in words), error

@@ -8,12 +8,12 @@ from helpers.kills import fingerprint
 from helpers.training_runs import agent, start_elsewhere, train
 from manyseeds.learning.parallel import CHUNK, elu, parallelize, thread_map
 
-OWN_PPO = "manyseeds.learning.ppo:PPO"
+STOCK_PPO = "rsl_rl.algorithms:PPO"
 # Mini-batches of more rows than a chunk has, so that threads share the work.
 OPTIONS = {"num_envs": 160, "max_iterations": 3, "state_interval": 3}
 
 
-@pytest.mark.parametrize("algorithm", ["PPO", OWN_PPO])
+@pytest.mark.parametrize("algorithm", ["PPO", STOCK_PPO])
 def test_threads_processes_and_neighbors_change_no_bit(tmp_path, algorithm):
     config = agent(class_name=algorithm)
     neighbors = [start_elsewhere(tmp_path / f"{n}_threads", config, threads=n, **OPTIONS) for n in (2, 3)]

@@ -29,8 +29,8 @@ ON_THE_CPU = """
 import atexit, json, os, sys, time
 if "train" in sys.orig_argv and "--run" in sys.orig_argv:
     run = json.load(open(sys.argv[sys.argv.index("--run") + 1]))
-    assert run["device"] == "cuda"
-    sys.argv += ["--device", "cpu"]
+    assert (run["device"], run["simulator"]) == ("cuda", "mujoco_warp")
+    sys.argv += ["--device", "cpu", "--simulator", "mujoco"]
     seed, begin = run["seed"], time.monotonic()
     def note():
         with open(os.environ["NOTES"], "a") as stream:
@@ -120,6 +120,8 @@ def test_a_user_can_allow_fewer_gpus(machine, monkeypatch):
 def test_what_is_asked_of_a_cluster_grows_with_the_work(machine):
     small = make_plan([], {}, None).training_demand("default")
     assert small["gpu"] == 1 and small["runtime"] == 11
+    two = make_plan([], {"gpus_per_run": 2}, None).training_demand("default")
+    assert (two["gpu"], two["nodes"]) == (2, 1), "a scheduler must not spread a run's GPUs"
     large = make_plan([], {"train": {"num_envs": 512, "max_iterations": 3000}}, None).training_demand("default")
     assert large["runtime"] > 100 * 3 and large["mem_mb"] > small["mem_mb"]
     longest = make_plan([], {"train": {"num_envs": 4096, "max_iterations": 12000}}, None).training_demand("default")

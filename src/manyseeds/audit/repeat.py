@@ -84,6 +84,7 @@ def _shortened(folder: Path, record: Mapping[str, Any], iterations: int, threads
                 f"--repeat is {iterations}; it must be at least 1 and at most {total}, as many as the run has"
             )
         changed = {"max_iterations": iterations, "state_interval": iterations, "threads": threads or "auto"}
+        changed |= {"init_from": record["init_from"]} if "init_digest" in config else {}
         return RunConfig.model_validate(
             config | {"train": config["train"] | changed, "agent_file": f"of {path}", "log_dir": log_dir}
         )

@@ -49,7 +49,7 @@ class Common(Model):
         AfterValidator(_not_published),
         Allowed("a name of letters, digits, '_', '.' and '-' that is not 'published'"),
     ] = Field(description="results go to results/<experiment>/")
-    simulator: SimulatorName = Field("mujoco", description="what steps the physics")
+    simulator: SimulatorName = Field("auto", description="what steps the physics; auto: by the device")
     device: Annotated[Literal["cpu", "cuda", "auto"], Allowed("cpu, cuda or auto (gpus says which GPUs)")] = Field(
         "cpu", description="where policies are trained; auto: a GPU where there is one"
     )
@@ -125,6 +125,19 @@ class VariantChoice(Model):
     task: TaskOverrides = Field(TaskOverrides(), description="numbers of the task; a list makes a grid")
 
 
+class TrainChoice(TrainSettings):
+    """Keys below `train:` of config.yaml."""
+
+    cuda: TrainSettings = Field(
+        default_factory=TrainSettings, description="values that replace those above where runs train on GPUs"
+    )
+
+    def on(self, device: str) -> dict[str, Any]:
+        """Return the values of `TrainSettings` on a device."""
+        replaced = self.cuda.model_dump(exclude_unset=True) if device == "cuda" else {}
+        return self.model_dump(exclude={"cuda"}) | replaced
+
+
 class Config(Common):
     """config.yaml."""
 
@@ -134,7 +147,7 @@ class Config(Common):
     trainer: Annotated[
         Text | dict[str, Any], Allowed("manyseeds, the path of a trainer's YAML file, or a mapping of its keys")
     ] = Field("manyseeds", description="the program that trains")
-    train: TrainSettings = Field(description="how one run trains")
+    train: TrainChoice = Field(description="how one run trains")
     agent: AgentField = Field(AgentChoice(), description="hyper-parameters")
     variants: dict[Name, VariantChoice | None] = Field(
         default_factory=dict, description="variants to compare; without any there is one called default"
@@ -150,6 +163,7 @@ class Variant(Model):
         agent_file: the file of its hyper-parameters; "" where an external trainer gets none.
         agent: its hyper-parameters.
         task_cfg: numbers of the task to change.
+        init_digest: SHA-256 of the checkpoint `train.init_from`; None without one.
     """
 
     name: str
@@ -157,6 +171,7 @@ class Variant(Model):
     agent_file: str
     agent: dict[str, Any]
     task_cfg: dict[str, Any]
+    init_digest: str | None = None
 
     @property
     def checkpoints(self) -> list[int]:
@@ -219,6 +234,7 @@ class Experiment(Common):
             task=self.task,
             task_digest=self.task_digest,
             task_cfg=chosen.task_cfg,
+            init_digest=chosen.init_digest,
             simulator=self.simulator if self.trainer.evaluates else None,
             device=self.device,
             trainer=self.trainer.settings(),

@@ -19,7 +19,8 @@ from manyseeds.core.description import Description, Outcome
 from manyseeds.core.layout import checkpoint_iterations, checkpoint_name
 from manyseeds.core.simulators import SIMULATORS
 
-VALUES = ("seed", *TrainSettings.model_fields, "device", "log_dir", "task", "ranks", "variant")
+_TRAIN = tuple(name for name in TrainSettings.model_fields if name != "init_from")
+VALUES = ("seed", *_TRAIN, "device", "log_dir", "task", "ranks", "variant")
 """Placeholders that stand for one value each."""
 NEEDED = ("seed", "num_envs", "max_iterations")
 """Without these in its command a trainer would not do what the config says."""
@@ -28,6 +29,7 @@ GROUPS = {
     "agent_file": ("agent_file",),
     "agent_overrides": ("key", "value"),
     "task_overrides": ("key", "value"),
+    "init_from": ("init_from",),
 }
 """Placeholders that stand for no word or several, and the placeholders that their own templates may hold."""
 
@@ -90,6 +92,7 @@ class Words(Model):
     agent_file: Text | None = None
     agent_overrides: Text | None = None
     task_overrides: Text | None = None
+    init_from: Text | None = None
 
 
 Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$"), Allowed("the name of an environment variable")]
@@ -105,9 +108,9 @@ class External(Model):
     command: Annotated[Text, Allowed("a command line with placeholders")] = Field(
         description="template of its command line"
     )
-    words: Annotated[
-        Words, Allowed("a mapping of distributed, agent_file, agent_overrides and task_overrides to words")
-    ] = Field(Words(), description="templates of the placeholders that stand for no word or several")
+    words: Annotated[Words, Allowed(f"a mapping of {', '.join(list(GROUPS)[:-1])} and {list(GROUPS)[-1]} to words")] = (
+        Field(Words(), description="templates of the placeholders that stand for no word or several")
+    )
     logs: Annotated[Text, Allowed("a folder below the one in which the trainer runs")] = Field(
         ".", description="the folder that it logs to, relative to the one in which it runs; may hold *"
     )
@@ -237,6 +240,7 @@ def render(
     agent_file: str | None = None,
     agent_overrides: Mapping[str, Any] | None = None,
     task_overrides: Mapping[str, Any] | None = None,
+    init_from: str | None = None,
 ) -> list[str]:
     """Return the words of a trainer's command line.
 
@@ -246,12 +250,14 @@ def render(
         agent_file: path of the hyper-parameters, if there are any.
         agent_overrides: hyper-parameters by dotted key, where there is no file.
         task_overrides: numbers of the task by dotted key.
+        init_from: path of the checkpoint to start from, if there is one.
     """
     fillings: dict[str, list[dict[str, Any]]] = {
         "distributed": [{"ranks": values["ranks"]}] if values["ranks"] > 1 else [],
         "agent_file": [{"agent_file": agent_file}] if agent_file else [],
         "agent_overrides": [{"key": key, "value": value} for key, value in (agent_overrides or {}).items()],
         "task_overrides": [{"key": key, "value": value} for key, value in (task_overrides or {}).items()],
+        "init_from": [{"init_from": init_from}] if init_from else [],
     }
     command: list[str] = []
     for word in split(definition.command):
@@ -276,6 +282,7 @@ def missing_placeholders(definition: External, given: Mapping[str, bool]) -> Ite
         "agent_file": "agent.file is given",
         "agent_overrides": "agent.overrides are given without agent.file",
         "task_overrides": "task.overrides are given",
+        "init_from": "train.init_from is given",
     }
     for name, wanted in given.items():
         if wanted and not definition.has(name):

@@ -1,6 +1,6 @@
 """What `auto` means for `device` and `simulator`: a GPU and the simulator for it where there is one, else the CPU."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from manyseeds import gpus
@@ -12,6 +12,37 @@ SIMULATOR_ON = {
     for device in ("cpu", "cuda")
 }
 """The first simulator of the table that runs on each kind of device."""
+
+
+def pair(device: str, simulator: str, gpu: Callable[[], bool]) -> tuple[str, str]:
+    """Return a device and a simulator for it, where each may be "auto".
+
+    Args:
+        device: cpu, cuda, cuda:N or auto.
+        simulator: a simulator's name or auto.
+        gpu: whether there is a GPU to use; called only if it matters.
+    """
+    if device == "auto":
+        possible = simulator not in SIMULATORS or "cuda" in SIMULATORS[simulator].devices
+        device = "cuda" if possible and gpu() else "cpu"
+    return device, SIMULATOR_ON[device.split(":")[0]] if simulator == "auto" else simulator
+
+
+def contradiction(device: str, simulator: str, name: Callable[[str], str] = str) -> str | None:
+    """Return the sentence on a device on which a simulator does not run; None if it does.
+
+    Args:
+        device: cpu, cuda or cuda:N.
+        simulator: a simulator's name.
+        name: makes the name of a key, as the user gave it.
+    """
+    kinds = SIMULATORS[simulator].devices
+    if device.split(":")[0] in kinds:
+        return None
+    return (
+        f"{name('device')} is {device}, and {name('simulator')} {simulator} runs on {' and '.join(kinds)} only;"
+        f" leave one of the two out"
+    )
 
 
 def chosen(device: str, simulator: str, allowed: str | Sequence[int], recorded: Path) -> tuple[str, str]:
@@ -29,11 +60,6 @@ def chosen(device: str, simulator: str, allowed: str | Sequence[int], recorded: 
     Raises:
         UserError: when `gpus` lists one that this machine lacks, or `recorded` is damaged.
     """
-    if device == "auto":
-        if recorded.is_file():
-            device = read_resolved(recorded).device
-        elif simulator in SIMULATORS and "cuda" not in SIMULATORS[simulator].devices:
-            device = "cpu"
-        else:
-            device = "cuda" if gpus.allowed("auto" if allowed == "none" else allowed) else "cpu"
-    return device, SIMULATOR_ON[device] if simulator == "auto" else simulator
+    if device == "auto" and recorded.is_file():
+        device = read_resolved(recorded).device
+    return pair(device, simulator, lambda: bool(gpus.allowed("auto" if allowed == "none" else allowed)))

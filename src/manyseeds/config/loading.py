@@ -14,7 +14,7 @@ from manyseeds.config.experiment import AgentChoice, Config, Experiment, TaskCho
 from manyseeds.config.external import External, Ours, Trainer
 from manyseeds.config.settings import OURS, TrainSettings
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import read_object
+from manyseeds.core.files import read_object, sha256
 from manyseeds.core.layout import CONFIG, PACKAGE, REPOSITORY, RESULTS
 from manyseeds.core.text import did_you_mean, flatten, shown
 from manyseeds.tasks import registry
@@ -58,23 +58,24 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
             f"{source}: gpus_per_run is {config.gpus_per_run}; it must be at most {len(config.gpus)},"
             " the number of GPUs that gpus lists"
         )
+    # An external trainer has its own simulator.
+    simulator = config.simulator if trainer.evaluates else "auto"
+    recorded = Path(RESULTS) / config.experiment / CONFIG
+    device, simulator = hardware.chosen(config.device, simulator, config.gpus, recorded)
+    train = config.train.on(device)
     named = config.variants or {"default": VariantChoice()}
     points = [
         (name, choice or VariantChoice(), overrides)
         for variant, choice in named.items()
         for name, overrides in _points(source, variant, choice or VariantChoice())
     ]
-    resolved = tuple(_variant(source, config, trainer, task, *point) for point in points)
+    resolved = tuple(_variant(source, config, train, trainer, task, *point) for point in points)
     names = [variant.name for variant in resolved]
     _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
     _raise(source, list(_misnamed(config, names)))
     for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
         if len(name) > LONGEST_NAME:
             raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
-    # An external trainer has its own simulator.
-    simulator = config.simulator if trainer.evaluates else "auto"
-    recorded = Path(RESULTS) / config.experiment / CONFIG
-    device, simulator = hardware.chosen(config.device, simulator, config.gpus, recorded)
     shared = {key: getattr(config, key) for key in Experiment.model_fields.keys() & Config.model_fields.keys()}
     experiment = Experiment(
         **shared
@@ -192,6 +193,8 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
     """Yield what the config asks for and the workflow or the trainer cannot do."""
     yield from _not_held_out(experiment)
     evaluate = experiment.evaluate
+    if experiment.trainer.evaluates and (problem := hardware.contradiction(experiment.device, experiment.simulator)):
+        yield problem
     for variant in experiment.variants:
         count = -(-variant.train.max_iterations // variant.train.save_interval)
         if count > MOST_CHECKPOINTS:
@@ -212,6 +215,7 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
                 "agent_file": bool(variant.agent_file),
                 "agent_overrides": bool(variant.agent) and not variant.agent_file,
                 "task_overrides": bool(variant.task_cfg),
+                "init_from": variant.train.init_from is not None,
             }
             yield from external.missing_placeholders(experiment.trainer, given)
         elif variant.train.num_envs % experiment.ranks:
@@ -247,6 +251,7 @@ def _points(source: str, variant: str, choice: VariantChoice) -> list[tuple[str,
 def _variant(
     source: str,
     config: Config,
+    train: Mapping[str, Any],
     trainer: Trainer,
     task: str,
     name: str,
@@ -255,8 +260,8 @@ def _variant(
 ) -> Variant:
     """Lay one variant's overrides over the base and check what comes out."""
     where = f"{source}: variants.{name}" if config.variants else source
-    train = variants.override(config.train.model_dump(), overrides["train"])
-    _raise(where, problems(TrainSettings, train, ("train",)))
+    values = variants.override(train, overrides["train"])
+    _raise(where, problems(TrainSettings, values, ("train",)))
     # A variant with its own agent file starts from that file, without the overrides of the other file.
     agent = choice.agent if choice.agent.file else config.agent
     base_overrides = flatten(agent.overrides) if agent is config.agent else {}
@@ -268,13 +273,27 @@ def _variant(
                 f"{where}: agent.overrides.{key} is {value!r}; it must be a list, which stands"
                 f" as a list in the list of a grid's values: [[{value!r}]]"
             )
+    settings = TrainSettings.model_validate(values)
     return Variant(
         name=name,
-        train=TrainSettings.model_validate(train),
+        train=settings,
         agent_file=file,
         agent=variants.override(content, base_overrides | overrides["agent"]),
         task_cfg=variants.override(config.task.overrides, overrides["task"]),
+        init_digest=_digest(where, settings.init_from),
     )
+
+
+def _digest(where: str, checkpoint: str | None) -> str | None:
+    """Return the SHA-256 of a checkpoint."""
+    if checkpoint is None:
+        return None
+    try:
+        return sha256(Path(checkpoint))
+    except OSError as error:
+        raise UserError(
+            f"{where}: train.init_from is {checkpoint!r}, which cannot be read: {error.strerror}"
+        ) from error
 
 
 def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ from manyseeds.config.fields import (
     Positive,
     Seed,
     SeedSet,
+    Text,
     Whole,
     as_tuple,
 )
@@ -52,6 +53,10 @@ class TrainSettings(Model):
     env_spacing: Annotated[Positive, NO_IDENTITY] = Field(5.0, description="spacing between parallel environments (m)")
     threads: Annotated[Count | Literal["auto"], Allowed("auto or a whole number of at least 1"), NO_IDENTITY] = Field(
         "auto", description="CPU threads (of each process), which do not change the results; auto: all there are"
+    )
+    # What it holds decides the result, not where it is: `RunConfig.init_digest`.
+    init_from: Annotated[Text | None, Allowed("the path of a checkpoint"), NO_IDENTITY] = Field(
+        None, description="checkpoint whose networks a new run starts with, of manyseeds or RSL-RL"
     )
 
 
@@ -135,6 +140,7 @@ class RunConfig(Model):
         task: a task reference.
         task_digest: of the task's file; None for an installed task.
         task_cfg: numbers of the task to change.
+        init_digest: SHA-256 of the checkpoint `train.init_from`; None without one.
         trainer: "manyseeds", or what identifies an external trainer.
         agent: the hyper-parameters as the agent file and overrides give them.
         agent_file: what messages call them.
@@ -146,8 +152,11 @@ class RunConfig(Model):
     task: str
     task_digest: str | None = None
     task_cfg: dict[str, Any] = Field(default_factory=dict)
-    simulator: Annotated[str | None, FLAG] = Field("mujoco", description="what steps the physics")
-    device: Annotated[str, FLAG] = Field("", description="cpu, cuda or cuda:N (what the simulator runs on)")
+    simulator: Annotated[str | None, FLAG] = Field(
+        "auto", description="what steps the physics; auto: mujoco_warp on cuda, mujoco on cpu"
+    )
+    device: Annotated[str, FLAG] = Field("auto", description="cpu, cuda or cuda:N; auto: a GPU where there is one")
+    init_digest: str | None = None
     trainer: str | dict[str, Any] = OURS
     seed: Annotated[Whole, Ge(0), FLAG] = Field(42, description="random seed", le=2**63 - 1)
     train: TrainSettings = TrainSettings()
@@ -156,7 +165,7 @@ class RunConfig(Model):
     agent_file: Annotated[str, NO_IDENTITY] = ""
     log_dir: Annotated[Path, NO_IDENTITY] = Field(Path(), strict=False)
     video: Annotated[bool, NO_IDENTITY, FLAG] = Field(False, description="record training videos to <log_dir>/videos")
-    video_interval: Annotated[Count, NO_IDENTITY, FLAG] = Field(500, description="iterations between videos")
+    video_interval: Annotated[Count, NO_IDENTITY, FLAG] = Field(2000, description="iterations between videos")
     video_length: Annotated[Count, NO_IDENTITY, FLAG] = Field(
         250, description="environment steps of a video (50 are one second)"
     )

@@ -82,7 +82,7 @@ class Attempt:
     def values(self) -> dict[str, Any]:
         """The values of the placeholders of the templates."""
         return {
-            **self.run.train.model_dump(),
+            **self.run.train.model_dump(exclude={"init_from"}),
             "seed": self.run.seed,
             "device": self.run.device,
             "log_dir": self.folder.resolve(),
@@ -99,6 +99,7 @@ class Attempt:
             agent_file=str(self.folder.resolve() / "agent.json") if self.run.agent_file else None,
             agent_overrides={} if self.run.agent_file else flatten(self.run.agent),
             task_overrides=flatten(self.run.task_cfg),
+            init_from=str(Path(self.run.train.init_from).resolve()) if self.run.train.init_from else None,
         )
 
     def finished(self) -> dict[str, Any] | None:

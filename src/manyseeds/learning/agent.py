@@ -1,8 +1,8 @@
 """Agent files: JSON in the policy-training guide's layout or in RSL-RL's, checked and completed for RSL-RL.
 
 The guide is Isaac Lab Arena's (https://isaac-sim.github.io/IsaacLab-Arena/); its layout has `policy`, as in older
-releases of RSL-RL. The keys of a class are the arguments of its `__init__`, so there is no second list of them here.
-Missing keys get the defaults of the class.
+releases of RSL-RL, and Arena's own files call it `policy_cfg`. The keys of a class are the arguments of its `__init__`,
+so there is no second list of them here. Missing keys get the defaults of the class.
 """
 
 import difflib
@@ -23,11 +23,17 @@ from rsl_rl.utils import resolve_nn_activation, resolve_optimizer
 from manyseeds.config.settings import NUM_STEPS_PER_ENV
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
+from manyseeds.learning import ppo
 
 DEFAULT_AGENT = Path(__file__).with_name("generic_policy.json")
 """The guide's hyper-parameters."""
+OUR_PPO = f"{ppo.PPO.__module__}:{ppo.PPO.__name__}"
+"""What `PPO` means as the class of the algorithm."""
+STOCK_PPO = f"{algorithms.__name__}:{algorithms.PPO.__name__}"
+"""The name of RSL-RL's own."""
 
 _TOP_KEYS = ("num_steps_per_env", "obs_groups", "algorithm")
+_ARENAS_NAMES = {"policy_cfg": "policy", "algorithm_cfg": "algorithm"}
 _POLICY_KEYS: dict[str, tuple[type, Any]] = {
     "class_name": (str, "ActorCritic"),
     "activation": (str, "elu"),
@@ -39,6 +45,8 @@ _POLICY_KEYS: dict[str, tuple[type, Any]] = {
     "critic_obs_normalization": (bool, False),
 }
 _OBS_GROUPS = {"actor": ["policy"], "critic": ["policy"]}
+# Arena observes the robot in "policy" and the object in "task_obs"; our "policy" has both.
+_ALLOWED_GROUPS = (["policy"], ["policy", "task_obs"])
 _NOT_IN_FILES = {
     "self", "actor", "critic", "storage", "device", "multi_gpu_cfg", "grad_reduce_bucket_mb",
     "obs", "obs_groups", "obs_set", "output_dim",
@@ -80,6 +88,7 @@ def load_agent(path: str | Path) -> dict[str, Any]:
 def resolve_agent(content: Any, source: str = "agent") -> dict[str, Any]:
     """Check the content of an agent file and return the complete configuration; see `load_agent`."""
     _require(content, dict, source)
+    content = _with_guides_names(content, source)
     layout = ("policy",) if "policy" in content else ("actor", "critic")
     _check_keys(content, (*_TOP_KEYS, *layout), source)
     for key in ("algorithm", *layout):
@@ -92,13 +101,16 @@ def resolve_agent(content: Any, source: str = "agent") -> dict[str, Any]:
         actor, critic = _from_policy(content["policy"], f"{source}: policy")
     else:
         actor, critic = content["actor"], content["critic"]
-    return {
+    agent = {
         "num_steps_per_env": steps,
         "obs_groups": _obs_groups(content.get("obs_groups", _OBS_GROUPS), f"{source}: obs_groups"),
         "actor": _model(actor, f"{source}: actor", stochastic=True),
         "critic": _model(critic, f"{source}: critic", stochastic=False),
-        "algorithm": _section(content["algorithm"], algorithms.PPO, algorithms, "PPO", f"{source}: algorithm"),
+        "algorithm": _algorithm(content["algorithm"], f"{source}: algorithm"),
     }
+    if agent["algorithm"]["class_name"] == OUR_PPO and (problem := ppo.unsupported(agent)):
+        raise UserError(f"{source}: {problem}; to train with RSL-RL's own, set algorithm.class_name to '{STOCK_PPO}'.")
+    return agent
 
 
 def resolve_actor(content: Any, source: str) -> dict[str, Any]:
@@ -116,6 +128,21 @@ def resolve_actor(content: Any, source: str) -> dict[str, Any]:
         "obs_groups": _obs_groups(content.get("obs_groups", _OBS_GROUPS), f"{source}: obs_groups"),
         "actor": _model(content["actor"], f"{source}: actor", stochastic=True),
     }
+
+
+def _with_guides_names(content: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the content with the guide's names of sections in place of those in Arena's own files."""
+    for theirs, name in _ARENAS_NAMES.items():
+        if theirs in content and name in content:
+            raise UserError(f"{source} has both '{theirs}' and '{name}', which mean the same; it must have one.")
+    return {_ARENAS_NAMES.get(key, key): value for key, value in content.items()}
+
+
+def _algorithm(content: Any, where: str) -> dict[str, Any]:
+    _require(content, dict, where)
+    if content.get("class_name", "PPO") == "PPO":
+        content = {**content, "class_name": OUR_PPO}
+    return _section(content, algorithms.PPO, algorithms, OUR_PPO, where)
 
 
 def _from_policy(policy: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -284,8 +311,11 @@ def _obs_groups(groups: Any, where: str) -> dict[str, list[str]]:
     renamed = {("actor" if key == "policy" else key): value for key, value in groups.items()}
     _check_keys(renamed, _OBS_GROUPS, where)
     for key, value in renamed.items():
-        if value != ["policy"]:
-            raise UserError(f"{where}.{key} is {_shown(value)}; it must be ['policy'], the task's only group.")
+        if value not in _ALLOWED_GROUPS:
+            raise UserError(
+                f"{where}.{key} is {_shown(value)}; it must be ['policy'], the task's only group, or Arena's"
+                " ['policy', 'task_obs'], which means the same here."
+            )
     return {key: list(value) for key, value in _OBS_GROUPS.items()}
 
 

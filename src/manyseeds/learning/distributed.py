@@ -163,17 +163,5 @@ def launch(arguments: Sequence[str], count: int) -> None:
         raise RankError(f"stopped by {error.sigval.name}; the same command continues", 128 + error.sigval) from error
 
 
-def default_count() -> int:
-    """Return the number of processes of `--distributed` on this machine: one per GPU that torch sees.
-
-    Raises:
-        UserError: if there is no GPU.
-    """
-    count = torch.cuda.device_count()
-    if count == 0:
-        raise UserError("--distributed finds no GPU here; give the number of processes on the CPU: --nproc_per_node 2.")
-    return count
-
-
 def _first_line(error: Exception) -> str:
     return str(error).split("\n")[0]

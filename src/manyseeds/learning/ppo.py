@@ -6,7 +6,7 @@ float32 or with bfloat16 matrix products. Checkpoints have the format of RSL-RL'
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -25,6 +25,32 @@ Weights = list[tuple[Tensor, Tensor]]
 """Weight and bias of every layer."""
 Gradients = list[tuple[Tensor, Tensor]]
 """Gradients of weight and bias of every layer, in float32."""
+
+
+def unsupported(agent: Mapping[str, Any]) -> str | None:
+    """Say which value of an agent's complete configuration this PPO cannot compute with; None if it can with all.
+
+    Args:
+        agent: from `learning.agent.resolve_agent`.
+    """
+    noise = agent["actor"]["distribution_cfg"]
+    values = [
+        *((f"{role}.class_name", agent[role]["class_name"], "MLPModel") for role in ("actor", "critic")),
+        *((f"{role}.activation", agent[role]["activation"], "elu") for role in ("actor", "critic")),
+        ("actor.distribution_cfg.class_name", noise["class_name"], "GaussianDistribution"),
+        ("actor.distribution_cfg.std_type", noise.get("std_type"), "scalar"),
+        ("actor.distribution_cfg.learn_std", noise.get("learn_std"), True),
+        ("algorithm.optimizer", agent["algorithm"]["optimizer"], "adam"),
+        (
+            "algorithm.normalize_advantage_per_mini_batch",
+            agent["algorithm"]["normalize_advantage_per_mini_batch"],
+            False,
+        ),
+    ]
+    for key, value, needed in values:
+        if value != needed:
+            return f"{key} is {_shown(value)}; manyseeds' PPO needs {_shown(needed)}"
+    return None
 
 
 class PPO(algorithms.PPO):
@@ -337,6 +363,10 @@ class PPO(algorithms.PPO):
     def _bound_std(self) -> None:
         if self._max_std < math.inf:
             self.actor.distribution.std_param.clamp_(max=self._max_std)
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"'{value}'"
 
 
 @torch.no_grad()

@@ -6,11 +6,13 @@ import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from rsl_rl.algorithms import PPO
 
+from manyseeds.learning import warm_start
 from manyseeds.learning.distributed import ALONE, Ranks
 from manyseeds.learning.episodes import EpisodeStatistics
 from manyseeds.learning.parallel import parallelize, thread_map
@@ -130,6 +132,15 @@ class Runner:
         scalars["Perf/learning_time"] = learned - collected
         scalars = self.ranks.mean(scalars | train)
         return Iteration(self.iteration, scalars, collected - start, learned - collected)
+
+    def start_from(self, checkpoint: str | Path) -> None:
+        """Take the networks of a checkpoint; optimizer, learning rate and iterations begin anew.
+
+        Raises:
+            UserError: when it cannot be read or does not fit.
+        """
+        networks = warm_start.read_networks(checkpoint)
+        warm_start.take_over({"actor": self.alg.actor, "critic": self.alg.critic}, networks, str(checkpoint))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that determines how training continues: only tensors, numbers and text.

@@ -19,6 +19,8 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
 from manyseeds.core.layout import dump_name
+from manyseeds.runs.hardware import Hardware, choose, gpu_count
+from manyseeds.runs.starts import LATEST, Start, from_checkpoint, from_networks, has_state
 from manyseeds.tasks import registry
 
 LOGS = Path("logs") / "rsl_rl" / "generic_experiment"
@@ -45,18 +47,24 @@ def parser(run: RunConfig | None = None) -> argparse.ArgumentParser:
             if isinstance(default, bool):
                 add(f"--{name}", action="store_true", default=default, help=field.description)
             else:
-                kind = _threads if name == "threads" else type(default)
+                kind = _threads if name == "threads" else str if default is None else type(default)
                 add(f"--{name}", type=kind, default=default, help=field.description)
     add("--headless", action="store_true", help="run without a window; there is none anyway")
     add("--agent_cfg_path", type=Path, help="JSON file of hyper-parameters (generic_policy.json)")
     add("--task_cfg_path", type=Path, help="JSON file of numbers of the task to change")
+    add(
+        "--checkpoint",
+        metavar="PATH",
+        help="continue the run of this checkpoint, of the last one in this folder, or of the latest run (latest), where"
+        " its state is; without a state, or with another --log_dir, the same as --init_from",
+    )
     add("--log_dir", type=Path, default=run and run.log_dir, help=f"folder of the run ({LOGS}/<timestamp>)")
     add("--run", type=Path, metavar="FILE", help="JSON file of a run, as the workflow writes it; flags win over it")
     add(
         "--distributed",
         action="store_true",
         default=bool(run and run.ranks > 1),
-        help="train in several processes that share the environments out: one for every GPU here, or those of torchrun",
+        help="train in several processes that share the environments: one for every GPU here, or those of torchrun",
     )
     add(
         "--nproc_per_node",
@@ -73,16 +81,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         base = _read_run(argv)
         args = parser(base).parse_args(argv)
-        run = _run(args, base)
+        start = _start(args, base)
+        run, hardware = _run(args, base, start)
+        processes = _processes(args, run.device)
     except UserError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
     from manyseeds.learning.distributed import launched
 
     if args.distributed and not launched():
-        log_dir = [] if base else ["--log_dir", str(run.log_dir)]
-        return _launch([*log_dir, *argv], _processes(args))
-    return _train(run, args.distributed)
+        # Later flags win: every process must find the same folder, whatever the others have begun to write.
+        found = [] if base else ["--log_dir", str(run.log_dir)]
+        found += ["--checkpoint", str(start.log_dir)] if start.must_continue else []
+        return _launch([*argv, *found], processes)
+    if int(os.environ.get("RANK", "0")) == 0:
+        together = f" in {processes} processes" if processes > 1 else ""
+        print(f"[INFO] Training on {hardware.device} with {hardware.simulator}{together}: {hardware.why}.", flush=True)
+    return _train(run, args.distributed, start.must_continue)
 
 
 def _launch(argv: Sequence[str], processes: int) -> int:
@@ -96,14 +111,14 @@ def _launch(argv: Sequence[str], processes: int) -> int:
     return 0
 
 
-def _train(run: RunConfig, distributed: bool) -> int:
+def _train(run: RunConfig, distributed: bool, must_continue: bool) -> int:
     from manyseeds.learning.distributed import ALONE, RankError, joined
     from manyseeds.learning.runner import DivergedError
     from manyseeds.runs.train import train
 
     try:
         with joined(run.device) if distributed else nullcontext(ALONE) as ranks:
-            train(run, ranks)
+            train(run, ranks, must_continue)
     except StorageError as error:
         print(f"error: {error}; the same command continues later.", file=sys.stderr)
         return 1
@@ -146,8 +161,24 @@ def _read_run(argv: Sequence[str]) -> RunConfig | None:
         raise UserError("\n".join(f"run file {path}: {problem}" for problem in found or [str(error)])) from error
 
 
-def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
-    """Return the run of `--run` with the values that the flags change."""
+def _start(args: argparse.Namespace, base: RunConfig | None) -> Start:
+    """Return how the run begins, as the flags or the file of `--run` say."""
+    from manyseeds.learning.distributed import launched
+
+    if args.checkpoint is None:
+        if base and args.init_from == base.train.init_from:
+            return Start(args.log_dir, base.train.init_from, base.init_digest)
+        return from_networks(args.init_from, args.log_dir)
+    if args.init_from:
+        raise UserError("--checkpoint and --init_from are both given; one of them says how the run begins.")
+    if args.checkpoint == LATEST and launched():
+        raise UserError("--checkpoint is latest, of which torchrun's processes may find different ones; give its path.")
+    return from_checkpoint(args.checkpoint, args.log_dir, LOGS)
+
+
+def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tuple[RunConfig, Hardware]:
+    """Return the run of `--run` with the values that the flags change, and where it trains."""
+    from manyseeds.learning import warm_start
     from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent
 
     fields = {
@@ -165,8 +196,8 @@ def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
     complete = base.model_dump() | fields if base else fields
     _check(RunConfig, {key: value for key, value in complete.items() if key != "train"})
     _check(TrainSettings, complete["train"])
-    _check_processes(args)
-    processes = _processes(args)
+    hardware = choose(args.device, args.simulator, start.log_dir)
+    processes = _processes(args, hardware.device)
     run = RunConfig.model_validate(complete)
     if run.train.num_envs % processes:
         raise UserError(f"--num_envs is {run.train.num_envs}; {processes} processes need a multiple of {processes}.")
@@ -177,13 +208,20 @@ def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
             f"agent file {run.agent_file}: algorithm.num_mini_batches is {batches}; "
             f"it must be at most num_envs (of one process) times num_steps_per_env, {samples}."
         )
-    return run.model_copy(
+    if start.init_from and not has_state(start.log_dir):
+        task = registry.load(run.task)
+        warm_start.check(start.init_from, agent, task.observation_width, task.action_width)
+    made = run.model_copy(
         update={
-            "device": _device(run.device),
-            "log_dir": args.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
+            "device": hardware.device,
+            "simulator": hardware.simulator,
+            "train": run.train.model_copy(update={"init_from": start.init_from}),
+            "init_digest": start.init_digest,
+            "log_dir": start.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
             "task_digest": run.task_digest if base else registry.file_digest(run.task),
         }
     )
+    return made, hardware
 
 
 def _check(model: type[RunConfig] | type[TrainSettings], values: dict[str, Any]) -> None:
@@ -192,23 +230,37 @@ def _check(model: type[RunConfig] | type[TrainSettings], values: dict[str, Any])
         raise UserError("\n".join(f"{problem}." for problem in found))
 
 
-def _processes(args: argparse.Namespace) -> int:
-    """Return how many processes train together."""
-    from manyseeds.learning.distributed import default_count, launched
+def _processes(args: argparse.Namespace, device: str) -> int:
+    """Return how many processes train together.
 
+    Args:
+        args: the command line.
+        device: on which kind of device each of them trains.
+    """
+    from manyseeds.learning.distributed import launched, local_size
+
+    wanted = args.nproc_per_node
+    if wanted is not None and (not args.distributed or wanted < 1):
+        raise UserError(f"--nproc_per_node is {wanted}; it needs --distributed and must be at least 1.")
     if launched():
         size = int(os.environ["WORLD_SIZE"])
         if size > 1 and not args.distributed:
             raise UserError(f"torchrun started {size} processes; --distributed lets them train together.")
-        return size
-    if not args.distributed:
+        here, who = local_size(), "torchrun started"
+    elif not args.distributed:
         return 1
-    return args.nproc_per_node or default_count()
-
-
-def _check_processes(args: argparse.Namespace) -> None:
-    if args.nproc_per_node is not None and (not args.distributed or args.nproc_per_node < 1):
-        raise UserError(f"--nproc_per_node is {args.nproc_per_node}; it needs --distributed and must be at least 1.")
+    else:
+        here, who = wanted or (gpu_count() if device != "cpu" else 0), "--nproc_per_node asks for"
+        size = here
+    if not here:
+        raise UserError(
+            "--distributed finds no GPU to train on; give the number of processes on the CPU: --nproc_per_node 2."
+        )
+    if device.startswith("cuda:"):
+        raise UserError(f"--device is {device}, but --distributed gives every process a GPU of its own; give cuda.")
+    if device == "cuda" and here > gpu_count():
+        raise UserError(f"{who} {here} processes, but PyTorch sees {gpu_count()} GPUs here, one for each process.")
+    return size
 
 
 def _threads(text: str) -> int | str:
@@ -216,20 +268,6 @@ def _threads(text: str) -> int | str:
     if text == "auto":
         return text
     return int(text) or "auto"
-
-
-def _device(name: str) -> str:
-    """Check a torch device; without a name it is the CPU, where the simulator mujoco runs."""
-    import torch
-
-    if name in ("", "cpu"):
-        return "cpu"
-    kind, _, number = name.partition(":")
-    if kind != "cuda" or (number and not number.isdecimal()):
-        raise UserError(f"--device is '{name}'; it must be cpu, cuda or cuda:N.")
-    if int(number or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device is '{name}', but torch sees {torch.cuda.device_count()} CUDA devices here.")
-    return name
 
 
 def _new_log_dir() -> Path:

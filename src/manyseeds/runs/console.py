@@ -1,4 +1,6 @@
-"""What training says on the console: the iteration block of the document."""
+"""What training says on the console: the iteration block of Isaac Lab Arena's policy-training guide."""
+
+from collections.abc import Sequence
 
 from manyseeds.core.text import duration
 
@@ -15,6 +17,7 @@ def iteration_block(
     timesteps: int,
     iteration_time: float,
     elapsed: float,
+    order: Sequence[str] = (),
 ) -> str:
     """Return the block of one iteration.
 
@@ -25,6 +28,7 @@ def iteration_block(
         timesteps: environment steps so far, over all environments.
         iteration_time: seconds this iteration took.
         elapsed: seconds of training so far, over all starts of the run.
+        order: tags of the environment in the order of their lines; others follow.
     """
     lines = [
         _line(
@@ -42,7 +46,9 @@ def iteration_block(
         lines.append(_line("Mean reward", f"{scalars['Train/mean_reward']:.2f}"))
         lines.append(_line("Mean episode length", f"{scalars['Train/mean_episode_length']:.2f}"))
     known = ("Loss/", "Perf/", "Policy/", "Train/")
-    lines += [_line(tag, f"{value:.4f}") for tag, value in scalars.items() if not tag.startswith(known)]
+    logged = [tag for tag in scalars if not tag.startswith(known)]
+    ordered = [tag for tag in order if tag in logged]
+    lines += [_line(tag, f"{scalars[tag]:.4f}") for tag in dict.fromkeys([*ordered, *logged])]
     lines += [
         "=" * WIDTH,
         _line("Total timesteps", str(timesteps)),

@@ -64,7 +64,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
 
 
 def find_state(
-    folder: Path, config: dict[str, Any], max_iterations: int, save_interval: int
+    folder: Path, config: dict[str, Any], max_iterations: int, save_interval: int, must_continue: bool = False
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Find the newest state that training can go on from.
 
@@ -75,9 +75,13 @@ def find_state(
         config: everything that decides the results.
         max_iterations: iterations asked for.
         save_interval: iterations between checkpoints.
+        must_continue: whether it is an error if there is none.
 
     Returns:
         The state, None when the run must start from the beginning; and the printed lines that its record keeps.
+
+    Raises:
+        UserError: when the run must continue and cannot; says why.
     """
     reason = "the event file is left without a state"
     notes: list[str] = []
@@ -97,6 +101,11 @@ def find_state(
             return state, notes
         reason = changed
         break
+    if must_continue:
+        raise UserError(
+            f"the run in {folder} cannot be continued: {reason}; with --init_from instead of --checkpoint a new run"
+            " starts with the networks of its checkpoint."
+        )
     aside = _supersede(folder)
     if aside is None:
         return None, []

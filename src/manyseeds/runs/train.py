@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from contextlib import nullcontext
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import torch
 
 from manyseeds.config.settings import RunConfig
 from manyseeds.core import record as provenance
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import sha256
 from manyseeds.core.layout import EVENT_FILE, PARAMS, RUN_RECORD, checkpoint_iterations, checkpoint_name, dump_name
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.core.text import now, plain
@@ -27,16 +30,21 @@ from manyseeds.runs.videos import TrainingVideos
 from manyseeds.simulators import make_env
 from manyseeds.simulators.base import TaskEnv
 
+CLOCKED_TAGS = ("Train/mean_reward", "Train/mean_episode_length")
+"""Scalars that are logged a second time as <tag>/time, at the seconds of training instead of the iterations."""
 
-def train(run: RunConfig, ranks: Ranks = ALONE) -> None:
+
+def train(run: RunConfig, ranks: Ranks = ALONE, must_continue: bool = False) -> None:
     """Train until `max_iterations` are done; continue exactly where an earlier process was killed.
 
     Args:
         run: the run; its `num_envs` are those of all ranks together.
         ranks: the processes that train it; only the first one writes files.
+        must_continue: whether it is an error if the folder holds no state from which this run can go on.
 
     Raises:
-        UserError: when the folder is in use or cannot be written, or a value does not fit the simulator.
+        UserError: when the folder is in use or cannot be written, a value does not fit the simulator, or the run cannot
+            begin or continue as it should.
         DivergedError: when something is not finite; the state before it is dumped to diverged_<iteration>.pt.
         StorageError: when a file cannot be written, as on a full disk.
         OSError: the same of the event file.
@@ -44,7 +52,7 @@ def train(run: RunConfig, ranks: Ranks = ALONE) -> None:
     with sole_writer(run.log_dir) if ranks.first else nullcontext():
         env = make_training_env(run, ranks)
         try:
-            _train(run, resolve_agent(run.agent, f"agent file {run.agent_file}"), env, ranks)
+            _train(run, resolve_agent(run.agent, f"agent file {run.agent_file}"), env, ranks, must_continue)
         finally:
             env.close()
 
@@ -81,18 +89,23 @@ def configuration(run: RunConfig, agent: dict[str, Any], env: TaskEnv, ranks: Ra
     """
     env_cfg = {key: value for key, value in env.cfg.items() if key not in ("threads", "env_spacing")}
     ours = {"num_envs": run.train.num_envs, "seed": run.seed, "device": run.device, "agent": agent}
-    return plain({**env_cfg, **ours, **({} if ranks == ALONE else {"ranks": ranks.size})})
+    init = {"init_digest": run.init_digest} if run.init_digest else {}
+    return plain({**env_cfg, **ours, **init, **({} if ranks == ALONE else {"ranks": ranks.size})})
 
 
-def _train(run: RunConfig, agent: dict[str, Any], env: TaskEnv, ranks: Ranks) -> None:
+def _train(run: RunConfig, agent: dict[str, Any], env: TaskEnv, ranks: Ranks, must_continue: bool) -> None:
     runner = Runner(env, agent, seed=run.seed, device=run.device, threads=cpu_threads(run), ranks=ranks)
     record = _Record(run, agent, configuration(run, agent, env, ranks), env, runner, ranks) if ranks.first else None
-    state = ranks.from_first(record.begin if record else None)
+    state = ranks.from_first(partial(record.begin, must_continue) if record else None)
     if state is None:
+        if run.init_digest:
+            _start_from(run, runner)
         state = runner.state_dict()
         if record:
             record.save_state(state)
             print(f"[INFO] Logging to: {run.log_dir}", flush=True)
+            if run.init_digest:
+                print(f"[INFO] Starting with the networks of: {run.train.init_from}", flush=True)
     else:
         runner.load_state_dict(state)
         if record:
@@ -112,6 +125,18 @@ def _train(run: RunConfig, agent: dict[str, Any], env: TaskEnv, ranks: Ranks) ->
                 record.save_state(state)
     if record:
         record.end()
+
+
+def _start_from(run: RunConfig, runner: Runner) -> None:
+    """Give a new run the networks of its checkpoint."""
+    path = Path(str(run.train.init_from))
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise UserError(f"the checkpoint to start from, {path}, cannot be read: {error.strerror}.") from error
+    if digest != run.init_digest:
+        raise UserError(f"the checkpoint to start from, {path}, is not the file that the run is to start from.")
+    runner.start_from(path)
 
 
 class _Record:
@@ -145,13 +170,19 @@ class _Record:
         self._videos = TrainingVideos(run, runner.alg, env) if run.video else None
         self._events: EventWriter
 
-    def begin(self) -> dict[str, Any] | None:
-        """Return the runner's state to resume from, or None if the run starts."""
+    def begin(self, must_continue: bool) -> dict[str, Any] | None:
+        """Return the runner's state to resume from, or None if the run starts.
+
+        Args:
+            must_continue: whether a start is an error.
+        """
         train, folder = self._run.train, self._folder
-        state, notes = find_state(folder, self._config, train.max_iterations, train.save_interval)
+        state, notes = find_state(folder, self._config, train.max_iterations, train.save_interval, must_continue)
         if state is None:
             env = {key: self._config.get(key, value) for key, value in self._env.cfg.items()}
-            write_params(folder, self._agent, {**env, "device": self._run.device, "threads": cpu_threads(self._run)})
+            init = {"init_from": train.init_from, "init_digest": self._run.init_digest} if self._run.init_digest else {}
+            here = {"device": self._run.device, "threads": cpu_threads(self._run)}
+            write_params(folder, self._agent, {**env, **here, **init})
             self._events = open_log(self._run)
             self._journal.start(*notes)
             return None
@@ -175,6 +206,9 @@ class _Record:
         seconds = done.collection_time + done.learning_time
         self._elapsed += seconds
         self._events.write(done.number, done.scalars)
+        # RSL-RL logs these two over time as well, at whole seconds.
+        clocked = {f"{tag}/time": done.scalars[tag] for tag in CLOCKED_TAGS if tag in done.scalars}
+        self._events.write(int(self._elapsed), clocked)
         block = iteration_block(
             done.number,
             self._run.train.max_iterations,
@@ -182,6 +216,7 @@ class _Record:
             timesteps=done.number * self._runner.num_steps * self._run.train.num_envs,
             iteration_time=seconds,
             elapsed=self._elapsed,
+            order=self._env.task.console_tags,
         )
         print(block, flush=True)
         if done.number in self._checkpoints[:-1]:
@@ -226,6 +261,7 @@ class _Record:
             self._folder,
             outputs,
             **(self._run.launched.model_dump() if self._run.launched else {}),
+            **({"init_from": self._run.train.init_from} if self._run.init_digest else {}),
             seed=self._run.seed,
             config=self._run.identity(),
             threads=cpu_threads(self._run),

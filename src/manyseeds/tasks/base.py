@@ -182,6 +182,8 @@ class Task:
         sites: the sites of the MJCF that the terms use.
         show: (cfg, command (n, c)) -> positions of the MJCF's mocap bodies, (n, k, 3).
         controls: what policy exports call the output of `act`.
+        console_rewards: the rewards in the order in which training prints them; by default that of `rewards`, in which
+            they are added up.
         action_unit: unit and meaning of an action, for policy exports.
         control_unit: those of a control.
         kernels: module of an optional compiled step for the simulator mujoco; see `tasks.compiled`.
@@ -206,6 +208,7 @@ class Task:
     sites: tuple[str, ...] = ()
     show: Callable[[Any, Tensor], Tensor] | None = None
     controls: str = "controls"
+    console_rewards: tuple[str, ...] = ()
     action_unit: str = "1"
     control_unit: str = ""
     kernels: str | None = None
@@ -229,6 +232,13 @@ class Task:
             *(f"Metrics/{name}" for name in self.metrics),
             "Metrics/success_rate",
         )
+
+    @property
+    def console_tags(self) -> tuple[str, ...]:
+        """The same tags as training prints them: rewards, metrics, terminations, as Isaac Lab's managers log them."""
+        rewards = [f"Episode_Reward/{name}" for name in dict.fromkeys((*self.console_rewards, *self.rewards))]
+        metrics = [tag for tag in self.episode_tags if tag.startswith("Metrics/")]
+        return tuple(dict.fromkeys((*rewards, *metrics, *self.episode_tags)))
 
 
 # What a simulator computes of a task.

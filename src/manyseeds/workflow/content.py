@@ -32,6 +32,7 @@ def checked(experiment: Experiment, source: str) -> Experiment:
     if not _can_check(experiment):
         return experiment
     # Imported here because it takes seconds, and what reads a config file should be quick.
+    from manyseeds.learning import warm_start
     from manyseeds.learning.agent import resolve_agent
     from manyseeds.tasks import registry
     from manyseeds.tasks.base import configure
@@ -42,9 +43,13 @@ def checked(experiment: Experiment, source: str) -> Experiment:
     for variant in experiment.variants:
         where = f"{source}: variant {variant.name}: "
         try:
-            resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
+            agent = resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
             for section, changes in overrides:
                 configure(task, variant.task_cfg | changes, f"{where}{section or 'task '}overrides")
+            if checkpoint := variant.train.init_from:
+                warm_start.check(
+                    checkpoint, agent, task.observation_width, task.action_width, f"{where}train.init_from {checkpoint}"
+                )
         except UserError as error:
             problems.append(str(error))
     if problems:

@@ -165,6 +165,7 @@ class Plan:
             self._check_trainer_image(self.experiment.trainer)
         # Jobs hash the file of their own image, for run.json.
         files = [path for name in needed if Path(path := self.image(name)).is_file()]
+        files += [start for variant in self.variants if (start := variant.train.init_from)]
         return containers.settings([self.results, "logs", self.drawn_from, *files])
 
     def _check_trainer_image(self, trainer: External) -> None:
@@ -245,9 +246,12 @@ class Plan:
 
     @property
     def training_resources(self) -> dict[str, Callable[[Any], int]]:
-        """The resources of the rule that trains, as functions of its wildcards: run time (min), memory (MB), GPUs."""
-        # Where runs take no GPU the resource is left out: some clusters treat gpu=0 as a request.
-        names = ["runtime", "mem_mb", *(["gpu", "gpu_slots"] if self.experiment.leases_gpus else [])]
+        """The resources of the rule that trains, as functions of its wildcards: run time (min), memory (MB), GPUs.
+
+        All GPUs of a run must be in one machine (`nodes`), whose processes it starts.
+        """
+        # Where runs take no GPU these resources are left out: some clusters treat gpu=0 as a request.
+        names = ["runtime", "mem_mb", *(["gpu", "gpu_slots", "nodes"] if self.experiment.leases_gpus else [])]
         return {name: _resource(self.training_demand, name) for name in names}
 
     @property
@@ -256,9 +260,9 @@ class Plan:
         return {name: _resource(self.evaluation_demand, name) for name in ("runtime", "mem_mb")}
 
     def training_demand(self, variant: str) -> dict[str, int]:
-        """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs."""
+        """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs, nodes."""
         chosen, leases, trainer = self.experiment.variant(variant), self.experiment.leases_gpus, self.experiment.trainer
-        wanted = dict.fromkeys(("gpu", "gpu_slots"), self.experiment.gpus_per_run) if leases else {}
+        wanted = dict.fromkeys(("gpu", "gpu_slots"), self.experiment.gpus_per_run) | {"nodes": 1} if leases else {}
         if isinstance(trainer, External):
             return wanted | {"runtime": trainer.runtime, "mem_mb": trainer.mem_mb}
         samples = (self.experiment.samples_per_iteration(variant) or 0) * chosen.train.max_iterations

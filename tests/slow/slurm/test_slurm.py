@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.documentation import commands
 from helpers.kills import fingerprint
 from helpers.training_runs import agent
 from manyseeds.core.layout import REPOSITORY
@@ -228,6 +230,64 @@ def test_two_nodes_train_one_run_and_after_a_kill_and_a_requeue_it_has_the_same_
     wait_for(ended, "the end of the job", log)
     assert log.read_text().count("Continuing") >= 2, log.read_text()
     assert fingerprint(nodes) == fingerprint(folder / "alone")
+
+
+@pytest.mark.parametrize("page", ["docs/clusters.md", "profiles/slurm/torchrun.sh"])
+def test_the_documented_sbatch_line_trains(folder, page):
+    """As it stands, but on this one node, on its CPUs, and for a few small iterations."""
+    [line] = [line for line in commands(REPOSITORY / page) if line.startswith("sbatch ")]
+    words = shlex.split(line)
+    script = next(index for index, word in enumerate(words) if word.endswith("torchrun.sh"))
+    log = folder / "job.log"
+    here = ["--nodes", "1", "--gpus-per-node", "2", "--wait", "--output", str(log), "--chdir", str(folder)]
+    small = ["--device", "cpu", "--num_envs", "8", "--max_iterations", "2", "--threads", "1"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [*words[:script], *here, *words[script:], *small],
+        cwd=REPOSITORY,
+        env=os.environ | {"PROCESSES_PER_NODE": "2", "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr + log.read_text()
+    assert "[INFO] Training on cpu with mujoco in 2 processes: --device is cpu." in log.read_text()
+    record = json.loads((folder / "results" / "large" / "run.json").read_text())
+    assert record["config"]["ranks"] == 2 and "model_2.pt" in record["outputs"]
+
+
+def test_a_run_on_two_gpus_gets_both_on_one_node(folder, monkeypatch):
+    """The GPUs are stand-ins, so training is told to use the CPU, by a `python` that no container has."""
+    monkeypatch.setattr(sys.modules[__name__], "IMAGES", None)
+    two_gpus(folder, monkeypatch)
+    write_config(folder, device="cuda", gpus_per_run=2, seeds=[1], train=TINY["train"] | {"max_iterations": 2})
+    process = start(folder, "train")
+    geometry = ["squeue", "--noheader", "--format=%D %b", "--states=PENDING,RUNNING,COMPLETED"]
+    seen: set[str] = set()
+    while process.poll() is None:
+        seen |= set(subprocess.run(geometry, check=True, capture_output=True, text=True).stdout.split("\n"))
+        time.sleep(0.2)
+    assert process.returncode == 0, log_of(folder).read_text()
+    assert any(re.fullmatch(r"1 .*gpu:2", line) for line in seen), seen
+    assert record(folder, 1)["gpus"] == ["0 (GPU-a)", "1 (GPU-b)"] and record(folder, 1)["config"]["ranks"] == 2
+
+
+def two_gpus(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let jobs find two GPUs, and let what they train with find none of it."""
+    (folder / "bin").mkdir()
+    (folder / "start").mkdir()
+    (folder / "start" / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'train' in sys.orig_argv and '--run' in sys.orig_argv:\n"
+        "    sys.argv += ['--device', 'cpu', '--simulator', 'mujoco']\n"
+    )
+    programs = {
+        "nvidia-smi": "printf '0, GPU-a, 0, 80000\\n1, GPU-b, 0, 80000\\n'",
+        "python": f'PYTHONPATH={folder / "start"}:$PYTHONPATH exec {sys.executable} "$@"',
+    }
+    for name, text in programs.items():
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
 
 
 def submit(folder: Path, log: Path, *script: str) -> str:

@@ -28,6 +28,11 @@ SOURCES_NOTE = (
     "episodes, as far as all seeds share them; and the rest), and by how much twice the seeds, or twice the episodes, "
     "would shrink its standard error."
 )
+TASKS_NOTE = (
+    "Over all experiments, by the first success of each. Mean: mean over experiments of the mean over seeds, with its "
+    "95 % t interval for new seeds on these experiments. IQM: interquartile mean of all runs, with a 95 % bootstrap "
+    f"interval that resamples seeds within each experiment, from {statistics.LEAST_IQM} seeds each on."
+)
 EFFECTS_NOTE = (
     "Effects of the settings, over all levels of the others. A main effect is the mean change from the level compared "
     "with; an interaction of two settings, by how much the change by one depends on the other. All intervals of an "
@@ -344,6 +349,21 @@ def sources_grid(folder: ResultsFolder, sources: pd.DataFrame) -> Grid:
         "Twice the episodes (%)",
     )
     return Grid(header, "llrrrrr", tuple(rows), (False,) * len(rows), (SOURCES_NOTE,), f"{LABEL}-sources")
+
+
+def tasks_grid(table: pd.DataFrame) -> Grid:
+    """A row per variant over several experiments, from `manyseeds.analysis.tasks.over_tasks`."""
+    rows = [
+        (
+            str(row["variant"]),
+            f"{row['tasks']} with {count_of(row['seeds'])}",
+            _percent(row["mean"], row["low"], row["high"], 1),
+            _percent(row["iqm"], row["iqm_low"], row["iqm_high"], 1),
+        )
+        for row in table.to_dict("records")
+    ]
+    header = ("Variant", "Experiments", "Mean (%)", "IQM (%)")
+    return Grid(header, "llll", tuple(rows), (False,) * len(rows), (TASKS_NOTE,), f"{LABEL}-over-tasks")
 
 
 def count_of(seeds: int) -> str:

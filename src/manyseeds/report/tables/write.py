@@ -1,13 +1,15 @@
 """Write the success-rate tables of an experiment: CSV of every checkpoint, Markdown, HTML and LaTeX of the last."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import ResultsFolder
+from manyseeds.analysis.results import ResultsFolder, find_results
+from manyseeds.analysis.tasks import over_tasks
 from manyseeds.core.files import write_atomic
 from manyseeds.report.command import for_each_folder, results_parser
-from manyseeds.report.tables.formats import FORMATS
-from manyseeds.report.tables.text import grids
+from manyseeds.report.tables.formats import FORMATS, markdown
+from manyseeds.report.tables.text import grids, tasks_grid
 
 
 def write_tables(folder: ResultsFolder) -> str:
@@ -41,4 +43,15 @@ def write_tables(folder: ResultsFolder) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the tables of every experiment in a results folder and print the final ones."""
     arguments = results_parser("tables", __doc__).parse_args(argv)
-    return for_each_folder(arguments.results_dir, write_tables)
+    code = for_each_folder(arguments.results_dir, write_tables)
+    return code or _write_over_tasks(arguments.results_dir)
+
+
+def _write_over_tasks(results_dir: Path) -> int:
+    """Write and print the table over several experiments with the same variants, if there are several."""
+    table = over_tasks([Data(folder) for folder in find_results(results_dir)])
+    if len(table):
+        with write_atomic(results_dir / "success_rates_over_tasks.csv") as path:
+            table.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
+        print(markdown([tasks_grid(table)], "over all experiments"))
+    return 0

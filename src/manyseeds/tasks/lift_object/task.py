@@ -258,6 +258,7 @@ TASK = Task(
     sites=("end_effector",),
     show=show,
     controls="joint_position_targets",
+    console_rewards=("action_rate", "joint_vel"),
     action_unit="1; the policy's raw output: 7 arm joints around the default pose, then the gripper",
     control_unit="7 arm joints in rad, 2 fingers in m",
     kernels="manyseeds.tasks.lift_object.kernels",
