@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.estimates import OTHER, estimate_words, failure_sentences, spread_sentences
 from manyseeds.analysis.ledger import accounts
