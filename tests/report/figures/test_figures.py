@@ -432,6 +432,11 @@ def test_more_than_three_variants_are_drawn_without_seeds_and_with_bars(six: Dat
     assert "each seed" in in_legend(laid_out(six, "learning_curves", Options(panels="gamma"))[0])
 
 
+def test_three_bands_of_few_seeds_would_hide_each_other() -> None:
+    assert [style.crowded(variants, 3) for variants in (1, 2, 3, 4)] == [False, False, True, True]
+    assert [style.crowded(variants, 6) for variants in (1, 2, 3, 4)] == [False, False, False, True]
+
+
 def test_curves_get_a_panel_for_each_value_of_a_setting_or_each_variant(six: Data) -> None:
     for name in ("learning_curves", "success_per_checkpoint"):
         for panels, titles in (

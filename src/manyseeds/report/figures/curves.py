@@ -124,7 +124,8 @@ class _Drawing:
         self.data = data
         self.get = get
         self.factor = factor
-        self.crowded = most_variants > style.CROWD
+        counts = [sum(run.variant == variant for run in data.scalars) for variant in data.variants]
+        self.crowded = style.crowded(most_variants, min(counts))
         self.looks = palette.looks(data.variants)
         self.drawn: dict[str, dict[str, int]] = {}
 

@@ -138,7 +138,7 @@ def measures(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     width = options.inches(TWO_COLUMNS if columns > 1 else ONE_COLUMN)
     figure, grid = style.new_figure(width, 0.2 + 2.0 * lines, lines, columns, sharey=True)
     seeds = captions.seeds_played(data)
-    crowded = len(seeds) > style.CROWD
+    crowded = style.crowded(len(seeds), min(map(len, seeds.values())))
     limits = []
     for place, axes in enumerate(grid.flat):
         if place >= len(outcomes):

@@ -21,6 +21,8 @@ FORMATS = ("png", "svg", "pdf")
 
 CROWD = 3
 """With more variants in one panel, seeds are left out and intervals are bars at a few points."""
+ENOUGH_SEEDS = 6
+"""With fewer, bands are so wide that even three of them hide each other."""
 SEED_LINE: dict[str, Any] = {"linewidth": 0.45, "alpha": 0.45, "zorder": 1.8}
 BAND: dict[str, Any] = {"alpha": 0.28, "linewidth": 0, "zorder": 2.2}
 EDGE: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.9, "zorder": 2.3}
@@ -116,6 +118,11 @@ def interval_handle(color: str, label: str, *, bars: bool) -> Artist:
     if bars:
         return Line2D([], [], color=color, linestyle="none", marker="|", markersize=8, label=label)
     return Patch(facecolor=(color, BAND["alpha"]), edgecolor=color, linewidth=EDGE["linewidth"], label=label)
+
+
+def crowded(variants: int, seeds: int) -> bool:
+    """Whether bands of so many variants in one panel, the fewest with so many seeds, would hide each other."""
+    return variants > (CROWD if seeds >= ENOUGH_SEEDS else CROWD - 1)
 
 
 def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look, **options: Any) -> None:
