@@ -127,6 +127,11 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("variants", {"a": {"train": {"num_envs": [1, 0]}}}, ["variants.a_num_envs=0", "train.num_envs is 0"]),
         ("variants", {"a": {"train": {"num_envs": []}}}, ["variants.a: train.num_envs is []", "at least one value"]),
         ("variants", {"a_num_envs=1": {}}, ["'a_num_envs=1'", "name of letters"]),
+        ("labels", {"defualt": "PPO"}, ["labels names the variant 'defualt'", "did you mean default?"]),
+        ("labels", {"default": "two\nlines"}, ["labels.default is 'two\\nlines'", "one line of at most 60 characters"]),
+        ("labels", ["PPO"], ["labels is ['PPO']", "a mapping of variants"]),
+        ("baseline", "PPO", ["baseline names the variant 'PPO'", "it must be default"]),
+        ("baseline", 3, ["baseline is 3", "the name of a variant"]),
     ],
 )
 def test_a_wrong_value_is_one_sentence_that_names_key_value_and_what_is_allowed(key, value, words):
@@ -306,6 +311,16 @@ def test_the_resolved_experiment_is_read_back_as_it_was_written(tmp_path):
     assert read_resolved(path) == experiment
 
 
+def test_labels_and_baseline_of_a_grid_reach_the_tables_and_figures():
+    """Grid variants have long names; their labels are checked against the names that the grid makes."""
+    grid = {"variants": {"net": {"train": {"num_envs": [8, 16]}}}}
+    names = {"net_num_envs=8": "few", "net_num_envs=16": "many"}
+    resolved = resolve(GOOD | grid | {"labels": names, "baseline": "net_num_envs=8"}).to_dict()
+    assert resolved["labels"] == names and resolved["baseline"] == "net_num_envs=8"
+    with pytest.raises(UserError, match="call two variants 'few'"):
+        resolve(GOOD | grid | {"labels": dict.fromkeys(names, "few")})
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}'])
 def test_a_damaged_resolved_experiment_is_one_sentence(tmp_path, content):
     path = tmp_path / "config.json"
@@ -323,6 +338,8 @@ def test_what_changes_no_policy_is_not_among_a_runs_settings():
         ("train.env_spacing", 2.0),
         ("evaluate.episodes", 7),
         ("curves.band", "simultaneous"),
+        ("labels", {"default": "PPO"}),
+        ("baseline", "default"),
     ):
         assert resolve(changed(key, value)).settings("default", 1) == base
     assert resolve(changed("train.num_envs", 17)).settings("default", 1) != base
@@ -520,6 +537,9 @@ paths = st.sampled_from(
         "evaluate",
         "curves",
         "curves.band",
+        "labels",
+        "labels.default",
+        "baseline",
         "train.num_envs",
         "train.threads",
         "agent.overrides",

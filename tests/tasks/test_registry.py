@@ -64,6 +64,17 @@ def test_a_mistake_in_a_file_is_one_sentence_with_its_line(tmp_path: Path, conte
     assert not {name for name in set(sys.modules) - before if content.startswith("x = 1\ny") and "task_file" in name}
 
 
+def test_numbers_of_a_description_are_the_defaults_of_the_task(tmp_path: Path) -> None:
+    """Otherwise captions and axes would give a tolerance that the task does not have."""
+    path = tmp_path / "my_task.py"
+    content = Path(FILE).read_text()
+    path.write_text(content.replace('summary="', 'numbers={"close": 7.0},\n        summary="'))
+    with pytest.raises(UserError, match=r"its description says that close is 7\.0; it must be the default in PushCfg"):
+        registry.load(str(path))
+    for name in registry.names():
+        registry.load(name)
+
+
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"task is 'lift'; it must be one of .*lift_object.*, or the path of a Python"):
         registry.load("lift")

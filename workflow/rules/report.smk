@@ -54,6 +54,7 @@ rule tables:
         ANALYSIS_IMAGE
     params:
         results=subpath(output[0], parent=True),
+        shown=[plan.experiment.labels, plan.experiment.baseline],
     # Instead of Snakemake's list of all files.
     message:
         f"Writing the tables of {RESULTS}"
@@ -106,6 +107,7 @@ rule draw:
     params:
         results=subpath(output[0], ancestor=2),
         band=plan.experiment.curves.band,
+        shown=[plan.experiment.labels, plan.experiment.baseline],
     message:
         f"Drawing {len(NAMES)} figures into {RESULTS}/figures, and writing curves.html and provenance.html"
     shell:

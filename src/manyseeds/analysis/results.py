@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.layout import LEARNING_CURVES, RUN_RECORD
 from manyseeds.core.manifest import check_made, manifest_path
 from manyseeds.core.record import accepted_changes
+from manyseeds.core.text import did_you_mean
 
-# What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
-BANDS = ("pointwise", "simultaneous")
+# What the bands of learning curves are: a 95 % interval of the mean at each point, one of the whole mean curve at once,
+# the mean with its standard error, the smallest and the largest seed, or nothing.
+BANDS = ("pointwise", "simultaneous", "standard-error", "range", "none")
 OURS = "manyseeds"
 """The trainer's name where config.json gives no other."""
 RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
@@ -89,6 +91,8 @@ class ResultsFolder:
         evaluate: how the runs are judged.
         missing: variant and seed of runs that config.json names and that left nothing.
         settings: what config.json says of each variant: `train`, `agent`, `task_cfg`.
+        labels: what tables, figures and pages call the variants, by name.
+        baseline: the variant that all others are compared with; None for every two.
     """
 
     folder: Path
@@ -103,6 +107,8 @@ class ResultsFolder:
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     missing: tuple[tuple[str, int], ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    baseline: str | None = None
 
     @property
     def name(self) -> str:
@@ -113,6 +119,40 @@ class ResultsFolder:
     def variants(self) -> list[str]:
         """The names of the variants in the order in which figures and tables show them."""
         return list(dict.fromkeys(run.variant for run in self.runs))
+
+    def label(self, variant: str) -> str:
+        """What tables, figures and pages call a variant."""
+        return self.labels.get(variant, variant)
+
+    def number(self, name: str, variant: str, *, evaluation: bool = False) -> float:
+        """A number of the task, one of `Description.numbers`.
+
+        Args:
+            name: which.
+            variant: of which variant.
+            evaluation: as the evaluation had it, and not training.
+        """
+        numbers = dict(self.description.numbers) | dict(self.settings.get(variant, {}).get("task_cfg", {}))
+        return float((numbers | dict(self.evaluate.overrides) if evaluation else numbers)[name])
+
+    def only(self, variants: Sequence[str]) -> "ResultsFolder":
+        """The same folder with these variants only, in this order.
+
+        Raises:
+            UserError: when there is no such variant.
+        """
+        for name in variants:
+            if name not in self.variants:
+                hint = did_you_mean(name, self.variants)
+                raise UserError(
+                    f"{self.folder}: there is no variant {name!r}{hint}; it must be {' or '.join(self.variants)}"
+                )
+        return replace(
+            self,
+            runs=tuple(run for name in dict.fromkeys(variants) for run in self.of(name)),
+            missing=tuple(absent for absent in self.missing if absent[0] in variants),
+            baseline=self.baseline if self.baseline in variants else None,
+        )
 
     def of(self, variant: str) -> list[Run]:
         """The runs of one variant by rising seed."""
@@ -252,6 +292,10 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
             variant: settings["train"]["num_envs"] * settings["agent"]["num_steps_per_env"]
             for variant, settings in content["variants"].items()
             if "num_steps_per_env" in settings.get("agent", {})
+        }
+        fields |= {
+            "labels": {str(variant): str(label) for variant, label in (content.get("labels") or {}).items()},
+            "baseline": content.get("baseline"),
         }
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])

@@ -13,6 +13,7 @@ from manyseeds.config.fields import (
     Environment,
     Ge,
     Image,
+    Label,
     Model,
     Name,
     Seed,
@@ -80,6 +81,12 @@ class Common(Model):
         DevelopmentSettings(), description="what was used to choose the settings, and must not be reported"
     )
     curves: CurvesSettings = Field(CurvesSettings(), description="how event files become curves")
+    labels: Annotated[dict[Text, Label], Allowed("a mapping of variants to what tables and figures call them")] = Field(
+        default_factory=dict, description="what tables, figures and pages call the variants, by their names"
+    )
+    baseline: Annotated[Text | None, Allowed("the name of a variant")] = Field(
+        None, description="the variant that all others are compared with; by default every two are compared"
+    )
     container: Annotated[
         dict[Environment, Image],
         AfterValidator(default_images),

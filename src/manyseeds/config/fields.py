@@ -94,6 +94,7 @@ Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Allowed("a name of letters, digits, '_', '.' and '-'")
 ]
+Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,60}$"), Allowed("one line of at most 60 characters")]
 Seed = Annotated[Whole, Ge(0), Le(2**31 - 1)]
 Unique = (
     BeforeValidator(as_tuple),

@@ -72,6 +72,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     resolved = tuple(_variant(source, config, train, trainer, task, *point) for point in points)
     names = [variant.name for variant in resolved]
     _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
+    _raise(source, list(_misnamed(config, names)))
     for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
         if len(name) > LONGEST_NAME:
             raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
@@ -175,6 +176,18 @@ def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
             f"{source}: task.name is {name!r}{hint}; it must be {' or '.join(known)}, or task.file a Python file"
         )
     return name
+
+
+def _misnamed(config: Config, names: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the labels and the baseline of variants with these names."""
+    for key, name in (*(("labels", name) for name in config.labels), ("baseline", config.baseline)):
+        if name is not None and name not in names:
+            hint = did_you_mean(name, names)
+            yield f"{key} names the variant {name!r}{hint}; it must be {' or '.join(names)}"
+    shown_as = [config.labels.get(name, name) for name in names]
+    for label in sorted(set(shown_as)):
+        if shown_as.count(label) > 1:
+            yield f"labels makes tables and figures call two variants {label!r}; each needs its own"
 
 
 def _impossible(experiment: Experiment) -> Iterator[str]:

@@ -110,8 +110,10 @@ class CurvesSettings(Model):
     allow_corrupt: bool = Field(
         False, description="read what is left of an event file that is corrupt in its middle, instead of failing"
     )
-    band: Literal["pointwise", "simultaneous"] = Field(
-        "pointwise", description="what the bands of the curves cover: the mean at each point, or the whole mean curve"
+    band: Literal["pointwise", "simultaneous", "standard-error", "range", "none"] = Field(
+        "pointwise",
+        description="the bands of the curves: a 95 % interval of the mean at each point, a 95 % band of the whole mean "
+        "curve (of the return only), the standard error, the smallest and largest seed, or none",
     )
 
 

@@ -3,6 +3,7 @@
 Tasks and torch are imported only when they are needed.
 """
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.metadata
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import PACKAGE
+from manyseeds.core.text import shown
 
 if TYPE_CHECKING:
     from manyseeds.tasks.base import Task
@@ -171,6 +173,13 @@ def _checked(task: object, where: str) -> "Task":
 
     if not isinstance(task, Task):
         raise UserError(f"{where} is of the type {type(task).__name__}; it must be a manyseeds.tasks.base.Task.")
+    defaults = {number.name: number.default for number in dataclasses.fields(task.cfg)}
+    for name, value in task.description.numbers.items():
+        if defaults.get(name) != value:
+            raise UserError(
+                f"{where}: its description says that {name} is {value!r}; it must be the default in "
+                f"{task.cfg.__name__}, {shown(defaults.get(name))}."
+            )
     return task
 
 
