@@ -7,9 +7,10 @@ identity, and the placeholders of external trainers are made from these fields.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from annotated_types import Le
 from pydantic import Field
 
-from manyseeds.config.fields import FLAG, NO_IDENTITY, Allowed, Count, Ge, Model, Positive, Seed, Whole
+from manyseeds.config.fields import FLAG, NO_IDENTITY, Allowed, Count, Model, Positive, Seed
 
 NUM_STEPS_PER_ENV = 24
 """Environment steps of an iteration where an agent file does not say; RSL-RL's name for it is num_steps_per_env."""
@@ -37,7 +38,9 @@ class TrainSettings(Model):
 class EvaluateSettings(Model):
     """Keys below `evaluate:`."""
 
-    episodes: Count = Field(1000, description="episodes of each checkpoint, the same for every seed and checkpoint")
+    episodes: Annotated[Count, Le(1_000_000)] = Field(
+        1000, description="episodes of each checkpoint, the same for every seed and checkpoint"
+    )
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
     overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task that evaluation changes")
 
@@ -92,7 +95,7 @@ class RunConfig(Model):
     simulator: Annotated[str | None, FLAG] = Field("mujoco", description="what steps the physics")
     device: Annotated[str, FLAG] = Field("", description="cpu, cuda or cuda:N (what the simulator runs on)")
     trainer: str | dict[str, Any] = OURS
-    seed: Annotated[Whole, Ge(0), FLAG] = Field(42, description="random seed", le=2**63 - 1)
+    seed: Annotated[Seed, FLAG] = Field(42, description="random seed")
     train: TrainSettings = TrainSettings()
     agent: dict[str, Any] = Field(default_factory=dict)
     ranks: Count = 1

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -118,6 +117,8 @@ def _train(run: RunConfig, distributed: bool) -> int:
         advice = f"; see it again with: manyseeds replay {dump}" if dump.exists() else ""
         print(f"error: {error}; earlier checkpoints are kept{advice}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = error.filename or run.log_dir
         print(
@@ -149,6 +150,7 @@ def _read_run(argv: Sequence[str]) -> RunConfig | None:
 def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
     """Return the run of `--run` with the values that the flags change."""
     from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent
+    from manyseeds.learning.distributed import rank
 
     fields = {
         name: getattr(args, name)
@@ -180,7 +182,7 @@ def _run(args: argparse.Namespace, base: RunConfig | None) -> RunConfig:
     return run.model_copy(
         update={
             "device": _device(run.device),
-            "log_dir": args.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
+            "log_dir": args.log_dir or (_new_log_dir() if rank() == 0 else LOGS),
             "task_digest": run.task_digest if base else registry.file_digest(run.task),
         }
     )
@@ -194,10 +196,10 @@ def _check(model: type[RunConfig] | type[TrainSettings], values: dict[str, Any])
 
 def _processes(args: argparse.Namespace) -> int:
     """Return how many processes train together."""
-    from manyseeds.learning.distributed import default_count, launched
+    from manyseeds.learning.distributed import default_count, launched, world_size
 
     if launched():
-        size = int(os.environ["WORLD_SIZE"])
+        size = world_size()
         if size > 1 and not args.distributed:
             raise UserError(f"torchrun started {size} processes; --distributed lets them train together.")
         return size
