@@ -40,6 +40,8 @@ RESULTS = "results"
 CONFIG = "config.json"
 LEARNING_CURVES = "learning_curves.csv"
 FIGURES = "figures"
+FILE_ENDINGS = (".csv", ".gif", ".html", ".json", ".log", ".md", ".pdf", ".png", ".rst", ".svg", ".tex", ".tsv", ".txt")
+"""How files next to the variants' folders end, in the results and in the logs; no variant's name ends so."""
 PUBLISHED = "published.json"
 """In a published copy: the checksums of the files that `manyseeds publish` cut."""
 NOT_SHIPPED = "not_shipped.txt"

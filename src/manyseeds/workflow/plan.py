@@ -14,7 +14,7 @@ from typing import Any
 from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load, read_resolved
 from manyseeds.config.external import External
-from manyseeds.config.loading import parse_scalar
+from manyseeds.config.yaml_file import parse_scalar
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
