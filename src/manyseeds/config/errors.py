@@ -37,6 +37,9 @@ def problems(model: type[BaseModel], values: Any, prefix: Path = (), name: Calla
         return [
             f"{name((*prefix, *path))} is {shown(_at(values, path))}; it must be less than {LARGEST}" for path in large
         ]
+    texts = [path for path, value in _leaves(values) if isinstance(value, str) and "\0" in value]
+    if texts:
+        return [f"{name((*prefix, *path))} holds the character NUL, which no file or program takes" for path in texts]
     try:
         model.model_validate(values)
     except ValidationError as error:

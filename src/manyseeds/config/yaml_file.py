@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -69,7 +69,7 @@ def _problem(error: Exception) -> str:
 class _Loader(yaml.SafeLoader):
     """The core schema of YAML 1.2; see the module."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()

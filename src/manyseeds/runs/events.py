@@ -9,6 +9,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from manyseeds.config.settings import RunConfig
+from manyseeds.core.files import open_unlinked
 from manyseeds.core.layout import EVENT_FILE
 from manyseeds.eventfiles.checksum import masked_crc
 
@@ -34,7 +35,7 @@ class EventWriter:
     """
 
     def __init__(self, path: Path, offset: int = 0, clock: float = 0.0) -> None:
-        self._stream = path.open("r+b" if offset else "w+b", buffering=0)
+        self._stream = open_unlinked(path, "r+b" if offset else "w+b", buffering=0)
         self._stream.truncate(offset)
         self._stream.seek(offset)
         self.clock = max(clock, time.time())

@@ -17,7 +17,7 @@ from manyseeds.config.external import External
 from manyseeds.config.yaml_file import parse_scalar
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import expanded, write_atomic
 from manyseeds.core.layout import (
     CONFIG,
     EPISODES,
@@ -124,7 +124,7 @@ class Plan:
         named = self.experiment.python.get(environment)
         if deployed or named is None or self.drawn_from != self.results:
             return "python"
-        found = shutil.which(Path(named).expanduser())
+        found = shutil.which(expanded(named))
         if found is None:
             raise UserError(
                 f"{self.source}: python.{environment} is {named}, which is not a program; it must be the path of a"
