@@ -97,7 +97,7 @@ class Watcher:
         events = next((path for path in known if path is not None and path.is_file()), None)
         if events is None:
             return Progress(name, "waiting", 0, total)
-        log = self._read(events)
+        log = self._read(events, scalars.reward)
         if log is None or not log.step.size:
             return Progress(name, "starting", 0, total)
         iteration = int(log.step.max()) + 1 - experiment.trainer.first_iteration
@@ -118,12 +118,12 @@ class Watcher:
             left_s=0.0 if state == "finished" else pace * max(total - iteration, 0),
         )
 
-    def _read(self, events: Path) -> RunLog | None:
+    def _read(self, events: Path, reward: str) -> RunLog | None:
         stat = events.stat()
         version = (stat.st_mtime_ns, stat.st_size)
         if events not in self._seen or self._seen[events][0] != version:
             try:
-                log = read_log(events.parent, allow_corrupt=True)
+                log = read_log(events.parent, iterations_of=reward, allow_corrupt=True)
             except UserError:  # nothing whole in it yet
                 log = None
             self._seen[events] = (version, log)
