@@ -11,6 +11,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256, write_atomic
 from manyseeds.core.layout import EXTERNAL_WORK, JOURNAL, NOT_SHIPPED, PUBLISHED, RUN_RECORD, SUPERSEDED
 from manyseeds.core.record import read_record
+from manyseeds.learning import foreign
 
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
 """What carries in its metadata the checksum of the CSV files that it was made from (`results.describe`)."""
@@ -158,7 +159,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help=f"list the outputs that are missing in {NOT_SHIPPED}, so that verify accepts a published folder",
     )
+    foreign.add_flag(parser)
     arguments = parser.parse_args(argv)
+    foreign.allow(arguments.allow_code)
     try:
         if arguments.declare_not_shipped:
             for path in declare_not_shipped(arguments.results):

@@ -1,19 +1,24 @@
 """Draw the figures of an experiment from its CSV files, as PNG, SVG and PDF, each with its caption."""
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import BANDS, ResultsFolder
 from manyseeds.core.files import write_atomic
 from manyseeds.report.command import for_each_folder, results_parser
-from manyseeds.report.figures import FIGURES, NAMES, style
+from manyseeds.report.figures import FIGURES, NAMES
+
+# Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
+os.environ["MPLBACKEND"] = "agg"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def drawing(name: str) -> Callable[[Data], tuple[Figure, str]]:
+def drawing(name: str) -> "Callable[[Data], tuple[Figure, str]]":
     """The function that draws a figure and says its caption."""
     function: Callable[[Data], tuple[Figure, str]] = getattr(
         importlib.import_module(f"manyseeds.report.figures.{FIGURES[name]}"), name
@@ -35,6 +40,8 @@ def draw(folder: ResultsFolder, names: Sequence[str] = NAMES, band: str | None =
     Raises:
         UserError: when an input file is malformed.
     """
+    from manyseeds.report.figures import style
+
     data = Data(folder, band)
     data.read_all()
     paths = []

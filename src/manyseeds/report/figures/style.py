@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib import rcParamsDefault
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,7 +26,11 @@ FORMATS = ("png", "svg", "pdf")
 SEED_LINE: dict[str, Any] = {"linewidth": 0.55, "alpha": 0.55}
 BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0}
 
+_KEPT = ("backend", "backend_fallback", "interactive", "toolbar", "timezone", "webagg.port")
+"""Settings that draw nothing, and which Matplotlib warns about."""
 RC: Any = {
+    # Names of variants and tags are no formulas.
+    "text.parse_math": False,
     # Matplotlib ships this font, so that every machine sets the same glyphs.
     "font.family": "DejaVu Sans",
     "font.size": 7,
@@ -68,8 +73,8 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 
 
 def applied() -> AbstractContextManager[None]:
-    """Apply the style while a figure is drawn and saved."""
-    return matplotlib.rc_context(RC)
+    """Apply the style, and nothing of a user's matplotlibrc, while a figure is drawn and saved."""
+    return matplotlib.rc_context({key: value for key, value in rcParamsDefault.items() if key not in _KEPT} | RC)
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
