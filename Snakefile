@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
-from manyseeds.core.errors import UserError
+from manyseeds.core.failures import told
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow.slurm import after_queued, queued
@@ -19,11 +19,11 @@ gc.set_threshold(100_000)
 
 
 def exit_on_error(function, *arguments):
-    """Call a function; on an error that the user can correct, exit with its message and no traceback."""
+    """Call a function; on an error exit with sentences and no traceback."""
     try:
         return function(*arguments)
-    except UserError as error:
-        sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+    except Exception as error:
+        sys.exit("\n".join(told(error, "snakemake")[0]))
 
 
 plan = exit_on_error(
@@ -46,19 +46,20 @@ LOGS = plan.logs
 TIDY = plan.tidy
 
 # Environments hold packages and the checkout holds code: jobs import it from here, with or without a container.
-shell.prefix(plan.shell_prefix)
 CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+DEPLOYED = bool(workflow.deployment_settings.deployment_method)
+shell.prefix(plan.shell_prefix(DEPLOYED))
 if CONTAINED:
     os.environ.update(exit_on_error(plan.container_settings))
 # The image of an external trainer. Not a parameter of the rule, so that another image does not repeat runs.
 os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
 os.environ[ENVIRONMENT_VARIABLE] = plan.trainer_environment
-SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
-ANALYSIS_IMAGE = plan.image("analysis")
-DEPLOYED = bool(workflow.deployment_settings.deployment_method)
+# Without the option no image is named: Snakemake refuses a checkout whose path has a space in it.
+SIMULATOR_IMAGE = plan.image(plan.experiment.environment) if CONTAINED else None
+ANALYSIS_IMAGE = plan.image("analysis") if CONTAINED else None
 SIMULATOR_PYTHON = exit_on_error(plan.python, DEPLOYED)
-SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
-ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
+SIMULATOR_CONDA = plan.conda(plan.experiment.environment) if DEPLOYED else None
+ANALYSIS_CONDA = plan.conda("analysis") if DEPLOYED else None
 
 
 # Jobs that a killed Snakemake left in Slurm's queue continue; a new job for the same run starts after the old one.

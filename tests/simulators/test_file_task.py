@@ -212,7 +212,7 @@ def test_a_file_is_trained_evaluated_filmed_and_exported(tmp_path: Path, capsys:
     assert train([*flags, "--log_dir", str(run), "--agent_cfg_path", str(agent), str(file)]) == 0
     assert "Episode_Reward/near" in capsys.readouterr().out
 
-    evaluation = ["--run_dir", str(run), "--episodes", "5", "--seed", "3", "--threads", "1"]
+    evaluation = ["--run_dir", str(run), "--episodes", "5", "--seed", "3", "--threads", "1", "--allow_code", str(file)]
     assert evaluate([*evaluation, "--output", str(tmp_path / "a.csv")]) == 0
     found = rows(tmp_path / "a.csv")
     assert tuple(found[0]) == file_task.TASK.description.columns == (

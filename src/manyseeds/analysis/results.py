@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from manyseeds.core.text import did_you_mean
 BANDS = ("pointwise", "simultaneous", "standard-error", "range", "none")
 OURS = "manyseeds"
 """The trainer's name where config.json gives no other."""
+LONGEST_GAP = 1000
 RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
 """The last column of every episodes.csv, whatever the task."""
 
@@ -214,11 +215,12 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
     if not results_dir.is_dir():
         raise UserError(f"{results_dir}: no such folder; give the results folder of an experiment")
     found: dict[Path, list[Run]] = {}
-    for folder in sorted(results_dir.rglob("seed_*")):
+    for folder in sorted(_below(results_dir)):
         match = re.fullmatch(r"seed_(\d+)", folder.name)
         depth = len(folder.relative_to(results_dir).parts)
-        if match is None or depth < 2 or not folder.is_dir():
+        if match is None or depth < 2:
             continue
+        _check_name(folder)
         run = Run(folder.parent.name, int(match[1]), folder)
         if run.scalars.is_file() or run.episodes.is_file():
             found.setdefault(folder.parent.parent, []).append(run)
@@ -232,6 +234,23 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
             check_made(run.episodes, "evaluate")
         check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
+
+
+def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield all folders below a folder but those within runs; links are followed, but not in circles."""
+    above |= {folder.resolve()}
+    for path in folder.iterdir():
+        if path.is_dir() and path.resolve() not in above:
+            yield path
+            if not path.name.startswith("seed_"):
+                yield from _below(path, above)
+
+
+def _check_name(folder: Path) -> None:
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{str(folder).encode(errors='replace').decode()}: the name is not UTF-8; rename it") from error
 
 
 def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
@@ -325,7 +344,8 @@ def read_scalars(run: Run) -> pd.DataFrame:
     """Read the learning curves of a run.
 
     Returns:
-        One float column per tag, indexed by every iteration from 1 to the last; NaN where nothing was logged.
+        One float column per tag, indexed by every iteration from 1 to the last; NaN where nothing was logged. A table
+        with a row in a thousand or fewer is not filled up.
 
     Raises:
         UserError: when the file is malformed, empty, or has an iteration twice.
@@ -340,6 +360,8 @@ def read_scalars(run: Run) -> pd.DataFrame:
         raise UserError(f"{run.scalars}: iteration {iterations[iterations.duplicated()].iloc[0]} appears twice")
     _check_numbers(table, run.scalars)
     table = table.astype(np.float64).set_axis(pd.Index(iterations, name="iteration"))
+    if iterations.max() > LONGEST_GAP * (len(iterations) + 1):  # steps that count something else than iterations
+        return table.sort_index()
     return table.reindex(range(min(1, iterations.min()), iterations.max() + 1))
 
 

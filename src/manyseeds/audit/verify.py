@@ -13,6 +13,7 @@ from manyseeds.core.layout import EXTERNAL_WORK, JOURNAL, MANIFEST, NOT_SHIPPED,
 from manyseeds.core.manifest import other_inputs
 from manyseeds.core.manifest import problems as manifest_problems
 from manyseeds.core.record import read_record
+from manyseeds.learning import foreign
 
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
 """What carries in its metadata the checksum of the CSV files that it was made from (`results.describe`)."""
@@ -173,7 +174,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help=f"list the outputs that are missing in {NOT_SHIPPED}, so that verify accepts a published folder",
     )
+    foreign.add_flag(parser)
     arguments = parser.parse_args(argv)
+    foreign.allow(arguments.allow_code)
     try:
         if arguments.declare_not_shipped:
             for path in declare_not_shipped(arguments.results):

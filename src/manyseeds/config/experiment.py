@@ -42,7 +42,7 @@ SCHEMA_VERSION = 1
 
 
 def _not_published(name: str) -> str:
-    if name == "published":
+    if name.casefold() == "published":
         raise ValueError("results/published is what the repository ships")
     return name
 
@@ -52,7 +52,7 @@ class Common(Model):
 
     experiment: Annotated[
         Name,
-        Field(json_schema_extra={"not": {"const": "published"}}),
+        Field(json_schema_extra={"not": {"pattern": "^[Pp][Uu][Bb][Ll][Ii][Ss][Hh][Ee][Dd]$"}}),
         AfterValidator(_not_published),
         Allowed("a name of letters, digits, '_', '.' and '-' that is not 'published'"),
     ] = Field(description="results go to results/<experiment>/")

@@ -150,6 +150,10 @@ class External(Model):
     )
     runtime: Count = Field(1440, description="minutes to ask a cluster for")
     mem_mb: Count = Field(16000, description="memory to ask a cluster for (MB)")
+    accept_crash: bool = Field(
+        False,
+        description="take a run whose last checkpoint is there as finished, although the trainer crashed or was killed",
+    )
     scalars: Scalars = Field(Scalars(), description="what its scalars mean")
 
     def settings(self) -> dict[str, Any]:

@@ -67,7 +67,9 @@ class TrainSettings(Model):
 class EvaluateSettings(Model):
     """Keys below `evaluate:`."""
 
-    episodes: Count = Field(1000, description="episodes of each checkpoint, the same for every seed and checkpoint")
+    episodes: Annotated[Count, Le(1_000_000)] = Field(
+        1000, description="episodes of each checkpoint, the same for every seed and checkpoint"
+    )
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
     overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task that evaluation changes")
     estimate: Annotated[
@@ -160,7 +162,7 @@ class RunConfig(Model):
     device: Annotated[str, FLAG] = Field("auto", description="cpu, cuda or cuda:N; auto: a GPU where there is one")
     init_digest: str | None = None
     trainer: str | dict[str, Any] = OURS
-    seed: Annotated[Whole, Ge(0), FLAG] = Field(42, description="random seed", le=2**63 - 1)
+    seed: Annotated[Seed, FLAG] = Field(42, description="random seed")
     train: TrainSettings = TrainSettings()
     agent: dict[str, Any] = Field(default_factory=dict)
     ranks: Count = 1

@@ -46,6 +46,8 @@ LEDGER = "ledger.json"
 """Every plan of the experiment, with the time from which it held."""
 LEARNING_CURVES = "learning_curves.csv"
 FIGURES = "figures"
+FILE_ENDINGS = (".csv", ".gif", ".html", ".json", ".log", ".md", ".pdf", ".png", ".rst", ".svg", ".tex", ".tsv", ".txt")
+"""How files next to the variants' folders end, in the results and in the logs; no variant's name ends so."""
 PUBLISHED = "published.json"
 """In a published copy: the checksums of the files that `manyseeds publish` cut."""
 MANIFEST = "manifest.json"

@@ -19,6 +19,7 @@ from manyseeds.core.files import write_atomic
 from manyseeds.core.layout import EPISODES, PARAMS
 from manyseeds.core.manifest import write_manifest
 from manyseeds.core.record import recorded_checkpoints
+from manyseeds.learning import foreign
 from manyseeds.tasks.code import check_task, evaluation_code
 
 if TYPE_CHECKING:
@@ -241,7 +242,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
     parser.add_argument("--simulator", help="evaluate in this simulator (the one that the run was trained in)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (what the run was trained on)")
+    foreign.add_flag(parser)
     args = parser.parse_args(argv)
+    foreign.allow(args.allow_code)
     try:
         for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
             if getattr(args, name) < low:

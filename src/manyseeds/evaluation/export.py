@@ -13,6 +13,7 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.core.record import check_left
+from manyseeds.learning import foreign
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -189,7 +190,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output", type=Path, nargs="+", required=True, help="files to write: .onnx, or .pt for TorchScript"
     )
     parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
+    foreign.add_flag(parser)
     args = parser.parse_args(argv)
+    foreign.allow(args.allow_code)
     try:
         for path, difference in export(args.checkpoint, args.output, args.run_dir).items():
             print(f"{path}: largest difference from the torch policy {difference:.1e} on 1,000 observations")

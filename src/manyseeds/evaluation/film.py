@@ -9,6 +9,7 @@ import numpy as np
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.record import check_left
+from manyseeds.learning import foreign
 from manyseeds.simulators.film import film, frame_rate, write_video
 
 
@@ -58,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, help="length (a whole episode)")
     parser.add_argument("--width", type=int, default=320, help="pixels of one episode, even")
     parser.add_argument("--height", type=int, default=240, help="pixels of one episode, even")
+    foreign.add_flag(parser)
     args = parser.parse_args(argv)
+    foreign.allow(args.allow_code)
     try:
         for name, low in (("episodes", 1), ("seed", 0), ("seconds", 0), ("width", 16), ("height", 16)):
             value = getattr(args, name)

@@ -10,6 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from manyseeds.config.settings import RunConfig
+from manyseeds.core.files import open_unlinked
 from manyseeds.core.layout import EVENT_FILE
 from manyseeds.eventfiles.checksum import masked_crc
 
@@ -35,8 +36,7 @@ class EventWriter:
     """
 
     def __init__(self, path: Path, offset: int = 0, clock: float = 0.0) -> None:
-        flags = os.O_RDWR | os.O_NOFOLLOW | (0 if offset else os.O_CREAT)
-        self._stream = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+        self._stream = open_unlinked(path, "r+b" if offset else "w+b", buffering=0)
         self._stream.truncate(offset)
         self._digest = hashlib.sha256()
         while part := self._stream.read(1 << 20):

@@ -28,6 +28,8 @@ GROUP = "manyseeds.tasks"
 
 _FOLDER = PACKAGE / "tasks"
 _loaded: dict[tuple[Path, str], "Task"] = {}
+_paths: dict[tuple[Path, str], Path] = {}
+"""The files that were run, by the same keys, as they were named."""
 
 
 def names() -> list[str]:
@@ -99,7 +101,7 @@ def module_file(reference: str) -> Path:
 
 
 @contextmanager
-def mistakes_named(reference: str) -> Iterator[None]:
+def mistakes_named() -> Iterator[None]:
     """Turn an error that comes from a task's file into one sentence with the file's line.
 
     Raises:
@@ -110,10 +112,18 @@ def mistakes_named(reference: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        line = _line(error, Path(reference).resolve()) if is_file(reference) else ""
-        if not line:
+        sentence = mistake(error)
+        if sentence is None:
             raise
-        raise UserError(f"task file {reference}{line}: {_said(error)}.") from error
+        raise UserError(sentence) from error
+
+
+def mistake(error: BaseException) -> str | None:
+    """Return a sentence with the file and line of the task file that raised an error; None where none did."""
+    for (place, _), path in _paths.items():
+        if line := _line(error, place):
+            return f"task file {path}{line}: {_said(error)}."
+    return None
 
 
 def check_file(reference: str) -> None:
@@ -155,6 +165,7 @@ def _load_file(path: Path) -> "Task":
     name = f"manyseeds_task_file_{hashlib.sha256(bytes(place) + content).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, place)
     assert spec is not None and spec.loader is not None
+    _paths[place, digest] = path
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
     try:
