@@ -50,10 +50,11 @@ def comparisons(
         final: of each seed, from `manyseeds.analysis.estimates.final_rates`.
 
     Returns:
-        One row per compared outcome and pair of variants, `COLUMNS` as in `manyseeds.statistics.Comparison`;
-        `seeds_for_smallest` from `manyseeds.statistics.seeds_for_difference`; `look`, `spent` and `shown` (0 or 1) of
-        the last planned look so far. No row for one variant. What cannot be computed is missing. An outcome that a seed
-        has no number of is left out.
+        One row per compared outcome and pair of variants, or each variant and the baseline where config.json names one:
+        `COLUMNS` as in `manyseeds.statistics.Comparison`; `seeds_for_smallest` from
+        `manyseeds.statistics.seeds_for_difference`; `look`, `spent` and `shown` (0 or 1) of the last planned look so
+        far. No row for one variant. What cannot be computed is missing. An outcome that a seed has no number of is left
+        out.
     """
     rows: list[dict[str, object]] = []
     for outcome in folder.compared:
@@ -78,7 +79,12 @@ def _rows(
 ) -> list[dict[str, object]]:
     """The rows of one outcome: of each variant (seeds, episodes) or (seeds,), and its scores (seeds,)."""
     rows = []
-    pairs = statistics.compare_all(values, rates=outcome.kind == "share", episodes=episodes)
+    pairs = statistics.compare_all(
+        values,
+        rates=outcome.kind == "share",
+        episodes=episodes,
+        baseline=folder.baseline if folder.baseline in values else None,
+    )
     for pair in pairs:
         row: dict[str, object] = {"outcome": outcome.name, **asdict(pair)}
         a, b = scores[pair.a], scores[pair.b]

@@ -59,6 +59,18 @@ class Data:
         self.band = band or folder.band
         self.provenance = describe(folder)
 
+    def label(self, variant: str) -> str:
+        """What figures and pages call a variant."""
+        return self.folder.label(variant)
+
+    def band_of(self, tag: str) -> str:
+        """The band that the curve of a tag gets, one of `manyseeds.analysis.results.BANDS`.
+
+        A simultaneous band holds for the return alone: other curves are flat at first, and seeds that all read 0 say
+        nothing of how much their mean may differ.
+        """
+        return "pointwise" if self.band == "simultaneous" and tag != self.folder.tags.reward else self.band
+
     def read_all(self) -> None:
         """Read every file now, so that a malformed one is found before anything is written.
 
@@ -256,12 +268,23 @@ class Data:
         episodes: np.ndarray,
     ) -> Curve:
         shared = np.isfinite(values).all(axis=0)
-        if tag == self.folder.tags.success:
-            mean, low, high = band_of_rates(values[:, shared], episodes[:, shared])
-        else:
-            interval = statistics.simultaneous_band if self.band == "simultaneous" else statistics.pointwise_band
-            mean, low, high = interval(values[:, shared])
+        mean, low, high = self._interval(tag, values[:, shared], episodes[:, shared])
         return Curve(x, seeds, band_x[shared], np.asarray(mean), np.asarray(low), np.asarray(high))
+
+    def _interval(self, tag: str, values: np.ndarray, episodes: np.ndarray) -> statistics.Interval:
+        """Mean and band of curves (seeds, points)."""
+        band = self.band_of(tag)
+        if band == "simultaneous":
+            return statistics.simultaneous_band(values)
+        if band == "pointwise":
+            is_rate = tag == self.folder.tags.success
+            return band_of_rates(values, episodes) if is_rate else statistics.pointwise_band(values)
+        mean, error, _ = statistics.mean_and_error(values)
+        if band == "standard-error":
+            return statistics.Interval(mean, mean - error, mean + error)
+        if band == "range" and len(values) > 1 and values.size:
+            return statistics.Interval(mean, values.min(axis=0), values.max(axis=0))
+        return statistics.Interval(mean, *np.full((2, mean.size), np.nan))
 
     def hours(self, run: Run) -> np.ndarray | None:
         """Hours of collection and learning up to each iteration of a run; None when it has no clock."""

@@ -67,7 +67,21 @@ def failure_sentences(folder: ResultsFolder, failed: Sequence[Failure]) -> list[
     """Say of each failed run what becomes of it."""
     zero = folder.evaluate.failed_runs == "count_as_zero" and bool(folder.successes)
     verb = "counts as zero" if zero else "is left out"
-    return [f"{failure.variant} seed {failure.seed} {verb}: {failure.reason}." for failure in failed]
+    return [f"{folder.label(failure.variant)} seed {failure.seed} {verb}: {failure.reason}." for failure in failed]
+
+
+def spread_sentences(folder: ResultsFolder, final: pd.DataFrame) -> list[str]:
+    """Name the means whose intervals are too narrow, because their seeds differ too much."""
+    sentences = []
+    for outcome in folder.successes:
+        for variant, own in final.groupby("variant", sort=False):
+            numbers = own[column(outcome)].dropna()
+            if len(numbers) > 1 and numbers.std() > statistics.spread_limit(numbers.mean()):
+                sentences.append(
+                    f"{folder.label(str(variant))}, {outcome.title}: the seeds differ by more than about their mean "
+                    "failure rate, so the interval of the mean covers less than 95 % (docs/coverage.md)."
+                )
+    return sentences
 
 
 def estimate_words(checkpoints: int) -> str:

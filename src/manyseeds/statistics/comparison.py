@@ -142,17 +142,26 @@ def compare(
 
 
 def compare_all(
-    variants: Mapping[str, ArrayLike], *, confidence: float = 0.95, rates: bool = True, episodes: int | None = None
+    variants: Mapping[str, ArrayLike],
+    *,
+    confidence: float = 0.95,
+    rates: bool = True,
+    episodes: int | None = None,
+    baseline: str | None = None,
 ) -> list[Comparison]:
-    """Compare all pairs of variants; all intervals together hold with the given confidence (Bonferroni).
+    """Compare pairs of variants; all intervals together hold with the given confidence (Bonferroni).
 
     Args:
         variants: name -> (seeds,) or (seeds, episodes), as for `compare`.
         confidence: of all intervals together, in (0, 1).
         rates: whether the scores are from 0 to 1.
         episodes: how many each rate is of, for scores; None: not known.
+        baseline: the variant that each other one is compared with, as the second of the pair; None: all pairs. Fewer
+            comparisons have narrower intervals.
     """
     pairs = list(combinations(variants, 2))
+    if baseline is not None:
+        pairs = [(variant, baseline) for variant in variants if variant != baseline]
     return [
         compare(
             variants[a],

@@ -54,6 +54,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_results(tmp_path_factory.mktemp("results") / "lift", variants=("default", "low_entropy"))
 
 
+def test_labels_stand_for_the_variants_in_the_tables_and_csv_files_keep_the_names(tmp_path: Path) -> None:
+    folder = make_results(tmp_path / "lift", ("a", "b"), episodes=20, labels={"a": "PPO & π"}, baseline="a")
+    assert main([str(folder)]) == 0
+    assert "| PPO & π | 42 |" in (folder / "success_rates.md").read_text()
+    assert "| b | PPO & π |" in (folder / "success_rates.md").read_text()
+    assert r"PPO \& π" in (folder / "success_rates.tex").read_text()
+    assert set(pd.read_csv(folder / "success_rates.csv")["variant"]) == {"a", "b"}
+
+
 def test_rates_are_shares_of_each_runs_own_episodes(results: Path) -> None:
     rates, _, _ = tables_of(results)
     assert len(rates) == 2 * 3 * 6

@@ -9,7 +9,7 @@ import pandas as pd
 
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.estimates import OTHER, estimate_words, failure_sentences
+from manyseeds.analysis.estimates import OTHER, estimate_words, failure_sentences, spread_sentences
 from manyseeds.analysis.ledger import accounts
 from manyseeds.analysis.rates import SHARE, STATISTICS, column
 from manyseeds.analysis.results import RETURN, ResultsFolder
@@ -91,7 +91,11 @@ def final_grid(data: Data) -> Grid:
         "llr" + "".join("l" if outcome in folder.compared else "r" for outcome in shown),
         tuple(rows),
         tuple(row[1].startswith(f"{STATISTICS[0].label},") for row in rows),
-        (*(_evaluation_notes if folder.evaluated else _training_notes)(data, shown), *_notes_of_seeds(data)),
+        (
+            *(_evaluation_notes if folder.evaluated else _training_notes)(data, shown),
+            *_notes_of_seeds(data),
+            *folder.code_notes,
+        ),
     )
 
 
@@ -111,13 +115,13 @@ def _seed_row(
         limits = [row.get(f"{outcome.name}_{end}", math.nan) for end in ("low", "high")]
         cells.append(_cell(outcome, row[column(outcome)], *limits, decimals=decimals))
     seed = f"{row['seed']} (failed)" if row["seed"] in failed else str(row["seed"])
-    return (str(row["variant"]), seed, str(row["iteration"]), *cells)
+    return (folder.label(row["variant"]), seed, str(row["iteration"]), *cells)
 
 
 def _over_seeds_rows(
     folder: ResultsFolder, row: pd.Series, shown: Sequence[Outcome], decimals: int
 ) -> list[tuple[str, ...]]:
-    variant, iteration, seeds = str(row["variant"]), str(row["iteration"]), int(row["seeds"])
+    variant, iteration, seeds = folder.label(row["variant"]), str(row["iteration"]), int(row["seeds"])
 
     def cells(*columns: str) -> list[str]:
         return [
@@ -197,7 +201,9 @@ def _training_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
             notes.append(f"{outcome.title} is left out: no run logged {outcome.tag} at its end.")
             continue
         notes.append(f"{outcome.title}: {outcome.tag}.")
-        if missing := [f"{row['variant']} seed {row['seed']}" for _, row in _without(rates, outcome).iterrows()]:
+        if missing := [
+            f"{data.label(row['variant'])} seed {row['seed']}" for _, row in _without(rates, outcome).iterrows()
+        ]:
             notes.append(f"{outcome.tag} was not logged at the end of {', '.join(missing)}.")
     last = " or ".join(map(str, sorted(set(rates["averaged"]))))
     notes.append(
@@ -217,22 +223,13 @@ def _notes_of_seeds(data: Data) -> list[str]:
     for variant, final in data.final.groupby("variant", sort=False):
         episodes = f"{final['episodes'].iloc[0]} episodes per seed, " if "episodes" in final else ""
         conditional = _numbers_of_measure(data, str(variant))
-        notes.append(f"{variant}: {episodes}{count_of(len(final))}.{conditional}")
-    return [*notes, *_spread_notes(data), *failure_sentences(data.folder, data.failures), *accounts(data.folder)]
-
-
-def _spread_notes(data: Data) -> list[str]:
-    """Name the means whose intervals are too narrow, because their seeds differ too much."""
-    notes = []
-    for outcome in data.folder.successes:
-        for variant, own in data.final.groupby("variant", sort=False):
-            numbers = own[column(outcome)].dropna()
-            if len(numbers) > 1 and numbers.std() > statistics.spread_limit(numbers.mean()):
-                notes.append(
-                    f"{variant}, {outcome.title}: the seeds differ by more than about their mean failure rate, so the "
-                    "interval of the mean covers less than 95 % (docs/coverage.md)."
-                )
-    return notes
+        notes.append(f"{data.label(str(variant))}: {episodes}{count_of(len(final))}.{conditional}")
+    return [
+        *notes,
+        *spread_sentences(data.folder, data.final),
+        *failure_sentences(data.folder, data.failures),
+        *accounts(data.folder),
+    ]
 
 
 def _numbers_of_measure(data: Data, variant: str) -> str:
@@ -274,7 +271,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
         last.append("Sequential test")
     rows = []
     for pair in zip(*(tables[outcome.name].to_dict("records") for outcome in outcomes), strict=True):
-        cells = [str(pair[0]["a"]), str(pair[0]["b"])]
+        cells = [folder.label(pair[0]["a"]), folder.label(pair[0]["b"])]
         for outcome, row in zip(outcomes, pair, strict=True):
             cells += [_cell(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
             if outcome is first:
@@ -346,7 +343,7 @@ def sources_grid(folder: ResultsFolder, sources: pd.DataFrame) -> Grid:
     for row in sources.to_dict("records"):
         shares = [f"{100 * row[name]:.0f}" for name in ("from_seeds", "from_episodes", "from_rest")]
         gains = [f"{100 * (row[name] - 1):+.0f}" for name in ("twice_the_seeds", "twice_the_episodes")]
-        rows.append((str(row["variant"]), titles[row["outcome"]], *shares, *gains))
+        rows.append((folder.label(row["variant"]), titles[row["outcome"]], *shares, *gains))
     header = (
         "Variant",
         "Outcome",

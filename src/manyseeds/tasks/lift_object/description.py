@@ -46,8 +46,11 @@ DESCRIPTION = Description(
             "distance from object to target at the last step",
             "m",
             "lower",
+            limit="success_distance",
         ),
     ),
+    numbers={"success_distance": 0.05, "grasp_start_share": 0.0},
+    easier_starts={"grasp_start_share": "start on the way to a grasp"},
     maps=(
         Map("object at the start, from above", "object_y", "object_x", flip=True),
         Map("target, from above", "target_y", "target_x", flip=True),
