@@ -9,7 +9,10 @@ import pytest
 from helpers.kills import fingerprint
 from helpers.training_runs import AGENT, OPTIONS
 from manyseeds.audit.verify import main as verify
+from manyseeds.config.settings import RunConfig
 from manyseeds.core.files import sha256
+from manyseeds.learning import distributed
+from manyseeds.runs import command
 from manyseeds.runs.command import LOGS, main
 
 
@@ -107,6 +110,29 @@ def test_a_run_from_a_checkpoint_is_continued_with_or_without_the_flag_and_repea
     (short / "model_4.pt").write_bytes((short / "model_2.pt").read_bytes())
     assert verify(["whole", "--repeat", "2"]) == 2
     assert "is not the file that the run is to start from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("has_state", [True, False])
+def test_every_process_of_a_distributed_run_starts_from_the_same_checkpoint(
+    short: Path, monkeypatch: pytest.MonkeyPatch, has_state: bool
+) -> None:
+    for state in short.glob("state*.pt"):
+        if not has_state:
+            state.unlink()
+    launched: list[list[str]] = []
+    monkeypatch.setattr(distributed, "launch", lambda arguments, _: launched.append(list(arguments)))
+    assert start("--checkpoint", "latest", "--distributed", "--nproc_per_node", "2") == 0
+    started: list[tuple[RunConfig, bool]] = []
+    monkeypatch.setattr(command, "_train", lambda run, _, must_continue: started.append((run, must_continue)) or 0)
+    for rank in ("0", "1"):
+        for name, value in (("RANK", rank), ("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2")):
+            monkeypatch.setenv(name, value)
+        assert main(launched[0]) == 0
+    assert started[0] == started[1]
+    [(run, must_continue), _] = started
+    assert must_continue == has_state and (run.log_dir == short) == has_state
+    assert run.train.init_from == (None if has_state else f"{short}/model_4.pt")
+    assert main(["--checkpoint", "latest", "--distributed", "lift_object"]) == 2, "torchrun's processes may disagree"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ rule tables:
     input:
         rules.aggregate.output,
         plan.evaluations,
+        again(f"{RESULTS}/success_rates.html"),
     output:
         [
             report(
@@ -68,6 +69,7 @@ rule draw:
         plan.scalars,
         plan.evaluations,
         plan.records,
+        again(f"{RESULTS}/curves.html"),
     output:
         # `manyseeds figures` writes the captions: they name the outcomes and say how many seeds there are.
         [
@@ -137,6 +139,7 @@ rule animate:
         seed=plan.experiment.evaluate.seed,
     shell:
         f"{{{{ {SIMULATOR_PYTHON}"
-        " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
+        " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed}"
+        f"{plan.allow_code} 2>&1"
         " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"

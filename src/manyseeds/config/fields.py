@@ -74,9 +74,11 @@ def _whole(value: Any) -> Any:
 
 
 def _unique(items: tuple[T, ...]) -> tuple[T, ...]:
-    for index, item in enumerate(items):
-        if item in items[:index]:
+    seen: set[T] = set()
+    for item in items:
+        if item in seen:
             raise PydanticCustomError("repeated", "{item}", {"item": item})
+        seen.add(item)
     return items
 
 
@@ -96,6 +98,7 @@ Name = Annotated[
 ]
 Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,60}$"), Allowed("one line of at most 60 characters")]
 Seed = Annotated[Whole, Ge(0), Le(2**31 - 1)]
+"""Fits all that take a seed; Isaac Lab and NumPy take no larger one."""
 Unique = (
     BeforeValidator(as_tuple),
     Field(min_length=1, json_schema_extra={"minItems": 1, "uniqueItems": True}),

@@ -33,6 +33,10 @@ OURS = "manyseeds"
 """The name of the trainer of this package."""
 
 
+CHANGED_CODE = ("stop", "redo", "accept")
+ChangedCode = Annotated[Literal["stop", "redo", "accept"], Allowed("stop, redo or accept")]
+
+
 def _ascending(looks: tuple[int, ...]) -> tuple[int, ...]:
     if any(low >= high for low, high in pairwise(looks)):
         raise ValueError("looks must rise")
@@ -63,7 +67,9 @@ class TrainSettings(Model):
 class EvaluateSettings(Model):
     """Keys below `evaluate:`."""
 
-    episodes: Count = Field(1000, description="episodes of each checkpoint, the same for every seed and checkpoint")
+    episodes: Annotated[Count, Le(1_000_000)] = Field(
+        1000, description="episodes of each checkpoint, the same for every seed and checkpoint"
+    )
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
     overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task that evaluation changes")
     estimate: Annotated[
@@ -138,7 +144,6 @@ class RunConfig(Model):
 
     Attributes:
         task: a task reference.
-        task_digest: of the task's file; None for an installed task.
         task_cfg: numbers of the task to change.
         init_digest: SHA-256 of the checkpoint `train.init_from`; None without one.
         trainer: "manyseeds", or what identifies an external trainer.
@@ -150,7 +155,6 @@ class RunConfig(Model):
     """
 
     task: str
-    task_digest: str | None = None
     task_cfg: dict[str, Any] = Field(default_factory=dict)
     simulator: Annotated[str | None, FLAG] = Field(
         "auto", description="what steps the physics; auto: mujoco_warp on cuda, mujoco on cpu"
@@ -158,7 +162,7 @@ class RunConfig(Model):
     device: Annotated[str, FLAG] = Field("auto", description="cpu, cuda or cuda:N; auto: a GPU where there is one")
     init_digest: str | None = None
     trainer: str | dict[str, Any] = OURS
-    seed: Annotated[Whole, Ge(0), FLAG] = Field(42, description="random seed", le=2**63 - 1)
+    seed: Annotated[Seed, FLAG] = Field(42, description="random seed")
     train: TrainSettings = TrainSettings()
     agent: dict[str, Any] = Field(default_factory=dict)
     ranks: Count = 1
@@ -170,3 +174,7 @@ class RunConfig(Model):
         250, description="environment steps of a video (50 are one second)"
     )
     launched: Annotated[Launched | None, NO_IDENTITY] = None
+    changed_code: Annotated[ChangedCode, NO_IDENTITY, FLAG] = Field(
+        "stop",
+        description="when code has changed since the run began: stop, redo (start over), accept (go on and note it)",
+    )

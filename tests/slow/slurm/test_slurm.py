@@ -261,13 +261,14 @@ def test_a_run_on_two_gpus_gets_both_on_one_node(folder, monkeypatch):
     two_gpus(folder, monkeypatch)
     write_config(folder, device="cuda", gpus_per_run=2, seeds=[1], train=TINY["train"] | {"max_iterations": 2})
     process = start(folder, "train")
-    geometry = ["squeue", "--noheader", "--format=%D %b", "--states=PENDING,RUNNING,COMPLETED"]
+    # The most nodes that it asked for, 0 for any number, and its GPUs.
+    geometry = ["squeue", "--noheader", "--Format=MaxNodes,tres-per-job:40", "--states=PENDING,RUNNING,COMPLETED"]
     seen: set[str] = set()
     while process.poll() is None:
         seen |= set(subprocess.run(geometry, check=True, capture_output=True, text=True).stdout.split("\n"))
         time.sleep(0.2)
     assert process.returncode == 0, log_of(folder).read_text()
-    assert any(re.fullmatch(r"1 .*gpu:2", line) for line in seen), seen
+    assert {tuple(line.split()) for line in seen if line} == {("1", "gres:gpu:2")}
     assert record(folder, 1)["gpus"] == ["0 (GPU-a)", "1 (GPU-b)"] and record(folder, 1)["config"]["ranks"] == 2
 
 

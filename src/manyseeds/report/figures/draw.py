@@ -1,20 +1,26 @@
 """Draw the figures of an experiment from its CSV files, as PNG, SVG and PDF, each with its caption."""
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import BANDS, ResultsFolder
+from manyseeds.analysis.results import BANDS, ResultsFolder, read_files
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
-from manyseeds.report.figures import FIGURES, NAMES, style
+from manyseeds.report.figures import FIGURES, NAMES
 from manyseeds.report.figures.options import BY_VARIANT, DEFAULT, WIDTHS, Options
 
-Drawing = Callable[[Data, Options], tuple[Figure, str]]
+# Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
+os.environ["MPLBACKEND"] = "agg"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Drawing = Callable[[Data, Options], "tuple[Figure, str]"]
 
 
 def drawing(name: str) -> Drawing:
@@ -45,6 +51,8 @@ def draw(
     Raises:
         UserError: when an input file is malformed, or the panels are of something in which variants do not differ.
     """
+    from manyseeds.report.figures import style
+
     data = Data(folder, band)
     data.read_all()
     paths = []
@@ -55,7 +63,9 @@ def draw(
             paths += style.save(figure, stem, name.replace("_", " "), data.provenance)
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
-            partial.write_text(f"{caption}\n", encoding="utf-8")
+            partial.write_text(" ".join((caption, *folder.code_notes)) + "\n", encoding="utf-8")
+    if output is None and tuple(names) == NAMES:
+        write_manifest(folder.folder, "figures", paths, read_files(folder))
     return paths
 
 

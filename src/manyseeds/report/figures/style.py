@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib import rcParamsDefault
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,11 +30,14 @@ EDGE: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.9, "zorder": 2.3}
 BAR: dict[str, Any] = {"linestyle": "none", "elinewidth": 0.8, "capsize": 1.4, "capthick": 0.8}
 MEAN_MARK: dict[str, Any] = {"marker": "D", "markerfacecolor": "white", "markersize": 4.2, "markeredgewidth": 1.1}
 
+_KEPT = ("backend", "backend_fallback", "interactive", "toolbar", "timezone", "webagg.port")
+"""Settings that draw nothing, and which Matplotlib warns about."""
 RC: Any = {
+    # Names of variants and tags are no formulas.
+    "text.parse_math": False,
     # Matplotlib ships this font, so that every machine sets the same glyphs.
     "font.family": "DejaVu Sans",
     "font.size": 7,
-    "text.parse_math": False,  # A $ in the label of a variant is a $.
     "axes.labelsize": 7,
     "axes.titlesize": 7,
     "axes.titlelocation": "left",
@@ -74,8 +78,8 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 
 
 def applied() -> AbstractContextManager[None]:
-    """Apply the style while a figure is drawn and saved."""
-    return matplotlib.rc_context(RC)
+    """Apply the style, and nothing of a user's matplotlibrc, while a figure is drawn and saved."""
+    return matplotlib.rc_context({key: value for key, value in rcParamsDefault.items() if key not in _KEPT} | RC)
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:

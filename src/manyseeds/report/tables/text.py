@@ -91,7 +91,11 @@ def final_grid(data: Data) -> Grid:
         "llr" + "".join("l" if outcome in folder.compared else "r" for outcome in shown),
         tuple(rows),
         tuple(row[1].startswith(f"{STATISTICS[0].label},") for row in rows),
-        (*(_evaluation_notes if folder.evaluated else _training_notes)(data, shown), *_notes_of_seeds(data)),
+        (
+            *(_evaluation_notes if folder.evaluated else _training_notes)(data, shown),
+            *_notes_of_seeds(data),
+            *folder.code_notes,
+        ),
     )
 
 

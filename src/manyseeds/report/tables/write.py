@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import ResultsFolder, find_results
+from manyseeds.analysis.results import ResultsFolder, find_results, read_files
 from manyseeds.analysis.tasks import over_tasks
 from manyseeds.core.files import write_atomic
+from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.tables.formats import FORMATS, markdown
 from manyseeds.report.tables.text import grids, tasks_grid
@@ -31,12 +32,15 @@ def write_tables(folder: ResultsFolder) -> str:
         "success_rates_sources": data.sources,
     }
     texts = {suffix: render(grids(data), data.provenance) for suffix, render in FORMATS.items()}
+    made = [folder.folder / f"{name}.csv" for name in frames]
+    made += [folder.folder / f"success_rates.{suffix}" for suffix in texts]
     for name, frame in frames.items():
         with write_atomic(folder.folder / f"{name}.csv") as path:
             frame.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
     for suffix, text in texts.items():
         with write_atomic(folder.folder / f"success_rates.{suffix}") as path:
             path.write_text(text, encoding="utf-8")
+    write_manifest(folder.folder, "tables", made, read_files(folder))
     return texts["md"]
 
 
