@@ -2,13 +2,14 @@
 CONFIG ?= config.yaml
 CORES ?= all
 RESULTS ?= results/published
+MINUTES ?= 60
 VENV ?= .venv
 export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-analysis run test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
-	format bench oracles lock clean
+	format torture bench coverage oracles lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -63,8 +64,14 @@ format: setup ## bring all code into the project's format
 	python -m manyseeds config --schema > workflow/schemas/config.schema.json
 	snakefmt Snakefile workflow
 
+torture: setup ## disturb trainings and workflows for MINUTES (60), compare bytes, renew the result in docs/trust.md
+	python tests/helpers/torture.py --minutes $(MINUTES) --write docs/trust.md
+
 bench: setup ## measure speed
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; python "$$script" || exit 1; done
+
+coverage: setup-analysis ## simulate how often the intervals cover; writes docs/coverage.md (minutes)
+	python tests/oracles/coverage.py docs/coverage.md
 
 oracles: setup ## compare the statistics with rliable, in an environment of its own; renews tests/oracles/rliable.txt
 	@[ -e $(VENV)/oracles/installed ] || { python -m venv --clear $(VENV)/oracles && \

@@ -6,22 +6,24 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from manyseeds.core.errors import UserError
+from manyseeds.config.external import ENVIRONMENT_VARIABLE
+from manyseeds.core.failures import told
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
+from manyseeds.workflow.trust import Findings, Planned, prepare
 
 # Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
 
 
 def exit_on_error(function, *arguments):
-    """Call a function; on an error that the user can correct, exit with its message and no traceback."""
+    """Call a function; on an error exit with sentences and no traceback."""
     try:
         return function(*arguments)
-    except UserError as error:
-        sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+    except Exception as error:
+        sys.exit("\n".join(told(error, "snakemake")[0]))
 
 
 plan = exit_on_error(
@@ -44,18 +46,20 @@ LOGS = plan.logs
 TIDY = plan.tidy
 
 # Environments hold packages and the checkout holds code: jobs import it from here, with or without a container.
-shell.prefix(plan.shell_prefix)
 CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+DEPLOYED = bool(workflow.deployment_settings.deployment_method)
+shell.prefix(plan.shell_prefix(DEPLOYED))
 if CONTAINED:
     os.environ.update(exit_on_error(plan.container_settings))
 # The image of an external trainer. Not a parameter of the rule, so that another image does not repeat runs.
 os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
-SIMULATOR_IMAGE = plan.image(plan.experiment.environment)
-ANALYSIS_IMAGE = plan.image("analysis")
-DEPLOYED = bool(workflow.deployment_settings.deployment_method)
+os.environ[ENVIRONMENT_VARIABLE] = plan.trainer_environment
+# Without the option no image is named: Snakemake refuses a checkout whose path has a space in it.
+SIMULATOR_IMAGE = plan.image(plan.experiment.environment) if CONTAINED else None
+ANALYSIS_IMAGE = plan.image("analysis") if CONTAINED else None
 SIMULATOR_PYTHON = exit_on_error(plan.python, DEPLOYED)
-SIMULATOR_CONDA = f"{REPOSITORY}/envs/{plan.experiment.environment}.yaml"
-ANALYSIS_CONDA = f"{REPOSITORY}/envs/analysis.yaml"
+SIMULATOR_CONDA = plan.conda(plan.experiment.environment) if DEPLOYED else None
+ANALYSIS_CONDA = plan.conda("analysis") if DEPLOYED else None
 
 
 # Jobs that a killed Snakemake left in Slurm's queue continue; a new job for the same run starts after the old one.
@@ -68,13 +72,51 @@ left_in_queue = (
 )
 
 
+# What Snakemake does not see: other code, and files that are not what their steps left.
+findings = (
+    exit_on_error(plan.look, DEPLOYED) if workflow.is_main_process else Findings()
+)
+for sentence in findings.sentences(plan.experiment, RESULTS):
+    print(f"note: {sentence}", file=sys.stderr)
+
+
+def again(pattern):
+    """Return an input function that names no file and makes its job run where the job's output must be made again."""
+
+    def force(wildcards):
+        path = pattern.format(**dict(wildcards))
+        if path in findings.again:
+            workflow.dag.forcefiles.add(path)
+        return []
+
+    return force
+
+
+def as_planned(job):
+    """Return what `stops` and `prepare` need to know of a job."""
+    outputs, settings = [str(path) for path in job.output], workflow.dag_settings
+    told = settings.forceall or not {job.rule.name, *outputs}.isdisjoint(
+        settings.forcerun
+    )
+    return Planned(
+        job.rule.name, (outputs or [""])[0], workflow.dag.reason(job).forced, told
+    )
+
+
 report: "workflow/report/workflow.rst"
 
 
 # Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
+    jobs = list(workflow.dag.needrun_jobs())
+    planned = list(map(as_planned, jobs))
+    makes = not workflow.touch and any(job.rule != "figures" for job in planned)
+    if makes and findings.stops(plan.experiment, planned):
+        sys.exit(f"error: {findings.advice(plan.experiment, RESULTS)}")
     exit_on_error(plan.begin)
-    if any(job.rule.name == "train_run" for job in workflow.dag.needrun_jobs()):
+    if makes:
+        exit_on_error(prepare, findings, plan.experiment, RESULTS, planned)
+    if any(job.rule.name == "train_run" for job in jobs):
         exit_on_error(plan.check_gpus)
         if not CONTAINED:
             exit_on_error(plan.check_trainer)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from manyseeds import __version__
 from manyseeds.core.errors import UserError
+from manyseeds.core.failures import guarded
 
 GROUPS = {
     "train and judge": {
@@ -47,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return its exit code, or 2 for an unknown verb."""
     verb, *arguments = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if verb in ("-h", "--help", "help"):
-        print(usage())
-        return 0
+        return guarded("manyseeds", _print_usage)
     if verb == "--version":
         print(f"manyseeds {__version__}")
         return 0
@@ -58,11 +58,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: 'manyseeds {verb}' is unknown; {hint}", file=sys.stderr)
         return 2
     # Only the verb's own module is imported: most verbs need neither torch nor a simulator.
+    return guarded(f"manyseeds {verb}", lambda: _run(verb, arguments))
+
+
+def _run(verb: str, arguments: Sequence[str]) -> int:
     try:
         return int(importlib.import_module(f"manyseeds.{VERBS[verb]}").main(arguments))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        registry = sys.modules.get("manyseeds.tasks.registry")
+        if registry and not isinstance(error, UserError) and (sentence := registry.mistake(error)):
+            raise UserError(sentence) from error
+        raise
+
+
+def _print_usage() -> int:
+    print(usage())
+    return 0
 
 
 def usage() -> str:

@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from manyseeds import statistics
 from manyseeds.analysis.command import main
+from manyseeds.analysis.curves import VariantRuns, band_of_rates
+from manyseeds.analysis.curves import aggregate as write_curves
 from manyseeds.config import resolve
 
 
@@ -41,8 +44,38 @@ def test_mean_and_interval_at_each_iteration(tmp_path):
     np.testing.assert_allclose(curves["mean"], seeds.mean(axis=0), rtol=1e-6)
     low, high = stats.t.interval(0.95, 4, seeds.mean(axis=0), stats.sem(seeds, axis=0))
     np.testing.assert_allclose(curves[["low", "high"]], np.stack([low, high], 1), rtol=1e-5)
+    assert curves[["iqm", "iqm_low"]].isna().all(axis=None)  # five seeds are too few
+    seeds = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    curves = aggregate(tmp_path, default=[{"a": row.tolist()} for row in seeds])
     np.testing.assert_allclose(curves["iqm"], stats.trim_mean(seeds, 0.25), rtol=1e-5)
     assert (curves["iqm_low"] <= curves["iqm"]).all() and (curves["iqm"] <= curves["iqm_high"]).all()
+
+
+def test_a_success_rate_has_the_interval_of_rates_and_of_its_episodes():
+    """Where all seeds are at 0, the interval comes from the number of episodes; without that there is none."""
+    rates = np.array([[0.0, 0.1, 0.5], [0.0, 0.3, np.nan], [0.0, 0.2, 0.7]])
+    episodes = np.array([[50.0, 40, 30], [50, 40, np.nan], [50, np.nan, 30]])
+    band = band_of_rates(rates, episodes)
+    assert band.estimate == pytest.approx([0, 0.2, 0.6])
+    for point, counts in ((0, [50, 50, 50]), (1, None), (2, [30, 30])):
+        own = rates[:, point][~np.isnan(rates[:, point])]
+        expected = statistics.rate_interval(own, counts)
+        assert (band.low[point], band.high[point]) == pytest.approx((expected.low, expected.high))
+    assert band.low[0] == 0 < band.high[0] < 0.2
+    assert np.isnan(band_of_rates(np.zeros((3, 1)), np.full((3, 1), np.nan)).high[0])
+
+
+def test_the_aggregated_curves_take_it_for_the_tag_of_success(tmp_path):
+    runs = {
+        f"seed_{seed}": table(tmp_path / f"{seed}.csv", {"success": [0, rate], "Train/episodes": [20, 20]})
+        for seed, rate in ((1, 0.9), (2, 1), (3, 0.95))
+    }
+    variants = [VariantRuns("default", runs, None, "success")]
+    write_curves(variants, tmp_path / "curves.csv")
+    curves = pd.read_csv(tmp_path / "curves.csv").set_index("tag").loc["success"]
+    expected = statistics.rate_interval(np.array([[0, 0.9], [0, 1], [0, 0.95]]), 20)
+    np.testing.assert_allclose(curves[["low", "high"]], np.stack(expected[1:], 1), rtol=1e-5)
+    assert curves["high"].max() < 1
 
 
 def test_columns_and_order(tmp_path):
@@ -56,7 +89,7 @@ def test_columns_and_order(tmp_path):
 
 def test_with_one_seed_no_interval_is_invented(tmp_path, capsys):
     curves = aggregate(tmp_path, default=[{"a": [1.5, 2.5]}])
-    assert curves["mean"].tolist() == curves["iqm"].tolist() == [1.5, 2.5]
+    assert curves["mean"].tolist() == [1.5, 2.5]
     assert curves[["low", "high", "iqm_low", "iqm_high"]].isna().all(axis=None)
     assert "only one run" in capsys.readouterr().err
 

@@ -1,5 +1,6 @@
 import copy
 import json
+import math
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from manyseeds.config.experiment import Config, TrainChoice, from_dict
 from manyseeds.config.fields import NO_IDENTITY
 from manyseeds.config.loading import schema, schema_text
 from manyseeds.config.settings import CurvesSettings
+from manyseeds.config.yaml_file import parse_scalar
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import REPOSITORY, checkpoint_iterations
@@ -80,6 +82,17 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("train.cuda.num_env", 4, ["train.cuda.num_env is not a known key", "did you mean num_envs?"]),
         ("train.num_envs", 1.5, ["train.num_envs is 1.5", "a whole number"]),
         ("train.max_iterations", -1, ["train.max_iterations is -1", "at least 1"]),
+        ("evaluate.estimate", "best", ["evaluate.estimate is 'best'", "last or mean_of_last_3"]),
+        ("evaluate.estimate", "mean_of_last_1", ["evaluate.estimate is 'mean_of_last_1'", "last or mean_of_last_3"]),
+        ("evaluate.estimate", "mean_of_last_4", ["mean_of_last_4; variant default leaves 3 checkpoints"]),
+        ("evaluate.failed_runs", "forget", ["evaluate.failed_runs is 'forget'", "leave_out or count_as_zero"]),
+        ("evaluate.requirement", 95, ["evaluate.requirement is 95", "a success rate above 0, at most 1, or null"]),
+        ("evaluate.smallest_difference", 0, ["evaluate.smallest_difference is 0", "a number above 0, or null"]),
+        ("evaluate.looks", [5, 5], ["evaluate.looks is [5, 5]", "rising numbers of at least 2"]),
+        ("evaluate.looks", [1, 5], ["evaluate.looks", "at least 2"]),
+        ("development.seeds", [3, 3], ["development.seeds has 3 more than once"]),
+        ("development.seeds", [9, 2, 1], ["seeds has 1, 2, which development.seeds names", "cannot be reported"]),
+        ("development.episodes", [20260101], ["evaluate.seed is 20260101, which development.episodes names"]),
         ("train.env_spacing", float("inf"), ["train.env_spacing is inf", "finite"]),
         ("train.threads", 0, ["train.threads is 0", "auto or a whole number"]),
         ("train.threads", "all", ["train.threads is 'all'", "auto or a whole number"]),
@@ -116,6 +129,11 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("variants", {"a": {"train": {"num_envs": [1, 0]}}}, ["variants.a_num_envs=0", "train.num_envs is 0"]),
         ("variants", {"a": {"train": {"num_envs": []}}}, ["variants.a: train.num_envs is []", "at least one value"]),
         ("variants", {"a_num_envs=1": {}}, ["'a_num_envs=1'", "name of letters"]),
+        ("labels", {"defualt": "PPO"}, ["labels names the variant 'defualt'", "did you mean default?"]),
+        ("labels", {"default": "two\nlines"}, ["labels.default is 'two\\nlines'", "one line of at most 60 characters"]),
+        ("labels", ["PPO"], ["labels is ['PPO']", "a mapping of variants"]),
+        ("baseline", "PPO", ["baseline names the variant 'PPO'", "it must be default"]),
+        ("baseline", 3, ["baseline is 3", "the name of a variant"]),
     ],
 )
 def test_a_wrong_value_is_one_sentence_that_names_key_value_and_what_is_allowed(key, value, words):
@@ -165,8 +183,60 @@ def test_a_name_that_no_folder_can_have_is_refused(key, value):
 
 
 def test_more_checkpoints_than_a_workflow_can_list_are_refused():
-    with pytest.raises(UserError, match="leaves 50000000000000000000 checkpoints a run; at most 100000 are allowed"):
-        resolve(changed("train.max_iterations", 10**20))
+    with pytest.raises(UserError, match="leaves 50000000000000000 checkpoints a run; at most 100000 are allowed"):
+        resolve(changed("train.max_iterations", 10**17))
+
+
+def test_numbers_of_400_digits_are_refused_wherever_they_stand():
+    for key in ("train.max_iterations", "seeds", "agent.overrides", "variants"):
+        value = {"seeds": [10**400], "variants": {"a": {"task": {"overrides": {"x": [10**400]}}}}}.get(key, 10**400)
+        fields = GOOD | {"agent": {"file": GOOD["agent"]}} if key == "agent.overrides" else GOOD
+        value = {"a": 10**400} if key == "agent.overrides" else value
+        *parents, last = key.split(".")
+        fields = copy.deepcopy(fields)
+        place = fields
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+        with pytest.raises(UserError, match=r"is 1000000.*\.\.\.; it must be less than 9223372036854775808"):
+            resolve(fields)
+
+
+@pytest.mark.parametrize(
+    ("variants", "sentence"),
+    [
+        ({"config.json": {}}, "variants has config.json, which is the name of a file or folder of the results"),
+        ({"figures": {}}, "variants has figures, which is the name of a file"),
+        ({"Aggregate.LOG": {}}, "variants has Aggregate.LOG, which is the name of a file"),
+        ({"a": {}, "A": {}}, "variants has a and A, which are one folder where case is ignored"),
+        (
+            {"a": {"task": {"overrides": {"x": list(range(899)), "y": list(range(899))}}}},
+            "variants has 808,201 variants, 808,201 of them in the grid of a; at most 1,000 are allowed",
+        ),
+        (
+            {"a": {"task": {"overrides": {f"x{i}": list(range(10)) for i in range(12)}}}},
+            "variants has 1,000,000,000,000 variants",
+        ),
+        (
+            {"a": {"task": {"overrides": {"x": list(range(900))}}}} | {f"b{i}": None for i in range(101)},
+            "variants has 1,001 variants, 900 of them in the grid of a",
+        ),
+    ],
+)
+def test_variants_that_no_folder_or_plan_can_hold_are_refused_before_they_are_spelled_out(variants, sentence):
+    with pytest.raises(UserError, match=re.escape(f"my.yaml: {sentence}")):
+        resolve(GOOD | {"variants": variants}, "my.yaml")
+
+
+def test_more_runs_than_can_be_planned_are_refused():
+    variants = {f"v{i}": None for i in range(1000)}
+    with pytest.raises(UserError, match="1,000 variants x 21 seeds are 21,000 runs; at most 20,000 are allowed"):
+        resolve(GOOD | {"variants": variants, "seeds": list(range(21))})
+
+
+def test_a_trainers_file_that_is_not_there_is_said_to_be_missing():
+    with pytest.raises(UserError, match=r"trainer is 'no\.yaml', which does not exist; it must be manyseeds, the path"):
+        resolve(GOOD | {"trainer": "no.yaml"})
 
 
 def test_a_task_without_an_agent_file_needs_one_in_the_config(tmp_path):
@@ -181,6 +251,10 @@ def test_a_folder_is_no_task_file(tmp_path):
         resolve(GOOD | {"task": {"file": str(tmp_path)}})
 
 
+LAUGHS = b"".join(b"%c: &%c [%s]\n" % (c, c, b", ".join([b"*%c" % (c - 1)] * 10)) for c in range(ord("b"), ord("k")))
+"""Each line stands for ten of the line before: 10^10 values in 500 bytes."""
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -190,8 +264,18 @@ def test_a_folder_is_no_task_file(tmp_path):
         (b"", "must hold keys and values"),
         (b"- 1\n", "must hold keys and values"),
         (b"a: " + b"[" * 5000, "nested too deeply"),
-        (b"experiment: &a [*a]\n", "not valid YAML: Circular reference"),
-        (b"a: 2026-99-99\n", "not valid YAML"),
+        (b"experiment: &a [*a]\n", "not valid YAML: an alias stands within its own anchor"),
+        (b"a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + LAUGHS, "with its aliases it holds more than 200,000 values"),
+        (b"seeds: [010]\n", "010 is a number to some programs and not to others; quote it"),
+        (b"a: 12:30\n", "12:30 is a number to some programs"),
+        (b"a: 1_000\n", "1_000 is a number to some programs"),
+        (b"a: !!binary aGk=\n", "holds a value of the type bytes"),
+        (b"a: !!timestamp 2026-01-01\n", "holds a value of the type date"),
+        (b"a: !!set {b}\n", "holds a value of the type set"),
+        (b"a: !!python/object/apply:os.getcwd []\n", "not valid YAML: could not determine a constructor"),
+        (b"? [a, b]\n: 1\n", "a key must be a text"),
+        (b"a: " + b"9" * 5000, "not valid YAML: Exceeds the limit"),
+        (b"a: b\n" * 2_000_001, "is too large; it must have at most 10,000,000 bytes"),
     ],
 )
 def test_an_unreadable_file_is_one_sentence(tmp_path, capsys, content, words):
@@ -245,6 +329,35 @@ def test_a_number_in_scientific_notation_without_a_point_is_a_number(tmp_path):
     assert load([path]).variants[0].train.env_spacing == 0.1
 
 
+@pytest.mark.parametrize(
+    "name", ["on", "off", "yes", "no", "012", "1e-3", "0.001", "2026-01-01", "true", "null", "0x1F"]
+)
+def test_a_name_is_kept_as_it_is_written(tmp_path, name):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"{yaml.safe_dump(GOOD)}variants: {{{name}: {{}}, other: {{}}}}\n")
+    assert [variant.name for variant in load([path]).variants] == [name, "other"]
+
+
+@pytest.mark.parametrize("name", ["1_000:2", "12:30", "a b", '"a\\n"', '"a\\0"'])
+def test_a_name_that_cannot_be_kept_is_refused(tmp_path, name):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"{yaml.safe_dump(GOOD)}variants:\n  {name}: {{}}\n")
+    with pytest.raises(UserError, match=r"variants has the key .*; it must be a name of letters"):
+        load([path])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12", 12), ("-3", -3), ("0o17", 15), ("0x1F", 31), ("1e3", 1000.0), ("1.5", 1.5), (".5", 0.5), ("1.", 1.0),
+        ("true", True), ("False", False), ("off", "off"), ("yes", "yes"), ("~", "~"), ("2026-01-01", "2026-01-01"),
+        ("[1]", "[1]"), ("010", "010"), ("-.inf", -math.inf), ("1e-3", 0.001), ("a: [", "a: ["),
+    ],
+)  # fmt: skip
+def test_a_scalar_is_what_yaml_1_2_makes_of_it(text, value):
+    assert (parse_scalar(text), type(parse_scalar(text))) == (value, type(value))
+
+
 def test_a_list_makes_a_grid_named_by_its_values():
     experiment = resolve(
         GOOD
@@ -295,6 +408,16 @@ def test_the_resolved_experiment_is_read_back_as_it_was_written(tmp_path):
     assert read_resolved(path) == experiment
 
 
+def test_labels_and_baseline_of_a_grid_reach_the_tables_and_figures():
+    """Grid variants have long names; their labels are checked against the names that the grid makes."""
+    grid = {"variants": {"net": {"train": {"num_envs": [8, 16]}}}}
+    names = {"net_num_envs=8": "few", "net_num_envs=16": "many"}
+    resolved = resolve(GOOD | grid | {"labels": names, "baseline": "net_num_envs=8"}).to_dict()
+    assert resolved["labels"] == names and resolved["baseline"] == "net_num_envs=8"
+    with pytest.raises(UserError, match="call two variants 'few'"):
+        resolve(GOOD | grid | {"labels": dict.fromkeys(names, "few")})
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}'])
 def test_a_damaged_resolved_experiment_is_one_sentence(tmp_path, content):
     path = tmp_path / "config.json"
@@ -312,6 +435,8 @@ def test_what_changes_no_policy_is_not_among_a_runs_settings():
         ("train.env_spacing", 2.0),
         ("evaluate.episodes", 7),
         ("curves.band", "simultaneous"),
+        ("labels", {"default": "PPO"}),
+        ("baseline", "default"),
     ):
         assert resolve(changed(key, value)).settings("default", 1) == base
     assert resolve(changed("train.num_envs", 17)).settings("default", 1) != base
@@ -379,14 +504,15 @@ def test_values_of_a_later_file_are_laid_over_a_shorthand(tmp_path):
     assert (experiment.task, experiment.variants[0].task_cfg) == ("lift_object", {"a": 1})
 
 
-def test_the_content_of_a_tasks_file_is_part_of_what_a_run_is(tmp_path):
+def test_the_content_of_a_tasks_file_and_what_to_do_when_it_changes_are_no_settings_of_a_run(tmp_path):
     path = tmp_path / "mine.py"
     (tmp_path / "agent.json").write_text("{}")
     found = []
-    for content in ("a = 1", "a = 2"):
+    for content, changed_code in (("a = 1", "stop"), ("a = 2", "accept")):
         path.write_text(content)
-        found.append(resolve(GOOD | {"task": str(path), "agent": "agent.json"}).settings("default", 1))
-    assert found[0]["task_digest"] != found[1]["task_digest"] and found[0]["task"] == str(path)
+        fields = {"task": str(path), "agent": "agent.json", "changed_code": changed_code}
+        found.append(resolve(GOOD | fields).settings("default", 1))
+    assert found[0] == found[1] and found[0]["task"] == str(path)
 
 
 def test_the_description_of_the_outcomes_is_in_config_json():
@@ -508,6 +634,9 @@ paths = st.sampled_from(
         "evaluate",
         "curves",
         "curves.band",
+        "labels",
+        "labels.default",
+        "baseline",
         "train.num_envs",
         "train.threads",
         "agent.overrides",

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from manyseeds.core.description import Description, Outcome
 from manyseeds.tasks import registry
 
@@ -17,3 +19,12 @@ def test_columns_are_starts_then_outcomes_between_episode_and_return():
     description = Description(outcomes=outcomes)
     assert description.columns == ("iteration", "episode", "done", "time", "return")
     assert description.shares == outcomes[:1] and description.measures == outcomes[1:]
+
+
+def test_a_number_that_axes_or_captions_use_needs_a_default():
+    far = Outcome("gap", "Gap", "measure", "how far", "m", "lower", limit="tolerance")
+    with pytest.raises(ValueError, match="the number 'tolerance', which its numbers lack"):
+        Description(outcomes=(far,))
+    with pytest.raises(ValueError, match="the number 'share', which its numbers lack"):
+        Description(easier_starts={"share": "start at the goal"})
+    Description(outcomes=(far,), numbers={"tolerance": 0.1})

@@ -96,6 +96,8 @@ def test_the_account_says_what_was_read_cut_and_lost(tmp_path, capsys):
         "undecodable": 0,
         "rows_cut": 5,
         "scalars_cut": 5,
+        "before_start": 0,
+        "left_out": [],
         "corrupt_bytes": offsets[4] - offsets[3],
         "unreadable_bytes": 0,
         "truncated_bytes": ends[-1] - ends[-2] - 2,
@@ -166,3 +168,78 @@ def test_a_file_that_is_not_a_table_is_an_error(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(UserError, match=message):
         read_table(path)
+
+
+def test_curves_over_seconds_and_samples_are_left_out_by_name(tmp_path, capsys):
+    events = []
+    for i in range(3000):
+        events += [
+            scalar("Loss/value", i, 1.0),
+            scalar("Train/mean_reward", i, float(i)),
+            scalar("Time/mean_reward", int(1.7 * (i + 1)), float(i)),
+            scalar("Timesteps/mean_reward", 98304 * (i + 1), float(i)),
+        ]
+    write_events(tmp_path / "log" / "tfevents", events)
+    assert export(tmp_path / "log", "--output", tmp_path / "s.csv", "--first-iteration", 0) == 0
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert table["iteration"].tolist() == list(range(1, 3001))
+    assert table.columns.tolist() == ["iteration", "Loss/value", "Train/mean_reward"]
+    told = capsys.readouterr().err
+    assert "left out, because their steps are not iterations: Time/mean_reward, Timesteps/mean_reward" in told
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.95, 1.0, 1.05, 20.0])
+def test_seconds_are_told_from_iterations_however_long_an_iteration_takes(tmp_path, seconds):
+    events = []
+    for i in range(1, 401):
+        events += [scalar("Train/mean_reward", i, 1.0), scalar("Clock", int(seconds * i) + 40, 1.0)]
+    write_events(tmp_path / "tfevents", events)
+    assert export(tmp_path, "--output", tmp_path / "s.csv") == 0
+    assert pd.read_csv(tmp_path / "s.csv").columns.tolist() == ["iteration", "Train/mean_reward"]
+
+
+def test_tags_that_are_logged_seldom_or_before_any_return_are_kept(tmp_path):
+    events = []
+    for i in range(300):
+        events.append(scalar("Loss/value", i, 1.0))
+        if i % 50 == 0:
+            events.append(scalar("Eval/success", i, 1.0))
+        if i >= 250:  # the first episodes end late
+            events.append(scalar("Train/mean_reward", i, 1.0))
+    write_events(tmp_path / "log" / "1.tfevents", events)
+    # After a resume no episode has ended yet.
+    write_events(tmp_path / "log" / "2.tfevents", curve(dict.fromkeys(range(290, 320), 2.0)), START + 9)
+    assert export(tmp_path / "log", "--output", tmp_path / "s.csv", "--first-iteration", 0) == 0
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert table["iteration"].tolist() == list(range(1, 321))
+    assert {"Loss/value", "Eval/success", "Train/mean_reward"} < set(table.columns)
+
+
+def test_values_that_share_a_step_are_said_to_be_replaced(tmp_path, capsys):
+    write_events(tmp_path / "tfevents", [scalar("a", 0, float(i)) for i in range(50)])
+    assert export(tmp_path, "--output", tmp_path / "s.csv") == 0
+    assert "49 value(s) replaced by later ones of the same or an earlier step" in capsys.readouterr().err
+
+
+def test_an_evaluation_before_training_at_step_minus_one_is_left_out_by_number(tmp_path, capsys):
+    write_events(tmp_path / "tfevents", [scalar("a", -1, 0.0), *curve({1: 1.0, 2: 2.0}, "a")])
+    assert export(tmp_path, "--output", tmp_path / "s.csv") == 0
+    assert pd.read_csv(tmp_path / "s.csv")["iteration"].tolist() == [1, 2]
+    assert "1 value(s) left out, because their step is negative" in capsys.readouterr().err
+
+
+def test_gigabytes_of_zeros_behind_the_last_record_take_no_memory(tmp_path):
+    write_events(tmp_path / "tfevents", curve({1: 1.0}, "a"))
+    size = 3 << 30
+    with (tmp_path / "tfevents").open("r+b") as stream:
+        stream.truncate(size)
+    code = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+from manyseeds.eventfiles.records import RecordReader
+from pathlib import Path
+reader = RecordReader(Path({str(tmp_path / "tfevents")!r}))
+print(len(list(reader.blocks())), [(d.kind, d.offset + d.size) for d in reader.damage])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == f"1 [('truncated', {size})]\n", done.stderr

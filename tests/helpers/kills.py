@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import math
 import multiprocessing
 import random
 import shutil
@@ -38,7 +39,14 @@ class Counts:
     different: int
 
 
-def torture(folder: Path, kills: int, seed: int = 0, iterations: int = ITERATIONS) -> Counts:
+def torture(
+    folder: Path,
+    kills: int,
+    seed: int = 0,
+    iterations: int = ITERATIONS,
+    simulator: str = "mujoco",
+    seconds: float = math.inf,
+) -> Counts:
     """Kill runs with SIGKILL until there were `kills`; every killed run is started again until it ends.
 
     Half of the kills come at a random time, half as soon as a partial file is seen. Every start has another
@@ -49,23 +57,28 @@ def torture(folder: Path, kills: int, seed: int = 0, iterations: int = ITERATION
         kills: how many.
         seed: of the moments.
         iterations: length of a run.
+        simulator: what the runs are trained in.
+        seconds: after which no new run starts.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["manyseeds.runs.train", "manyseeds.learning.agent", "manyseeds.simulators.mujoco"])
+    context.set_forkserver_preload(
+        ["manyseeds.runs.train", "manyseeds.learning.agent", f"manyseeds.simulators.{simulator}"]
+    )
     moments = random.Random(seed)
     reference = folder / "reference"
-    _start(context, reference, 1, iterations).join(_PATIENCE_S)
+    end = time.monotonic() + seconds
+    _start(context, reference, 1, iterations, simulator).join(_PATIENCE_S)
     wanted = fingerprint(reference)
     if not wanted["checkpoints"]:
         raise RuntimeError(f"the undisturbed run failed: {(reference / 'log.txt').read_text()}")
     begin = time.monotonic()
-    _start(context, folder / "timing", 1, iterations).join(_PATIENCE_S)
+    _start(context, folder / "timing", 1, iterations, simulator).join(_PATIENCE_S)
     duration = time.monotonic() - begin
     killed = in_writing = identical = different = 0
-    while killed < kills:
+    while killed < kills and time.monotonic() < end:
         run = folder / f"run_{identical + different}"
         while killed < kills:
-            process = _start(context, run, moments.randint(1, 3), iterations)
+            process = _start(context, run, moments.randint(1, 3), iterations, simulator)
             if moments.random() < 0.5:
                 process.join(moments.uniform(0, duration))
                 writing = False
@@ -77,7 +90,7 @@ def torture(folder: Path, kills: int, seed: int = 0, iterations: int = ITERATION
             process.join()
             killed += 1
             in_writing += writing
-        _start(context, run, 2, iterations).join(_PATIENCE_S)
+        _start(context, run, 2, iterations, simulator).join(_PATIENCE_S)
         same = fingerprint(run) == wanted
         identical += same
         different += not same
@@ -115,13 +128,15 @@ def fingerprint(folder: Path) -> dict[str, Any]:
     return {"checkpoints": files, "scalars": kept, "iterations": sorted({step for step, _ in scalars})}
 
 
-def _start(context: ForkServerContext, folder: Path, threads: int, iterations: int) -> ForkServerProcess:
-    process = context.Process(target=_run, args=(folder, threads, iterations))
+def _start(
+    context: ForkServerContext, folder: Path, threads: int, iterations: int, simulator: str
+) -> ForkServerProcess:
+    process = context.Process(target=_run, args=(folder, threads, iterations, simulator))
     process.start()
     return process
 
 
-def _run(folder: Path, threads: int, iterations: int) -> None:
+def _run(folder: Path, threads: int, iterations: int, simulator: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     agent = folder / "agent.json"
     agent.write_text(json.dumps(_AGENT), encoding="utf-8")
@@ -133,6 +148,7 @@ def _run(folder: Path, threads: int, iterations: int) -> None:
         "threads": threads,
         "log_dir": folder,
         "agent_cfg_path": agent,
+        "simulator": simulator,
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     with (

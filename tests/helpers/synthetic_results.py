@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from manyseeds.core.description import Description, Outcome, Start
 from manyseeds.tasks.lift_object.description import DESCRIPTION
@@ -104,8 +105,21 @@ def make_results(
     save_interval: int = 10,
     episodes: int = 50,
     finals: Sequence[float] = (0.97, 0.9, 0.75, 0.6),
+    spread: float = 0.0,
+    **fields: object,
 ) -> Path:
     """Write `<variant>/seed_<seed>/scalars.csv` and `episodes.csv`, the aggregated learning_curves.csv and config.json.
+
+    Args:
+        folder: to make.
+        variants: their names.
+        seeds: of every variant.
+        iterations: of every run.
+        save_interval: iterations between two checkpoints.
+        episodes: of every checkpoint.
+        finals: the success that each variant ends at.
+        spread: standard deviation over seeds of the logit of that success; 0 takes a few points off instead.
+        fields: more of config.json.
 
     Returns:
         The experiment's folder.
@@ -117,7 +131,9 @@ def make_results(
         for seed in seeds:
             run = folder / variant / f"seed_{seed}"
             run.mkdir(parents=True)
-            own = final - 0.02 * (seed % 3) if 0 < final < 1 else final
+            own = final - 0.02 * (seed % 3) if 0 < final < 1 and not spread else final
+            if spread:
+                own = float(expit(logit(final) + np.random.default_rng([seed, place]).normal(0, spread)))
             scalars = make_scalars(iterations, seed + 100 * place, own, 0.35 + 0.08 * place)
             scalars.to_csv(run / "scalars.csv", index=False)
             checkpoints = [*range(save_interval, iterations, save_interval), iterations]
@@ -135,7 +151,7 @@ def make_results(
             )
         )
     pd.concat(aggregated).to_csv(folder / "learning_curves.csv", index=False)
-    write_config(folder, variants, seeds)
+    write_config(folder, variants, seeds, **fields)
     return folder
 
 
@@ -147,7 +163,7 @@ def write_config(
     **fields: object,
 ) -> None:
     """Write a config.json with what tables, figures and pages read of it; without a description if it is None."""
-    content = {"variants": {variant: {} for variant in variants}, "seeds": list(seeds), **fields}
+    content: dict[str, object] = {"variants": {variant: {} for variant in variants}, "seeds": list(seeds), **fields}
     if description is not None:
         content["description"] = description.to_dict()
     (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")

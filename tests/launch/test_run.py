@@ -19,6 +19,7 @@ from helpers.kills import fingerprint
 from manyseeds.audit.verify import verify
 from manyseeds.config import resolve
 from manyseeds.core.layout import EVENT_FILE, LOCK, PARAMS
+from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE
 from manyseeds.evaluation.evaluate import main as evaluate
 from manyseeds.launch import external
@@ -59,6 +60,13 @@ def test_a_run_leaves_its_declared_files_and_a_record_of_them(experiment):
     assert record["resumed"] == 0 and record["threads"] == 1
     assert record["config"]["agent"]["policy"]["actor_hidden_dims"] == [16]
     assert "Saved checkpoint" in (run / "train.log").read_text()
+
+
+def test_the_plan_stands_in_the_files_of_a_run_from_before_it_started(experiment):
+    run = experiment / "default" / "seed_1"
+    plan = plan_digest(plan_of(json.loads((experiment / "config.json").read_text())))
+    assert json.loads((run / "run_config.json").read_text())["launched"]["plan"] == plan
+    assert json.loads((run / "run.json").read_text())["plan"] == plan
 
 
 def test_a_finished_run_is_one_run_to_tensorboard(experiment):

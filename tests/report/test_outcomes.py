@@ -125,7 +125,7 @@ def test_tables_and_captions_say_that_training_is_no_evaluation(external: Path) 
     assert "Training, not an evaluation" in markdown and "Success in training (%)" in markdown
     said = captions(external)
     assert "Training, not an evaluation" in said["final_success"] and "Metrics/success_rate" in said["final_success"]
-    assert "base n = 3" in said["final_success"] and "Wilson" not in said["final_success"]
+    assert "Each variant: n = 3" in said["final_success"] and "Wilson" not in said["final_success"]
     for name in ("success_per_checkpoint", "time_to_threshold", "failure_map"):
         assert said[name] == "Checkpoints of stranger are not evaluated here.\n"
 

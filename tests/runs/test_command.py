@@ -21,7 +21,7 @@ from manyseeds.runs.command import main
 
 TAGS = {
     "Loss/value", "Loss/surrogate", "Loss/entropy", "Loss/learning_rate", "Policy/mean_std",
-    "Train/mean_reward", "Train/mean_episode_length",
+    "Train/mean_reward", "Train/mean_episode_length", "Train/episodes",
     "Episode_Reward/reaching_object", "Episode_Reward/lifting_object", "Episode_Reward/object_goal_tracking",
     "Episode_Reward/object_goal_tracking_fine_grained", "Episode_Reward/action_rate", "Episode_Reward/joint_vel",
     "Episode_Termination/time_out", "Episode_Termination/object_dropped", "Episode_Termination/success",

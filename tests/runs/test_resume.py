@@ -16,6 +16,7 @@ from helpers.disks import FullDisk, ReadOnly
 from helpers.kills import fingerprint
 from helpers.training_runs import agent, start_elsewhere, train
 from manyseeds.audit.verify import verify
+from manyseeds.core.code import Code
 from manyseeds.core.layout import EVENT_FILE, SUPERSEDED, SUPERSEDED_EVENTS
 from manyseeds.runs.events import EventWriter
 from manyseeds.runs.folder import sole_writer
@@ -276,15 +277,90 @@ def test_a_kill_between_two_renames_loses_no_state_even_if_the_last_one_is_damag
     assert fingerprint(half) == fingerprint(finished)
 
 
-def test_another_code_or_processor_is_told_on_continuing(half, monkeypatch, capsys):
+def test_another_processor_is_told_on_continuing(half, monkeypatch, capsys):
     monkeypatch.setattr("manyseeds.core.record.cpu_model", lambda: "Another CPU")
-    monkeypatch.setattr(
-        "manyseeds.core.record.code_version", lambda: {"version": "9.9", "commit": "cafe", "dirty": True}
-    )
     assert train(half) == 0
     out = capsys.readouterr().out
     assert re.search(r"\[WARNING\] So far this run had the processor .*; with Another CPU its bits may differ", out)
-    assert re.search(r"\[WARNING\] So far this run had manyseeds .*; with cafe with changes its bits may differ", out)
+
+
+@pytest.fixture
+def edited(monkeypatch):
+    """Training code of which one file has another content than when the run began."""
+
+    def edit():
+        from manyseeds.tasks.code import training_code
+
+        now = training_code("lift_object", "mujoco")
+        other = Code({**now.files, "task/panda.xml": "0123456789abcdef"}, {**now.packages, "torch": "1.0"})
+        for module in ("runs.train", "runs.record"):
+            monkeypatch.setattr(f"manyseeds.{module}.training_code", lambda *_: other)
+
+    return edit
+
+
+def test_a_run_is_not_continued_with_other_code_and_the_sentence_says_what_to_do(half, edited, capsys):
+    edited()
+    before = {path.name: path.read_bytes() for path in half.iterdir() if path.is_file()}
+    assert train(half) == 2
+    error = capsys.readouterr().err
+    assert "was begun by other code: task/panda.xml, torch (" in error and "now 1.0)" in error
+    assert "--changed_code redo" in error and "--changed_code accept" in error
+    assert {path.name: path.read_bytes() for path in half.iterdir() if path.is_file()} == before
+
+
+def test_other_code_is_accepted_once_and_the_record_says_so(half, edited, capsys):
+    edited()
+    assert train(half, flags=["--changed_code", "accept"], max_iterations=5) == 0
+    assert "[WARNING] This run goes on with other code than it was begun by: task/panda.xml" in capsys.readouterr().out
+    record = json.loads((half / "run.json").read_text())
+    assert any("task/panda.xml" in note for note in record["notes"])
+    [accepted] = record["accepted"]
+    assert accepted["files"]["task/panda.xml"] == "0123456789abcdef" != record["made_by"]["files"]["task/panda.xml"]
+    assert train(half) == 0, "what was accepted is accepted"
+    assert json.loads((half / "run.json").read_text())["accepted"] == [accepted]
+
+
+def test_other_code_starts_over_when_told(half, edited, capsys):
+    edited()
+    assert train(half, flags=["--changed_code", "redo"]) == 0
+    assert "Starting over: the code has changed: task/panda.xml" in capsys.readouterr().out
+    record = json.loads((half / "run.json").read_text())
+    assert record["made_by"]["files"]["task/panda.xml"] == "0123456789abcdef"
+    assert (half / "superseded_1" / "state.pt").is_file()
+
+
+@pytest.mark.parametrize("name", ["model_2.pt", "events.out.tfevents.manyseeds"])
+def test_a_damaged_file_of_a_finished_run_is_found_when_the_run_is_made_longer(tmp_path, name, capsys):
+    folder = tmp_path / "run"
+    assert train(folder, max_iterations=4) == 0
+    flip(folder / name, (folder / name).stat().st_size // 2)
+    assert train(folder) == 0
+    assert f"Starting over: {name} is damaged" in capsys.readouterr().out
+    assert verify(folder).problems == ()
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: flip(path, -1000)])
+def test_a_last_checkpoint_that_is_missing_or_damaged_is_made_again_of_the_state(tmp_path, damage, capsys):
+    folder = tmp_path / "run"
+    assert train(folder) == 0
+    wanted = (folder / "model_6.pt").read_bytes()
+    damage(folder / "model_6.pt")
+    (folder / "run.json").unlink()  # as Snakemake does before it starts the job again
+    assert train(folder) == 0
+    assert (folder / "model_6.pt").read_bytes() == wanted and "Starting over" not in capsys.readouterr().out
+    assert verify(folder).problems == ()
+
+
+@pytest.mark.parametrize("name", [".lock", "events.out.tfevents.manyseeds", "params", "state.pt"])
+def test_nothing_is_written_through_a_link_in_the_folder(tmp_path, name, capsys):
+    outside = tmp_path / "outside"
+    outside.mkdir() if name == "params" else outside.write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(outside)
+    assert train(tmp_path / "run") == 2
+    assert f"{tmp_path / 'run' / name} is a symbolic link; a run writes only what lies" in capsys.readouterr().err
+    assert list(outside.iterdir()) == [] if name == "params" else outside.read_text() == "mine"
 
 
 def test_a_run_says_what_saving_its_state_cost(tmp_path, capsys):

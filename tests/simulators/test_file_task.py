@@ -212,7 +212,7 @@ def test_a_file_is_trained_evaluated_filmed_and_exported(tmp_path: Path, capsys:
     assert train([*flags, "--log_dir", str(run), "--agent_cfg_path", str(agent), str(file)]) == 0
     assert "Episode_Reward/near" in capsys.readouterr().out
 
-    evaluation = ["--run_dir", str(run), "--episodes", "5", "--seed", "3", "--threads", "1"]
+    evaluation = ["--run_dir", str(run), "--episodes", "5", "--seed", "3", "--threads", "1", "--allow_code", str(file)]
     assert evaluate([*evaluation, "--output", str(tmp_path / "a.csv")]) == 0
     found = rows(tmp_path / "a.csv")
     assert tuple(found[0]) == file_task.TASK.description.columns == (
@@ -237,10 +237,15 @@ def test_a_file_is_trained_evaluated_filmed_and_exported(tmp_path: Path, capsys:
         env = make_env("mujoco", str(file), num_envs=2, seed=0, auto_reset=False)
         with pytest.raises(UserError, match=f"task push: {words}"):
             _evaluate(env, lambda obs: torch.zeros(2, 1), 1, evaluation_starts(env, 2, 0))
-    file.write_text(whole + "# changed\n")
+    file.write_text(whole + "# a comment\n")
+    assert evaluate([*evaluation, "--output", str(tmp_path / "c.csv")]) == 0
+    assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "a.csv").read_bytes()
+    file.write_text(whole.replace('mass="0.1"', 'mass="0.8"'))
     capsys.readouterr()
     assert evaluate([*evaluation, "--output", str(tmp_path / "c.csv")]) == 2
     error = capsys.readouterr().err
-    assert f"task file {file} has changed since the run was trained" in error and error.count("\n") == 1
-    assert train([*flags, "--log_dir", str(run), "--agent_cfg_path", str(agent), str(file)]) == 0
-    assert "Starting over: task_digest was" in capsys.readouterr().out
+    assert f"the task has changed since the run was trained: task/{file.name}" in error and error.count("\n") == 1
+    again = [*flags, "--log_dir", str(run), "--agent_cfg_path", str(agent), str(file)]
+    assert train(again) == 2
+    assert train(["--changed_code", "redo", *again]) == 0
+    assert "Starting over: the code has changed: task/" in capsys.readouterr().out

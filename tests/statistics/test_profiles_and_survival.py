@@ -10,7 +10,7 @@ from scipy import stats
 
 from manyseeds import statistics
 
-TIMES = st.lists(st.tuples(st.integers(1, 30), st.booleans()), min_size=1, max_size=15)
+INTERVALS = st.lists(st.tuples(st.integers(0, 8), st.integers(1, 4), st.booleans()), min_size=1, max_size=12)
 
 
 def test_the_profile_is_the_share_of_scores_above_each_threshold():
@@ -19,116 +19,112 @@ def test_the_profile_is_the_share_of_scores_above_each_threshold():
     assert (profile.low <= profile.estimate).all() and (profile.estimate <= profile.high).all()
 
 
-def test_a_profile_over_tasks_counts_all_scores_and_resamples_whole_seeds():
-    scores = np.array([[0.0, 1.0]] * 5)
-    profile = statistics.performance_profile(scores, [0.5])
-    assert [part.tolist() for part in profile] == [[0.5]] * 3
+def test_the_profiles_pointwise_band_is_scipys_exact_interval_of_a_count():
+    scores = np.linspace(0.05, 0.95, 10)
+    profile = statistics.performance_profile(scores, [0.0, 0.3, 0.9, 1.0])
+    for place, count in enumerate((10, 7, 1, 0)):
+        expected = stats.binomtest(count, 10).proportion_ci(0.95, "exact")
+        assert (profile.low[place], profile.high[place]) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-def test_the_profiles_band_covers_a_share():
-    random = np.random.default_rng(0)
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_the_simultaneous_band_covers_the_whole_profile(seeds):
+    random = np.random.default_rng(seeds)
+    thresholds = np.linspace(0, 1, 201)
     hits = []
-    for _ in range(300):
-        band = statistics.performance_profile(random.random(30), [0.5], resamples=300)
-        hits.append(band.low[0] <= 0.5 <= band.high[0])
-    assert 91 <= 100 * np.mean(hits) <= 99
+    for _ in range(2000):
+        band = statistics.performance_profile(random.random(seeds), thresholds, simultaneous=True)
+        hits.append(np.all((band.low <= 1 - thresholds + 1e-12) & (1 - thresholds <= band.high + 1e-12)))
+    assert 94 <= 100 * np.mean(hits) <= 97
 
 
-def test_a_profile_of_one_seed_has_no_band_and_of_nan_is_refused():
-    assert np.isnan(statistics.performance_profile([0.5], [0.1]).low).all()
-    for scores in ([], [0.5, math.nan]):
+def test_the_simultaneous_band_contains_the_distance_of_dvoretzky_kiefer_wolfowitz_and_massart():
+    band = statistics.performance_profile(np.full(12, 0.5), [0.4], simultaneous=True)
+    assert 1 - band.low[0] < math.sqrt(math.log(2 / 0.05) / 24)
+    assert 1 - band.low[0] == pytest.approx(math.sqrt(math.log(2 / 0.05) / 24), rel=0.06)
+
+
+def test_a_profile_of_no_score_or_nan_is_refused():
+    for scores in ([], [0.5, math.nan], [[0.5]]):
         with pytest.raises(ValueError, match="scores"):
             statistics.performance_profile(scores, [0.1])
 
 
-def test_the_first_time_at_the_threshold_and_the_last_of_seeds_that_miss_it():
+def test_a_seed_crosses_where_it_stays_above_from_then_on():
     nan = math.nan
     curves = [
-        [0.1, 0.5, 0.2, 0.9],  # touches it
+        [0.1, 0.5, 0.2, 0.9],  # touches it, falls back, and stays from the last point on
         [0.1, 0.1, 0.1, 0.1],  # never
-        [nan, 0.6, nan, nan],  # ended early, after reaching it
+        [nan, 0.6, nan, nan],  # at it from its first value
         [0.1, 0.2, nan, nan],  # ended early, before
         [nan, nan, nan, nan],  # logged nothing
+        [0.1, nan, 0.7, 0.8],  # somewhere between the first and the third point
+        [0.9, 0.9, 0.9, 0.4],  # lost it at the end
     ]
-    time, reached = statistics.time_to_threshold([10, 20, 30, 40], curves, 0.5)
-    np.testing.assert_array_equal(time, [20, 40, 20, 20, nan])
-    assert reached.tolist() == [True, False, True, False, False]
+    left, right = statistics.time_to_threshold([10, 20, 30, 40], curves, 0.5)
+    np.testing.assert_array_equal(left, [30, 40, 0, 20, nan, 10, 40])
+    np.testing.assert_array_equal(right, [40, math.inf, 20, math.inf, nan, 30, math.inf])
 
 
-def test_the_threshold_can_be_required_for_several_points():
-    curves = [[1, 0, 1, 1, 0], [0, 0, 0, 0, 1]]
-    time, reached = statistics.time_to_threshold(range(5), curves, 1, consecutive=2)
-    assert (time.tolist(), reached.tolist()) == ([2, 4], [True, False])
-    assert not statistics.time_to_threshold(range(5), curves, 1, consecutive=9)[1].any()
+def log_likelihood(left, right, starts, ends, share):
+    inside = (starts >= np.asarray(left)[:, None]) & (ends <= np.asarray(right)[:, None])
+    return np.log(inside @ share).sum()
 
 
-@pytest.mark.filterwarnings("ignore:The confidence interval is undefined")
-@given(TIMES)
-def test_the_survival_curve_is_scipys_kaplan_meier(rows):
-    time, reached = np.array([t for t, _ in rows]), np.array([r for _, r in rows])
-    ours = statistics.survival_curve(time, reached)
-    if not reached.any():
-        assert not len(ours.time)
+@given(INTERVALS)
+def test_no_other_distribution_on_its_intervals_is_likelier_than_turnbulls(rows):
+    left = np.array([float(low) for low, _, _ in rows])
+    right = np.array([math.inf if never else float(low + width) for low, width, never in rows])
+    found = statistics.turnbull(left, right)
+    assert (np.diff(found.crossed) >= -1e-9).all()
+    if not found.crossed.size or np.isinf(right).any():
         return
-    sample = stats.CensoredData(time[reached], right=time[~reached])
-    theirs = stats.ecdf(sample).sf
-    np.testing.assert_allclose(ours.share, theirs.evaluate(ours.time), atol=1e-12)
-    with np.errstate(all="ignore"):
-        limits = theirs.confidence_interval(0.95, method="log-log")
-    inner = (ours.share > 0) & (ours.share < 1)
-    at = ours.time[inner]
-    np.testing.assert_allclose(ours.low[inner], limits.low.evaluate(at), atol=1e-9)
-    np.testing.assert_allclose(ours.high[inner], limits.high.evaluate(at), atol=1e-9)
+    share = np.diff(found.crossed, prepend=0)
+    assert share.sum() == pytest.approx(1)
+    best = log_likelihood(left, right, found.left, found.right, share)
+    for other in np.random.default_rng(0).dirichlet(np.ones(len(share)), size=30):
+        assert log_likelihood(left, right, found.left, found.right, 0.9 * share + 0.1 * other) <= best + 1e-6
 
 
-def test_without_censoring_the_median_is_the_middle_seed():
-    estimate, low, high = statistics.censored_quantile([5, 1, 4, 2, 3], [True] * 5)
-    assert estimate == 3
-    assert 1 <= low <= 3 <= high <= 5
+@given(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=2, max_size=12))
+def test_turnbulls_estimate_is_kaplan_and_meiers_where_times_are_known_to_a_step(rows):
+    """Crossings between t - 1 and t, censored at whole times."""
+    time, crossed = np.array([float(t) for t, _ in rows]), np.array([c for _, c in rows])
+    if not crossed.any():
+        return
+    left, right = np.where(crossed, time - 1, time), np.where(crossed, time, math.inf)
+    found = statistics.turnbull(left, right)
+    theirs = stats.ecdf(stats.CensoredData(time[crossed], right=time[~crossed])).sf
+    np.testing.assert_allclose(1 - found.crossed, theirs.evaluate(found.right), atol=1e-4)
 
 
-def test_unreached_seeds_push_the_median_up_instead_of_vanishing():
-    """Leaving them out would report only the fast half."""
-    time, reached = [1, 2, 3, 10, 10, 10, 10], [True, True, True, False, False, False, False]
-    estimate, low, high = statistics.censored_quantile(time, reached)
-    assert (estimate, high) == (math.inf, math.inf)
-    assert low in (1, 2, 3)
-    assert statistics.censored_quantile(time, reached, share=0.25).estimate == 2
+def test_the_median_lies_between_the_checkpoints_of_the_middle_seed():
+    found = statistics.crossing_quantile([4, 0, 3, 1, 2], [5, 1, 4, 2, 3])
+    assert (found.left, found.right) == (2, 3)
+    assert math.isnan(found.low) and math.isnan(found.high)  # five seeds have no 95 % interval of a median
 
 
-def test_no_seed_that_reached_it_a_single_seed_and_no_seed():
-    assert statistics.censored_quantile([9, 9], [False, False]) == (math.inf, math.inf, math.inf)
-    estimate, low, high = statistics.censored_quantile([9], [True])
-    assert estimate == 9 and math.isnan(low) and math.isnan(high)
-    assert np.isnan(statistics.censored_quantile([math.nan], [False])).all()
+def test_seeds_that_do_not_cross_push_the_median_up_instead_of_vanishing():
+    left, right = [0, 1, 2, 10, 10, 10, 10], [1, 2, 3, *[math.inf] * 4]
+    found = statistics.crossing_quantile(left, right)
+    assert (found.left, found.right, found.low, found.high) == (10, math.inf, 0, math.inf)
+    assert statistics.crossing_quantile(left, right, share=0.25).right == 2
 
 
-def test_the_medians_interval_covers_it_under_censoring():
-    random = np.random.default_rng(1)
-    hits = []
-    for _ in range(2000):
-        true = random.exponential(10, size=20)
-        found = statistics.censored_quantile(np.minimum(true, 12), true < 12)
-        hits.append(found.low <= 10 * math.log(2) <= found.high)
-    assert 93 <= 100 * np.mean(hits) <= 98
+def test_six_seeds_have_an_interval_from_the_first_to_the_last_and_no_seed_has_nothing():
+    found = statistics.crossing_quantile([0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6])
+    assert (found.low, found.high) == (0, 6)
+    assert math.isnan(statistics.crossing_quantile([math.nan], [math.nan]).left)
+
+
+def test_ten_seeds_have_the_order_statistics_that_every_table_gives():
+    """The second to the ninth of ten, P = 97.9 %."""
+    found = statistics.crossing_quantile(np.arange(10), np.arange(10) + 0.5)
+    assert (found.low, found.high) == (1, 8.5)
 
 
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="must be"):
         statistics.time_to_threshold([1, 2], [[1.0, 2.0, 3.0]], 0.5)
-    with pytest.raises(ValueError, match="consecutive 0"):
-        statistics.time_to_threshold([1], [[1.0]], 0.5, consecutive=0)
     with pytest.raises(ValueError, match="share 1"):
-        statistics.censored_quantile([1, 2], [True, True], share=1)
-
-
-def test_the_survival_curve_is_that_of_the_formula():
-    """Numbers by hand: Kaplan and Meier's estimate, Greenwood's variance on the log(-log) scale."""
-    time, reached = [3, 5, 5, 8, 9, 12, 12, 12], [1, 1, 1, 0, 1, 1, 0, 0]
-    curve = statistics.survival_curve(time, reached)
-    assert curve.time.tolist() == [3, 5, 9, 12]
-    assert curve.share == pytest.approx([0.875, 0.625, 0.46875, 0.3125], abs=1e-12)
-    low = [0.38700001403202516, 0.22933332242913168, 0.1199286222409071, 0.04784947473944144]
-    high = [0.981392965878966, 0.8606982769135387, 0.7628556678717601, 0.6407704205150707]
-    assert curve.low == pytest.approx(low, abs=1e-12) and curve.high == pytest.approx(high, abs=1e-12)
-    assert statistics.censored_quantile(time, reached) == (9.0, 3.0, math.inf)
+        statistics.crossing_quantile([1, 2], [2, 3], share=1)

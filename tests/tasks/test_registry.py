@@ -1,6 +1,5 @@
 """Tasks are found by name, by entry point and by file; a mistake is one sentence."""
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,6 @@ def test_lift_object_is_installed_with_its_agent() -> None:
     assert registry.load("lift_object").name == "lift_object"
     assert registry.load("lift_object").description == registry.describe("lift_object")
     assert registry.agent_file("lift_object").is_file()
-    assert registry.file_digest("lift_object") is None
 
 
 def test_a_built_in_task_is_described_without_torch() -> None:
@@ -40,7 +38,6 @@ def test_a_file_is_loaded_under_a_name_that_clashes_with_nothing(tmp_path: Path)
     assert sys.modules["json"].__file__ != str(path)
     assert len(new := set(sys.modules) - before) == 1 and new.pop().startswith("manyseeds_task_file_")
     assert registry.agent_file(str(path)) == tmp_path / "agent.json"
-    assert registry.file_digest(str(path)) == hashlib.sha256(path.read_bytes()).hexdigest()
     path.write_text(Path(FILE).read_text().replace('name="push"', 'name="shove"'))
     assert registry.load(str(path)).name == "shove"
 
@@ -67,13 +64,24 @@ def test_a_mistake_in_a_file_is_one_sentence_with_its_line(tmp_path: Path, conte
     assert not {name for name in set(sys.modules) - before if content.startswith("x = 1\ny") and "task_file" in name}
 
 
+def test_numbers_of_a_description_are_the_defaults_of_the_task(tmp_path: Path) -> None:
+    """Otherwise captions and axes would give a tolerance that the task does not have."""
+    path = tmp_path / "my_task.py"
+    content = Path(FILE).read_text()
+    path.write_text(content.replace('summary="', 'numbers={"close": 7.0},\n        summary="'))
+    with pytest.raises(UserError, match=r"its description says that close is 7\.0; it must be the default in PushCfg"):
+        registry.load(str(path))
+    for name in registry.names():
+        registry.load(name)
+
+
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"task is 'lift'; it must be one of .*lift_object.*, or the path of a Python"):
         registry.load("lift")
     with pytest.raises(UserError, match=r"task file nowhere\.py cannot be read: No such file"):
         registry.load("nowhere.py")
     with pytest.raises(UserError, match=r"task file nowhere\.py cannot be read"):
-        registry.file_digest("nowhere.py")
+        registry.check_file("nowhere.py")
 
 
 def install(folder: Path, package: str, points: str) -> None:

@@ -1,6 +1,7 @@
 rule export:
     input:
         f"{RUN}/run.json",
+        again(f"{RUN}/scalars.csv"),
     output:
         table=f"{RUN}/scalars.csv",
         account=f"{RUN}/scalars.json",
@@ -15,16 +16,19 @@ rule export:
     params:
         run=subpath(input[0], parent=True),
         first=plan.first_iteration,
+        # A function: braces in a tag would be taken for wildcards.
+        reward=lambda wildcards: plan.experiment.trainer.scalars.reward,
         allow="--allow-corrupt" if plan.experiment.curves.allow_corrupt else "",
     shell:
         "python -m manyseeds scalars {params.run:q} --output {output.table:q} --account {output.account:q}"
-        " --first-iteration {params.first} {params.allow} 2>&1 | tee {log:q}"
+        " --first-iteration {params.first} --iterations-of {params.reward:q} {params.allow} 2>&1 | tee {log:q}"
         + ("" if plan.evaluates else TIDY)
 
 
 rule aggregate:
     input:
         plan.scalars,
+        again(f"{RESULTS}/learning_curves.csv"),
     output:
         f"{RESULTS}/learning_curves.csv",
     log:

@@ -1,6 +1,7 @@
 rule evaluate_run:
     input:
         f"{RUN}/run.json",
+        again(f"{RUN}/episodes.csv"),
     output:
         f"{RUN}/episodes.csv",
     log:
@@ -23,5 +24,5 @@ rule evaluate_run:
     shell:
         f"{SIMULATOR_PYTHON}"
         " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
-        " --overrides {params.overrides:q} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
-        + TIDY
+        " --overrides {params.overrides:q} --threads {threads} --output {output:q}"
+        f"{plan.allow_code} 2>&1 | tee {{log:q}}" + TIDY

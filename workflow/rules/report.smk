@@ -2,6 +2,7 @@ rule tables:
     input:
         rules.aggregate.output,
         plan.evaluations,
+        again(f"{RESULTS}/success_rates.html"),
     output:
         [
             report(
@@ -25,6 +26,12 @@ rule tables:
                     "over seeds (CSV)",
                 ),
                 (
+                    "success_rates_final",
+                    "csv",
+                    "success_rates_final_csv",
+                    "reported numbers (CSV)",
+                ),
+                (
                     "success_rates_compared",
                     "csv",
                     "success_rates_compared_csv",
@@ -32,7 +39,13 @@ rule tables:
                 ),
             ]
         ],
-        multiext(f"{RESULTS}/success_rates", ".md", ".tex"),
+        multiext(
+            f"{RESULTS}/success_rates",
+            ".md",
+            ".tex",
+            "_effects.csv",
+            "_sources.csv",
+        ),
     log:
         f"{LOGS}/tables.log",
     conda:
@@ -41,6 +54,7 @@ rule tables:
         ANALYSIS_IMAGE
     params:
         results=subpath(output[0], parent=True),
+        shown=[plan.experiment.labels, plan.experiment.baseline],
     # Instead of Snakemake's list of all files.
     message:
         f"Writing the tables of {RESULTS}"
@@ -55,6 +69,7 @@ rule draw:
         plan.scalars,
         plan.evaluations,
         plan.records,
+        again(f"{RESULTS}/curves.html"),
     output:
         # `manyseeds figures` writes the captions: they name the outcomes and say how many seeds there are.
         [
@@ -92,6 +107,7 @@ rule draw:
     params:
         results=subpath(output[0], ancestor=2),
         band=plan.experiment.curves.band,
+        shown=[plan.experiment.labels, plan.experiment.baseline],
     message:
         f"Drawing {len(NAMES)} figures into {RESULTS}/figures, and writing curves.html and provenance.html"
     shell:
@@ -123,6 +139,7 @@ rule animate:
         seed=plan.experiment.evaluate.seed,
     shell:
         f"{{{{ {SIMULATOR_PYTHON}"
-        " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed} 2>&1"
+        " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed}"
+        f"{plan.allow_code} 2>&1"
         " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"

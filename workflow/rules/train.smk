@@ -2,6 +2,8 @@
 # is written last, is the only output, because Snakemake deletes the outputs of a job before it starts. The job starts
 # an external trainer in the trainer's container, so the job itself has none.
 rule train_run:
+    input:
+        again(f"{RUN}/run.json"),
     output:
         f"{RUN}/run.json",
     log:

@@ -8,6 +8,8 @@ from pathlib import Path
 from manyseeds.analysis.curves import aggregate, named_runs, runs_of_experiment
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.core.layout import LEARNING_CURVES
+from manyseeds.core.manifest import check_made, write_manifest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return _aggregate(args)
-    except (UserError, OSError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -53,6 +55,9 @@ def _aggregate(args: argparse.Namespace) -> int:
     if args.resamples < 1:
         raise UserError(f"--resamples {args.resamples}: must be at least 1")
     variants = runs_of_experiment(args.config) if args.config else named_runs(args.runs, args.samples_per_iteration)
+    tables = [path for variant in variants for path in variant.tables.values()]
+    for path in tables:
+        check_made(path, "scalars")
     rows = aggregate(
         variants,
         args.output,
@@ -63,6 +68,9 @@ def _aggregate(args: argparse.Namespace) -> int:
         warn=lambda sentence: print(f"warning: {sentence}", file=sys.stderr),
         progress=_show_line if sys.stderr.isatty() else lambda _: None,
     )
+    if args.config:
+        name = "" if args.output.name == LEARNING_CURVES else args.output.stem
+        write_manifest(args.output.parent, "curves", [args.output], tables, name)
     print(f"{rows:,} rows of {len(variants)} variant(s) written to {args.output}", file=sys.stderr)
     return 0
 

@@ -1,5 +1,6 @@
-"""Every two variants compared at their last checkpoints."""
+"""Every two variants compared, by the reported numbers of their seeds."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from manyseeds import statistics
+from manyseeds.analysis.estimates import last_outcomes
 from manyseeds.analysis.rates import column
 from manyseeds.analysis.results import ResultsFolder, Run, same_episodes
 from manyseeds.core.description import Outcome
@@ -23,69 +25,104 @@ COLUMNS = (
     "improvement",
     "improvement_low",
     "improvement_high",
+    "detectable",
+    "seeds_for_smallest",
+    "exact_p",
     "episode_error",
+    "widening",
+    "look",
+    "spent",
+    "shown",
     "seeds_a",
     "seeds_b",
-    "seeds_needed",
 )
 
 
-def comparisons(folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], final: pd.DataFrame) -> pd.DataFrame:
+def comparisons(
+    folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], rates: pd.DataFrame, final: pd.DataFrame
+) -> pd.DataFrame:
     """Differences of the seeds' rates between variants.
 
     Args:
-        folder: the outcomes.
+        folder: the outcomes, and what config.json says of the smallest difference and of looks.
         episodes: the evaluation episodes of each run; empty for runs that are not evaluated.
-        final: the rates at the last checkpoints, from `manyseeds.analysis.rates.at_the_end`.
+        rates: of every checkpoint.
+        final: of each seed, from `manyseeds.analysis.estimates.final_rates`.
 
     Returns:
-        One row per compared outcome and pair of variants, `COLUMNS` as in `manyseeds.statistics.Comparison` and
-        `manyseeds.statistics.seeds_needed`; no row for one variant. Limits and p are missing with one seed, and where
-        they would have no width. An outcome that a seed has no number of is left out.
+        One row per compared outcome and pair of variants, or each variant and the baseline where config.json names one:
+        `COLUMNS` as in `manyseeds.statistics.Comparison`; `seeds_for_smallest` from
+        `manyseeds.statistics.seeds_for_difference`; `look`, `spent` and `shown` (0 or 1) of the last planned look so
+        far. No row for one variant. What cannot be computed is missing. An outcome that a seed has no number of is left
+        out.
     """
     rows: list[dict[str, object]] = []
     for outcome in folder.compared:
-        values = _values(folder, episodes, final, outcome)
-        if not any(np.isnan(own).any() for own in values.values()):
-            rows += _rows(outcome.name, values)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seeds_needed": "Int64"})
+        scores = {
+            str(variant): own.sort_values("seed")[column(outcome)].to_numpy(float)
+            for variant, own in final.groupby("variant", sort=False)
+        }
+        if not any(np.isnan(own).any() for own in scores.values()):
+            values = _with_episodes(folder, episodes, rates, final, outcome) or scores
+            number = _episodes_of(final) if outcome.kind == "share" else None
+            rows += _rows(folder, outcome, values, scores, number)
+    whole = {"look": "Int64", "shown": "Int64", "seeds_for_smallest": "Int64"}
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(whole)
 
 
-def _rows(outcome: str, outcomes: dict[str, np.ndarray]) -> list[dict[str, object]]:
-    """The rows of one outcome: of each variant (seeds, episodes), or one number per seed (seeds,)."""
+def _rows(
+    folder: ResultsFolder,
+    outcome: Outcome,
+    values: Mapping[str, np.ndarray],
+    scores: Mapping[str, np.ndarray],
+    episodes: int | None,
+) -> list[dict[str, object]]:
+    """The rows of one outcome: of each variant (seeds, episodes) or (seeds,), and its scores (seeds,)."""
     rows = []
-    means = {variant: values.reshape(len(values), -1).mean(axis=1) for variant, values in outcomes.items()}
-    for comparison in statistics.compare_all(outcomes):
-        row: dict[str, object] = {"outcome": outcome, **asdict(comparison)}
-        a, b = means[comparison.a], means[comparison.b]
-        row["seeds_needed"] = statistics.seeds_needed(a, b) if min(len(a), len(b)) > 1 else None
-        if np.ptp(a) == 0 and np.ptp(b) == 0:
-            row |= dict.fromkeys(("low", "high", "p", "p_corrected", "seeds_needed"))
-        # Where every seed of one beats every seed of the other, so does every resample.
-        if comparison.improvement_low == comparison.improvement_high:
-            row |= dict.fromkeys(("improvement_low", "improvement_high"))
-        rows.append(row)
+    pairs = statistics.compare_all(
+        values,
+        rates=outcome.kind == "share",
+        episodes=episodes,
+        baseline=folder.baseline if folder.baseline in values else None,
+    )
+    for pair in pairs:
+        row: dict[str, object] = {"outcome": outcome.name, **asdict(pair)}
+        a, b = scores[pair.a], scores[pair.b]
+        smallest = folder.evaluate.smallest_difference if outcome == folder.compared[0] else None
+        if smallest is not None and min(len(a), len(b)) > 1:
+            row["seeds_for_smallest"] = statistics.seeds_for_difference(a, b, smallest, comparisons=len(pairs))
+        if folder.evaluate.looks:
+            looks = statistics.sequential_test(a, b, folder.evaluate.looks, comparisons=len(pairs))
+            if looks:
+                row |= {"look": looks[-1].seeds, "spent": looks[-1].spent, "shown": int(looks[-1].rejected)}
+        rows.append({name: None if isinstance(v, float) and math.isnan(v) else v for name, v in row.items()})
     return rows
 
 
-def _values(
-    folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], final: pd.DataFrame, outcome: Outcome
-) -> dict[str, np.ndarray]:
-    """Of each variant (seeds, episodes) for a share whose episodes are the same in all variants, else (seeds,)."""
+def _episodes_of(final: pd.DataFrame) -> int | None:
+    return int(final["episodes"].min()) if "episodes" in final else None
+
+
+def _with_episodes(
+    folder: ResultsFolder,
+    episodes: Mapping[Run, pd.DataFrame],
+    rates: pd.DataFrame,
+    final: pd.DataFrame,
+    outcome: Outcome,
+) -> dict[str, np.ndarray] | None:
+    """Of each variant (seeds, episodes), if all variants met the same episodes; None where they did not."""
+    if not episodes or outcome.kind != "share" or folder.evaluate.checkpoints > 1:
+        return None
     starts = [start.name for start in folder.description.starts]
-    tables: dict[str, list[pd.DataFrame]] = {}
-    numbers: dict[str, np.ndarray] = {}
-    for variant, rows in final.groupby("variant", sort=False):
-        last, seeds = rows["iteration"].iloc[0], set(rows["seed"])
-        numbers[str(variant)] = rows[column(outcome)].to_numpy(float)
-        tables[str(variant)] = [
-            table[table["iteration"] == last].set_index("episode")
-            for run, table in episodes.items()
-            if run.variant == variant and run.seed in seeds
-        ]
-    paired = episodes and outcome.kind == "share" and same_episodes(own[0][starts] for own in tables.values())
-    if not paired:
-        return numbers
-    return {
-        variant: np.stack([own[outcome.name].to_numpy(float) for own in seeds]) for variant, seeds in tables.items()
-    }
+    variants = [str(variant) for variant in dict.fromkeys(final["variant"])]
+    first = {variant: next(table for run, table in episodes.items() if run.variant == variant) for variant in variants}
+    last = [own[own["iteration"] == own["iteration"].max()].set_index("episode")[starts] for own in first.values()]
+    if not same_episodes(last):
+        return None
+    found = {}
+    for variant in variants:
+        table = last_outcomes(folder, episodes, rates, variant, outcome)
+        assert table is not None
+        zeros = int((final["variant"] == variant).sum()) - len(table)  # failed runs that count as zero
+        found[variant] = np.vstack([table, np.zeros((zeros, table.shape[1]))])
+    return found

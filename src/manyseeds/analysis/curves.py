@@ -13,7 +13,7 @@ from manyseeds.config.experiment import read_resolved
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.eventfiles.table import Scalars, read_scalars
-from manyseeds.statistics import iqm_bootstrap, t_interval
+from manyseeds.statistics import Interval, iqm_interval, rate_interval, t_interval
 
 SCHEMA = pa.schema(
     [
@@ -27,16 +27,42 @@ SCHEMA = pa.schema(
 )
 
 
+ENDED = "Train/episodes"
+"""The tag that says how many episodes ended in an iteration."""
+
+
+def band_of_rates(rates: NDArray[np.float64], episodes: NDArray[np.float64], confidence: float = 0.95) -> Interval:
+    """Pointwise band of a success rate in training.
+
+    Args:
+        rates: (seeds, points); NaN is a missing value.
+        episodes: (seeds, points) that each is of; NaN where nobody knows.
+        confidence: in (0, 1).
+
+    Returns:
+        Arrays (points,). Limits are NaN where all seeds agree and the number of episodes is not known.
+    """
+    present = ~np.isnan(rates)
+    if np.nanmin(rates, initial=0) < 0 or np.nanmax(rates, initial=1) > 1:  # what is called a rate is none
+        return t_interval(rates, confidence)
+    known = rate_interval(rates, np.nan_to_num(episodes), confidence)
+    unknown = rate_interval(rates, None, confidence)
+    counted = (~present | (episodes > 0)).all(axis=0)
+    return Interval(known.estimate, *(np.where(counted, a, b) for a, b in zip(known[1:], unknown[1:], strict=True)))
+
+
 @dataclass(frozen=True)
 class VariantRuns:
     """The tables of one variant's seeds.
 
-    `samples_per_iteration` is num_envs * steps per environment, or None when unknown.
+    `samples_per_iteration` is num_envs * steps per environment, or None when unknown; `success` is the tag of a success
+    rate, "" for none.
     """
 
     name: str
     tables: Mapping[str, Path]  # name of the run -> its table
     samples_per_iteration: int | None
+    success: str = ""
 
 
 def runs_of_experiment(config: Path) -> list[VariantRuns]:
@@ -50,6 +76,7 @@ def runs_of_experiment(config: Path) -> list[VariantRuns]:
                 for seed in experiment.seeds
             },
             experiment.samples_per_iteration(variant.name),
+            experiment.trainer.scalars.success,
         )
         for variant in experiment.variants
     ]
@@ -84,10 +111,11 @@ def aggregate(
     """Write one row per variant, tag and iteration that some run logged.
 
     Columns: `variant`, `tag`, `iteration`, `samples` (environment steps until then, empty when unknown), `n`
-        (seeds with a number there), `mean` with Student's t interval `low`, `high` over seeds, `iqm` with its
-        percentile bootstrap interval over seeds `iqm_low`, `iqm_high`; float32. A NaN that a run logged
-        counts as no number. Where there is no number the field is empty, and with one seed the four limits
-        are. Runs of unequal length and tags that a run lacks are reported to `warn`, and show in `n`.
+        (seeds with a number there), `mean` with its interval over seeds `low`, `high` (Student's t; of a success rate
+        `band_of_rates`), `iqm` with its bootstrap interval over seeds `iqm_low`, `iqm_high`; float32. A NaN that a run
+        logged counts as no number. Where there is no number the field is empty; limits are with one seed, and the
+        interquartile mean is with few. Runs of unequal length and tags that a run lacks are reported to `warn`, and
+        show in `n`.
 
     Args:
         variants: the runs.
@@ -110,11 +138,16 @@ def aggregate(
         for variant in variants:
             runs = _read(variant, allow_missing, warn)
             _warn_of_differences(variant.name, runs, warn)
+            ended = next((values for tag, _, values in _by_tag(list(runs.values())) if tag == ENDED), None)
             for tag, iteration, values in _by_tag(list(runs.values())):
                 progress(f"{variant.name}: {tag}")
                 n = np.isfinite(values).sum(axis=0) if np.isinf(values).any() else (~np.isnan(values)).sum(axis=0)
-                mean = t_interval(values, confidence)
-                center = iqm_bootstrap(values, confidence, resamples, seed)
+                if tag == variant.success:
+                    counts = np.full_like(values, np.nan) if ended is None else ended
+                    mean = band_of_rates(values, counts, confidence)
+                else:
+                    mean = t_interval(values, confidence)
+                center = iqm_interval(values, confidence, resamples, seed)
                 samples = None if variant.samples_per_iteration is None else iteration * variant.samples_per_iteration
                 columns = [
                     pa.array([variant.name]).take(pa.array(np.zeros(len(iteration), np.int8))),

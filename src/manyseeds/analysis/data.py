@@ -10,7 +10,9 @@ import pandas as pd
 
 from manyseeds import statistics
 from manyseeds.analysis.comparison import comparisons
-from manyseeds.analysis.rates import at_the_end, evaluation_rates, rates_over_seeds, training_rates
+from manyseeds.analysis.curves import ENDED, band_of_rates
+from manyseeds.analysis.estimates import Failure, effects, estimates, failures, final_rates, sources
+from manyseeds.analysis.rates import evaluation_rates, rates_over_seeds, training_rates
 from manyseeds.analysis.results import ResultsFolder, Run, describe, read_all_episodes, read_scalars
 from manyseeds.core.description import Outcome
 
@@ -56,6 +58,18 @@ class Data:
         self.variants = folder.variants
         self.band = band or folder.band
         self.provenance = describe(folder)
+
+    def label(self, variant: str) -> str:
+        """What figures and pages call a variant."""
+        return self.folder.label(variant)
+
+    def band_of(self, tag: str) -> str:
+        """The band that the curve of a tag gets, one of `manyseeds.analysis.results.BANDS`.
+
+        A simultaneous band holds for the return alone: other curves are flat at first, and seeds that all read 0 say
+        nothing of how much their mean may differ.
+        """
+        return "pointwise" if self.band == "simultaneous" and tag != self.folder.tags.reward else self.band
 
     def read_all(self) -> None:
         """Read every file now, so that a malformed one is found before anything is written.
@@ -105,17 +119,33 @@ class Data:
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """Every two variants compared; see `manyseeds.analysis.comparison.comparisons`."""
-        return comparisons(self.folder, self.episodes, self.final)
+        return comparisons(self.folder, self.episodes, self.rates, self.final)
+
+    @cached_property
+    def failures(self) -> list[Failure]:
+        """The runs that did not get to the last checkpoint."""
+        return failures(self.folder, self.rates)
 
     @cached_property
     def final(self) -> pd.DataFrame:
-        """The rows of `rates` that belong to each variant's last checkpoint."""
-        return at_the_end(self.rates)
+        """The reported numbers of each seed; see `manyseeds.analysis.estimates.final_rates`."""
+        zeros = self.failures if self.folder.evaluate.failed_runs == "count_as_zero" else ()
+        return final_rates(self.folder, self.rates, failed=zeros)
 
     @cached_property
     def final_over_seeds(self) -> pd.DataFrame:
-        """The rows of `rates_over_seeds` that belong to each variant's last checkpoint."""
-        return at_the_end(self.rates_over_seeds)
+        """The reported numbers over seeds; see `manyseeds.analysis.estimates.estimates`."""
+        return estimates(self.folder, self.episodes, self.rates, self.final, self.failures)
+
+    @cached_property
+    def sources(self) -> pd.DataFrame:
+        """What makes the means uncertain; see `manyseeds.analysis.estimates.sources`."""
+        return sources(self.folder, self.episodes, self.rates)
+
+    @cached_property
+    def effects(self) -> pd.DataFrame:
+        """Effects of the settings of a grid; see `manyseeds.analysis.estimates.effects`."""
+        return effects(self.folder, self.final)
 
     def final_episodes(self, variant: str) -> dict[Run, pd.DataFrame]:
         """The last checkpoint's episodes of each seed of a variant that has it, indexed by episode."""
@@ -123,7 +153,9 @@ class Data:
         return {
             run: table[table["iteration"] == final["iteration"].iloc[0]].set_index("episode")
             for run, table in self.episodes.items()
-            if run.variant == variant and run.seed in set(final["seed"])
+            if run.variant == variant
+            and run.seed in set(final["seed"])
+            and (table["iteration"] == final["iteration"].iloc[0]).any()
         }
 
     @property
@@ -190,7 +222,15 @@ class Data:
         values = np.stack([self.scalars[run][tag].reindex(range(1, length + 1)).to_numpy(np.float64) for run in runs])
         values = block_means(values, self.block)
         x = self.to_axis(variant, block_means(np.arange(1.0, length + 1)[None], self.block)[0])
-        return self._curve([x] * len(runs), list(values), x, values)
+        counts = np.stack([self._episodes_ended(run, length) for run in runs])
+        # A point that stands for several iterations has the episodes of all of them.
+        return self._curve(tag, [x] * len(runs), list(values), x, values, self.block * block_means(counts, self.block))
+
+    def _episodes_ended(self, run: Run, length: int) -> np.ndarray:
+        """How many episodes ended in each iteration of a run; NaN where it does not say."""
+        table = self.scalars[run]
+        column = table[ENDED] if ENDED in table else pd.Series(np.nan, table.index)
+        return column.reindex(range(1, length + 1)).to_numpy(np.float64)
 
     def curve_by_wall_clock(self, variant: str, tag: str) -> Curve | None:
         """A tag against hours in training, or None when no run of the variant has it and its clock.
@@ -198,13 +238,15 @@ class Data:
         The seeds' curves are interpolated to common times, up to the end of the fastest seed, for mean and
         interval.
         """
-        x, seeds = [], []
+        x, seeds, counts = [], [], []
         for run in self.runs_with(variant, tag):
             hours = self.hours(run)
             if hours is not None:
                 values = self.scalars[run][tag].to_numpy(np.float64)
                 x.append(block_means(hours[None], self.block)[0])
                 seeds.append(block_means(values[None], self.block)[0])
+                ended = self._episodes_ended(run, len(hours))
+                counts.append(self.block * block_means(ended[None], self.block)[0])
         if not seeds:
             return None
         spans = [own[np.isfinite(y)][[0, -1]] for own, y in zip(x, seeds, strict=True)]
@@ -213,13 +255,36 @@ class Data:
         common = np.stack(
             [np.interp(grid, own[np.isfinite(y)], y[np.isfinite(y)]) for own, y in zip(x, seeds, strict=True)]
         )
-        return self._curve(x, seeds, grid, common)
+        ended = np.stack([np.interp(grid, own, count) for own, count in zip(x, counts, strict=True)])
+        return self._curve(tag, x, seeds, grid, common, ended)
 
-    def _curve(self, x: list[np.ndarray], seeds: list[np.ndarray], band_x: np.ndarray, values: np.ndarray) -> Curve:
+    def _curve(
+        self,
+        tag: str,
+        x: list[np.ndarray],
+        seeds: list[np.ndarray],
+        band_x: np.ndarray,
+        values: np.ndarray,
+        episodes: np.ndarray,
+    ) -> Curve:
         shared = np.isfinite(values).all(axis=0)
-        interval = statistics.simultaneous_band if self.band == "simultaneous" else statistics.pointwise_band
-        mean, low, high = interval(values[:, shared])
+        mean, low, high = self._interval(tag, values[:, shared], episodes[:, shared])
         return Curve(x, seeds, band_x[shared], np.asarray(mean), np.asarray(low), np.asarray(high))
+
+    def _interval(self, tag: str, values: np.ndarray, episodes: np.ndarray) -> statistics.Interval:
+        """Mean and band of curves (seeds, points)."""
+        band = self.band_of(tag)
+        if band == "simultaneous":
+            return statistics.simultaneous_band(values)
+        if band == "pointwise":
+            is_rate = tag == self.folder.tags.success
+            return band_of_rates(values, episodes) if is_rate else statistics.pointwise_band(values)
+        mean, error, _ = statistics.mean_and_error(values)
+        if band == "standard-error":
+            return statistics.Interval(mean, mean - error, mean + error)
+        if band == "range" and len(values) > 1 and values.size:
+            return statistics.Interval(mean, values.min(axis=0), values.max(axis=0))
+        return statistics.Interval(mean, *np.full((2, mean.size), np.nan))
 
     def hours(self, run: Run) -> np.ndarray | None:
         """Hours of collection and learning up to each iteration of a run; None when it has no clock."""

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,36 +18,61 @@ SHARE = 0.1
 
 
 @dataclass(frozen=True)
+class Sample:
+    """One number per seed, and what is known of it.
+
+    Attributes:
+        numbers: (seeds,).
+        share: whether they are rates, from 0 to 1.
+        episodes: how many each rate is of; None where nobody knows.
+        episode_variance: what new episodes would add to the variance of the mean.
+    """
+
+    numbers: np.ndarray
+    share: bool = True
+    episodes: int | None = None
+    episode_variance: float = 0.0
+
+
+@dataclass(frozen=True)
 class Statistic:
     """A statistic over seeds. It makes three columns of each compared outcome, and a row of the final table.
 
     Attributes:
         label: what the table calls its row.
         columns: endings of the columns of estimate, lower and upper limit.
-        function: (seeds,) -> estimate and limits.
+        function: estimate and limits of a sample; NaN where there are too few seeds for them.
         note: the sentence below the table.
     """
 
     label: str
     columns: tuple[str, str, str]
-    function: Callable[[np.ndarray], Interval]
+    function: Callable[[Sample], Interval]
     note: str
+
+
+def mean_of(sample: Sample) -> Interval:
+    """Mean over seeds with the interval that suits what the numbers are."""
+    if sample.share:
+        return statistics.rate_interval(sample.numbers, sample.episodes, extra_variance=sample.episode_variance)
+    return statistics.t_interval(sample.numbers)
 
 
 STATISTICS = (
     Statistic(
         "mean",
         ("mean", "low", "high"),
-        statistics.t_interval,
-        "Mean: mean of the seeds' rates, with the 95 % t interval over seeds; the interval of a share is cut to "
-        "0 to 100 %.",
+        mean_of,
+        "Mean: over seeds, with its 95 % interval for new seeds (rates: Student's t on the logit of the mean; other "
+        "numbers: Student's t).",
     ),
     Statistic(
         "IQM",
         ("iqm", "iqm_low", "iqm_high"),
         # A fixed seed: a table written again is the same to the byte.
-        partial(statistics.iqm_bootstrap, seed=0),
-        "IQM: interquartile mean of the seeds' rates, with the 95 % bootstrap interval over seeds.",
+        lambda sample: statistics.iqm_interval(sample.numbers, seed=0),
+        f"IQM: interquartile mean over seeds, from {statistics.LEAST_IQM} seeds on, with its 95 % bootstrap interval "
+        "(expanded percentiles).",
     ),
 )
 
@@ -194,9 +218,9 @@ def rates_over_seeds(folder: ResultsFolder, rates: pd.DataFrame) -> pd.DataFrame
         for outcome in folder.outcomes:
             numbers = group[column(outcome)]
             if outcome in folder.compared:
-                bounds = (0.0, 1.0) if outcome.kind == "share" else (-math.inf, math.inf)
-                statistics_of = over_seeds(numbers.to_numpy(float), bounds)
-                row |= {f"{outcome.name}_{name}": value for name, value in statistics_of.items()}
+                episodes = int(group["episodes"].iloc[0]) if "episodes" in group else None
+                sample = Sample(numbers.to_numpy(float), outcome.kind == "share", episodes)
+                row |= {f"{outcome.name}_{name}": value for name, value in over_seeds(sample).items()}
             else:
                 row[column(outcome)] = numbers.mean()
         rows.append(row)
@@ -206,25 +230,21 @@ def rates_over_seeds(folder: ResultsFolder, rates: pd.DataFrame) -> pd.DataFrame
     return table.assign(place=places).sort_values(["place", "iteration"], ignore_index=True).drop(columns="place")
 
 
-def over_seeds(numbers: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)) -> dict[str, float]:
+def over_seeds(sample: Sample) -> dict[str, float]:
     """The statistics of one number per seed, and the extremes.
-
-    Args:
-        numbers: (seeds,).
-        bounds: what intervals are cut to.
 
     Returns:
         The columns of `STATISTICS`, `min` and `max`. All are NaN where a number is. The limits are NaN with one seed,
-        and where all seeds have the same number: their spread, zero, says nothing about further seeds.
+        and where they would have no width: that seeds agree says nothing about further seeds.
     """
     values: dict[str, float] = {}
     for statistic in STATISTICS:
-        center, low, high = statistic.columns
-        interval = statistic.function(numbers)
-        limits = [math.nan, math.nan] if np.ptp(numbers) == 0 else np.clip((interval.low, interval.high), *bounds)
-        values |= {center: interval.estimate, low: limits[0], high: limits[1]}
-    values |= {"min": numbers.min(), "max": numbers.max()}
-    if np.isnan(numbers).any():
+        interval = statistic.function(sample)
+        none = interval.low == interval.high
+        values |= dict(zip(statistic.columns, (interval.estimate, *interval[1:]), strict=True))
+        values |= dict.fromkeys(statistic.columns[1:], math.nan) if none else {}
+    values |= {"min": sample.numbers.min(), "max": sample.numbers.max()}
+    if np.isnan(sample.numbers).any():
         values = dict.fromkeys(values, math.nan)
     return {name: float(value) for name, value in values.items()}
 

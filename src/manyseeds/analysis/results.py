@@ -3,24 +3,32 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from manyseeds.analysis.inference import infer_description
+from manyseeds.config.settings import EvaluateSettings
+from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import LEARNING_CURVES
+from manyseeds.core.layout import LEARNING_CURVES, RUN_RECORD
+from manyseeds.core.manifest import check_made, manifest_path
+from manyseeds.core.record import accepted_changes
+from manyseeds.core.text import did_you_mean
 
-# What the bands of learning curves cover: the mean at each point, or the whole mean curve at once.
-BANDS = ("pointwise", "simultaneous")
+# What the bands of learning curves are: a 95 % interval of the mean at each point, one of the whole mean curve at once,
+# the mean with its standard error, the smallest and the largest seed, or nothing.
+BANDS = ("pointwise", "simultaneous", "standard-error", "range", "none")
 OURS = "manyseeds"
 """The trainer's name where config.json gives no other."""
+LONGEST_GAP = 1000
 RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
 """The last column of every episodes.csv, whatever the task."""
 
@@ -80,6 +88,12 @@ class ResultsFolder:
         trainer: the name of what trained the runs.
         tags: which scalars mean return and success.
         described: the task's description in config.json; None where it has none.
+        code_notes: sentences about runs and evaluations of other code that were accepted.
+        evaluate: how the runs are judged.
+        missing: variant and seed of runs that config.json names and that left nothing.
+        settings: what config.json says of each variant: `train`, `agent`, `task_cfg`.
+        labels: what tables, figures and pages call the variants, by name.
+        baseline: the variant that all others are compared with; None for every two.
     """
 
     folder: Path
@@ -90,6 +104,12 @@ class ResultsFolder:
     trainer: str = OURS
     tags: Tags = OUR_TAGS
     described: Description | None = None
+    code_notes: tuple[str, ...] = ()
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    missing: tuple[tuple[str, int], ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    baseline: str | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +120,40 @@ class ResultsFolder:
     def variants(self) -> list[str]:
         """The names of the variants in the order in which figures and tables show them."""
         return list(dict.fromkeys(run.variant for run in self.runs))
+
+    def label(self, variant: str) -> str:
+        """What tables, figures and pages call a variant."""
+        return self.labels.get(variant, variant)
+
+    def number(self, name: str, variant: str, *, evaluation: bool = False) -> float:
+        """A number of the task, one of `Description.numbers`.
+
+        Args:
+            name: which.
+            variant: of which variant.
+            evaluation: as the evaluation had it, and not training.
+        """
+        numbers = dict(self.description.numbers) | dict(self.settings.get(variant, {}).get("task_cfg", {}))
+        return float((numbers | dict(self.evaluate.overrides) if evaluation else numbers)[name])
+
+    def only(self, variants: Sequence[str]) -> "ResultsFolder":
+        """The same folder with these variants only, in this order.
+
+        Raises:
+            UserError: when there is no such variant.
+        """
+        for name in variants:
+            if name not in self.variants:
+                hint = did_you_mean(name, self.variants)
+                raise UserError(
+                    f"{self.folder}: there is no variant {name!r}{hint}; it must be {' or '.join(self.variants)}"
+                )
+        return replace(
+            self,
+            runs=tuple(run for name in dict.fromkeys(variants) for run in self.of(name)),
+            missing=tuple(absent for absent in self.missing if absent[0] in variants),
+            baseline=self.baseline if self.baseline in variants else None,
+        )
 
     def of(self, variant: str) -> list[Run]:
         """The runs of one variant by rising seed."""
@@ -144,27 +198,29 @@ class ResultsFolder:
         return tuple(outcome for outcome in self.compared if outcome.kind == "share")
 
 
-def find_results(results_dir: str | Path) -> list[ResultsFolder]:
+def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFolder]:
     """Find every results folder at or below a folder, with a run with scalars.csv or episodes.csv.
 
     Args:
         results_dir: an experiment's folder, or a folder of such folders.
+        check: whether each file must be the one that its step left.
 
     Returns:
         The folders by path, each with at least one run.
 
     Raises:
-        UserError: when the folder is missing or holds no run.
+        UserError: when the folder is missing or holds no run, or a file was edited or damaged.
     """
     results_dir = Path(results_dir)
     if not results_dir.is_dir():
         raise UserError(f"{results_dir}: no such folder; give the results folder of an experiment")
     found: dict[Path, list[Run]] = {}
-    for folder in sorted(results_dir.rglob("seed_*")):
+    for folder in sorted(_below(results_dir)):
         match = re.fullmatch(r"seed_(\d+)", folder.name)
         depth = len(folder.relative_to(results_dir).parts)
-        if match is None or depth < 2 or not folder.is_dir():
+        if match is None or depth < 2:
             continue
+        _check_name(folder)
         run = Run(folder.parent.name, int(match[1]), folder)
         if run.scalars.is_file() or run.episodes.is_file():
             found.setdefault(folder.parent.parent, []).append(run)
@@ -172,7 +228,29 @@ def find_results(results_dir: str | Path) -> list[ResultsFolder]:
         raise UserError(
             f"{results_dir}: no run found; expected <variant>/seed_<seed>/ with a scalars.csv or an episodes.csv"
         )
+    for folder, runs in found.items() if check else ():
+        for run in runs:
+            check_made(run.scalars, "scalars")
+            check_made(run.episodes, "evaluate")
+        check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
+
+
+def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield all folders below a folder but those within runs; links are followed, but not in circles."""
+    above |= {folder.resolve()}
+    for path in folder.iterdir():
+        if path.is_dir() and path.resolve() not in above:
+            yield path
+            if not path.name.startswith("seed_"):
+                yield from _below(path, above)
+
+
+def _check_name(folder: Path) -> None:
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{str(folder).encode(errors='replace').decode()}: the name is not UTF-8; rename it") from error
 
 
 def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
@@ -183,7 +261,8 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
     if planned is not None:
         found = {(run.variant, run.seed) for run in runs}
         strays = [f"{variant} seed {seed}" for variant, seed in sorted(found - set(planned))]
-        absent = [f"{variant} seed {seed}" for variant, seed in planned if (variant, seed) not in found]
+        fields["missing"] = tuple(run for run in planned if run not in found)
+        absent = [f"{variant} seed {seed}" for variant, seed in fields["missing"]]
         if strays:
             notes.append(f"{folder}: left out, because config.json does not name them: {', '.join(strays)}")
         if absent:
@@ -198,7 +277,21 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), **fields)
+    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), code_notes=_code_notes(runs), **fields)
+
+
+def _code_notes(runs: Iterable[Run]) -> tuple[str, ...]:
+    """Name the runs and evaluations that were made by other code and accepted, with what had changed."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        files = (("Trained", run.folder / RUN_RECORD), ("Evaluated", manifest_path(run.folder, "evaluate")))
+        for made, path in files:
+            for changes in accepted_changes(path):
+                found.setdefault((made, some(changes)), []).append(f"{run.variant} seed {run.seed}")
+    return tuple(
+        f"{made} by other code than the present and accepted ({changes} had changed): {', '.join(names)}."
+        for (made, changes), names in found.items()
+    )
 
 
 def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, Any]]:
@@ -212,13 +305,23 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         external = content.get("trainer", OURS)
         if isinstance(external, dict):
             fields |= {"trainer": str(external["name"]), "tags": Tags(**external.get("scalars", {}))}
+        fields["evaluate"] = EvaluateSettings.model_validate(content.get("evaluate", {}))
+        fields["settings"] = content["variants"]
         fields["samples"] = {
             variant: settings["train"]["num_envs"] * settings["agent"]["num_steps_per_env"]
             for variant, settings in content["variants"].items()
             if "num_steps_per_env" in settings.get("agent", {})
         }
+        fields |= {
+            "labels": {str(variant): str(label) for variant, label in (content.get("labels") or {}).items()},
+            "baseline": content.get("baseline"),
+        }
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, ("evaluate", *first["loc"])))
+        raise UserError(f"{config}: {place} is {first['input']!r}: {first['msg']}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
     if fields["band"] not in BANDS:
@@ -241,7 +344,8 @@ def read_scalars(run: Run) -> pd.DataFrame:
     """Read the learning curves of a run.
 
     Returns:
-        One float column per tag, indexed by every iteration from 1 to the last; NaN where nothing was logged.
+        One float column per tag, indexed by every iteration from 1 to the last; NaN where nothing was logged. A table
+        with a row in a thousand or fewer is not filled up.
 
     Raises:
         UserError: when the file is malformed, empty, or has an iteration twice.
@@ -256,6 +360,8 @@ def read_scalars(run: Run) -> pd.DataFrame:
         raise UserError(f"{run.scalars}: iteration {iterations[iterations.duplicated()].iloc[0]} appears twice")
     _check_numbers(table, run.scalars)
     table = table.astype(np.float64).set_axis(pd.Index(iterations, name="iteration"))
+    if iterations.max() > LONGEST_GAP * (len(iterations) + 1):  # steps that count something else than iterations
+        return table.sort_index()
     return table.reindex(range(min(1, iterations.min()), iterations.max() + 1))
 
 
@@ -363,6 +469,12 @@ def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
         raise UserError(f"{path}: not readable as a CSV file: {reason}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_files(folder: ResultsFolder) -> list[Path]:
+    """Return the files that tables, figures and pages of a results folder are made of."""
+    of_runs = [path for run in folder.runs for path in (run.scalars, run.episodes, run.checkpoints)]
+    return [*of_runs, folder.folder / LEARNING_CURVES]
 
 
 def describe(folder: ResultsFolder) -> str:

@@ -17,7 +17,7 @@ from manyseeds.audit.verify import declare_not_shipped
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import PARAMS, PUBLISHED, RUN_RECORD, SCALARS, SCALARS_ACCOUNT
+from manyseeds.core.layout import LEDGER, PARAMS, PUBLISHED, RUN_RECORD, SCALARS, SCALARS_ACCOUNT
 
 WHOLE = (RUN_RECORD, SCALARS, SCALARS_ACCOUNT, *PARAMS)
 
@@ -52,7 +52,7 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> Non
             cut |= {
                 path.relative_to(output).as_posix(): file_digest(path) for path in (copy.episodes, copy.checkpoints)
             }
-    for path in (folder.folder / "config.json", *folder.folder.glob("*/policy.gif")):
+    for path in (folder.folder / "config.json", folder.folder / LEDGER, *folder.folder.glob("*/policy.gif")):
         if path.is_file():
             shutil.copyfile(path, output / path.relative_to(folder.folder))
     with write_atomic(output / PUBLISHED) as partial:

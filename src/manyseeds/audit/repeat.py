@@ -14,6 +14,7 @@ from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256
 from manyseeds.core.layout import EVENT_FILE, RUN_RECORD, SCALARS, checkpoints
+from manyseeds.learning import foreign
 
 WALL_CLOCK = "Perf/"
 """Scalars that measure time begin so; they are never the same twice."""
@@ -83,6 +84,7 @@ def _shortened(folder: Path, record: Mapping[str, Any], iterations: int, threads
             raise UserError(
                 f"--repeat is {iterations}; it must be at least 1 and at most {total}, as many as the run has"
             )
+        foreign.check(config["agent"], config["task"], str(path))
         changed = {"max_iterations": iterations, "state_interval": iterations, "threads": threads or "auto"}
         changed |= {"init_from": record["init_from"]} if "init_digest" in config else {}
         return RunConfig.model_validate(

@@ -8,6 +8,7 @@ from typing import Any
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.learning import foreign
 
 
 def replay(path: Path, threads: int = 0) -> bool:
@@ -30,7 +31,7 @@ def replay(path: Path, threads: int = 0) -> bool:
     content = read_sealed(path)
     if "failure" not in content:
         raise UserError(f"{path} is a state to continue from, not the dump of a divergence.")
-    config, failure = content["config"], content["failure"]
+    config, failure, agent = _contents(content, path)
     threads = threads or len(os.sched_getaffinity(0))
     env = make_env(
         config["simulator"],
@@ -42,8 +43,11 @@ def replay(path: Path, threads: int = 0) -> bool:
         task_cfg=config["task_cfg"],
     )
     try:
-        runner = Runner(env, config["agent"], seed=config["seed"], device=config["device"], threads=threads)
-        runner.load_state_dict(content["runner"])
+        runner = Runner(env, agent, seed=config["seed"], device=config["device"], threads=threads)
+        try:
+            runner.load_state_dict(content["runner"])
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{path}: its state does not fit its agent and task: {error!r:.200}.") from error
         print(f"Replaying from iteration {runner.iteration + 1} to {failure['iteration']}.", flush=True)
         try:
             while runner.iteration < failure["iteration"]:
@@ -59,6 +63,26 @@ def replay(path: Path, threads: int = 0) -> bool:
         env.close()
 
 
+def _contents(content: dict[str, Any], path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the configuration, the failure and the checked agent of a dump, which may be anybody's."""
+    from manyseeds.learning.agent import resolve_agent
+
+    config, failure = content.get("config"), content.get("failure")
+    for part, keys in ((config, _CONFIG), (failure, _FAILURE), (content, {"runner": dict})):
+        for key, kind in keys.items():
+            if not isinstance(part, dict) or not isinstance(part.get(key), kind):
+                raise UserError(f"{path} is no whole dump of a divergence: {key} is missing or of another type.")
+    assert config is not None and failure is not None
+    foreign.check(config["agent"], config["task"], str(path))
+    return config, failure, resolve_agent(config["agent"], f"{path}: agent")
+
+
+_CONFIG = {
+    "simulator": str, "task": str, "num_envs": int, "seed": int, "device": str, "task_cfg": dict, "agent": dict
+}  # fmt: skip
+_FAILURE = {"iteration": int, "term": str}
+
+
 def _show(state: dict[str, Any], num_envs: int, index: int | None) -> None:
     """Print what an environment's state holds."""
     for name, value in state.items() if index is not None else ():
@@ -71,7 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = verb_parser("replay", __doc__, "results/lift_object/default/seed_1/diverged_118.pt")
     parser.add_argument("dump", type=Path, help="diverged_<iteration>.pt in the run's folder")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    foreign.add_flag(parser)
     args = parser.parse_args(argv)
+    foreign.allow(args.allow_code)
     try:
         return 0 if replay(args.dump, args.threads) else 1
     except UserError as error:

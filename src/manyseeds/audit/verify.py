@@ -9,11 +9,18 @@ from pathlib import Path
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256, write_atomic
-from manyseeds.core.layout import EXTERNAL_WORK, JOURNAL, NOT_SHIPPED, PUBLISHED, RUN_RECORD, SUPERSEDED
+from manyseeds.core.layout import EXTERNAL_WORK, JOURNAL, MANIFEST, NOT_SHIPPED, PUBLISHED, RUN_RECORD, SUPERSEDED
+from manyseeds.core.manifest import other_inputs
+from manyseeds.core.manifest import problems as manifest_problems
 from manyseeds.core.record import read_record
+from manyseeds.learning import foreign
 
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
 """What carries in its metadata the checksum of the CSV files that it was made from (`results.describe`)."""
+
+
+SAY_THEMSELVES = ("tables", "figures", "pages")
+"""Steps whose files DERIVED names anyway where they were made from other data."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +31,16 @@ class Account:
         problems: a sentence for each file that is missing or is not what its run left, and for each run that did
             not end.
         not_shipped: files that are missing and declared so in NOT_SHIPPED.
+        unknown_code: how many runs have no digest of their code in their record.
     """
 
     problems: tuple[str, ...]
     not_shipped: tuple[Path, ...]
+    unknown_code: int = 0
 
 
 def verify(results: Path) -> Account:
-    """Hash the outputs of every run below a folder again, and the CSV files that tables and figures were made from.
+    """Hash the outputs of every run and of every step after it below a folder again, and what they were made from.
 
     A missing file is a problem, unless the experiment's folder has a file NOT_SHIPPED that names it; a file that
     is there is hashed, named or not. So is a table, figure or page that says it was made from other CSV files.
@@ -40,11 +49,12 @@ def verify(results: Path) -> Account:
         UserError: when there is no run, or a record cannot be read.
     """
     problems = [f"{journal.parent}: this run has not ended" for journal in _unfinished(results)]
-    not_shipped = []
+    not_shipped, unknown = [], 0
     declared = {experiment: _declared(experiment) for experiment in _experiments(results)}
     for record in _records(results):
         absent = declared[_experiment_of(record)]
         content = read_record(record)
+        unknown += not content.get("made_by")
         for name, expected in content["outputs"].items():
             path = record.parent / name
             if path.is_file():
@@ -54,10 +64,14 @@ def verify(results: Path) -> Account:
                 not_shipped.append(path)
             else:
                 problems.append(f"{path} is missing")
+    for manifest in _in_runs(results, f"*.{MANIFEST}"):
+        problems += manifest_problems(manifest)
+        if manifest.name.split(".")[0] not in SAY_THEMSELVES:
+            problems += other_inputs(manifest)
     for experiment in declared:
         if experiment.is_relative_to(results.resolve()):
             problems += _changed_since_publishing(experiment) + _of_other_data(experiment)
-    return Account(tuple(problems), tuple(not_shipped))
+    return Account(tuple(problems), tuple(not_shipped), unknown)
 
 
 def _changed_since_publishing(experiment: Path) -> list[str]:
@@ -84,7 +98,9 @@ def _of_other_data(experiment: Path) -> list[str]:
     }
     if not made:
         return []
-    [now] = [inputs_digest(found) for found in find_results(experiment) if found.folder == experiment] or [""]
+    [now] = [inputs_digest(found) for found in find_results(experiment, check=False) if found.folder == experiment] or [
+        ""
+    ]
     return [f"{path} was made from other CSV files than those here" for path, was in made.items() if was != now]
 
 
@@ -158,7 +174,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help=f"list the outputs that are missing in {NOT_SHIPPED}, so that verify accepts a published folder",
     )
+    foreign.add_flag(parser)
     arguments = parser.parse_args(argv)
+    foreign.allow(arguments.allow_code)
     try:
         if arguments.declare_not_shipped:
             for path in declare_not_shipped(arguments.results):
@@ -179,7 +197,11 @@ def _print_account(results: Path) -> bool:
         print(problem)
     for path in account.not_shipped:
         print(f"{path} is not shipped")
-    if not account.problems:
+    if account.unknown_code:
+        print(f"note: {account.unknown_code} of the runs have an unknown code digest: their records hold none")
+    if account.problems:
+        print(f"{results}: snakemake makes again what is missing or not what was left; a copy must be copied again")
+    else:
         there = "every file that is shipped" if account.not_shipped else "every file"
         print(f"{results}: {there} is what its run left")
     return not account.problems

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from manyseeds.config.fields import Allowed
 from manyseeds.core.text import did_you_mean, dotted, shown, unknown_key
 
+LARGEST = 2**63
 Path = tuple[Any, ...]
 Type = tuple[Any, Sequence[Any]]
 """An annotation and the metadata around it."""
@@ -30,6 +31,15 @@ def problems(model: type[BaseModel], values: Any, prefix: Path = (), name: Calla
     infinite = [path for path, value in _leaves(values) if isinstance(value, float) and not math.isfinite(value)]
     if infinite:
         return [f"{name((*prefix, *path))} is {_at(values, path)}; it must be finite" for path in infinite]
+    # No arithmetic of floats or of 64 bits takes them.
+    large = [path for path, value in _leaves(values) if isinstance(value, int) and abs(value) >= LARGEST]
+    if large:
+        return [
+            f"{name((*prefix, *path))} is {shown(_at(values, path))}; it must be less than {LARGEST}" for path in large
+        ]
+    texts = [path for path, value in _leaves(values) if isinstance(value, str) and "\0" in value]
+    if texts:
+        return [f"{name((*prefix, *path))} holds the character NUL, which no file or program takes" for path in texts]
     try:
         model.model_validate(values)
     except ValidationError as error:

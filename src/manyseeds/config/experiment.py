@@ -13,6 +13,7 @@ from manyseeds.config.fields import (
     Environment,
     Ge,
     Image,
+    Label,
     Model,
     Name,
     Seed,
@@ -24,7 +25,14 @@ from manyseeds.config.fields import (
     default_images,
     environments,
 )
-from manyseeds.config.settings import CurvesSettings, EvaluateSettings, RunConfig, TrainSettings
+from manyseeds.config.settings import (
+    ChangedCode,
+    CurvesSettings,
+    DevelopmentSettings,
+    EvaluateSettings,
+    RunConfig,
+    TrainSettings,
+)
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import checkpoint_iterations
@@ -34,7 +42,7 @@ SCHEMA_VERSION = 1
 
 
 def _not_published(name: str) -> str:
-    if name == "published":
+    if name.casefold() == "published":
         raise ValueError("results/published is what the repository ships")
     return name
 
@@ -44,7 +52,7 @@ class Common(Model):
 
     experiment: Annotated[
         Name,
-        Field(json_schema_extra={"not": {"const": "published"}}),
+        Field(json_schema_extra={"not": {"pattern": "^[Pp][Uu][Bb][Ll][Ii][Ss][Hh][Ee][Dd]$"}}),
         AfterValidator(_not_published),
         Allowed("a name of letters, digits, '_', '.' and '-' that is not 'published'"),
     ] = Field(description="results go to results/<experiment>/")
@@ -58,6 +66,10 @@ class Common(Model):
     ] = Field("auto", description="GPUs that runs may use: auto (all), a list of numbers, or none (do not manage GPUs)")
     jobs_per_gpu: Count = Field(1, description="runs that share one GPU")
     gpus_per_run: Count = Field(1, description="GPUs that one run uses, a process on each")
+    changed_code: ChangedCode = Field(
+        "stop",
+        description="runs and evaluations of other code: stop, redo (make them anew) or accept (keep them, and say so)",
+    )
     keep_state: bool = Field(
         True, description="keep each run's training state, so that a larger max_iterations continues it"
     )
@@ -65,7 +77,16 @@ class Common(Model):
         description="every variant is trained once with every seed"
     )
     evaluate: EvaluateSettings = Field(EvaluateSettings(), description="how every checkpoint is judged")
+    development: DevelopmentSettings = Field(
+        DevelopmentSettings(), description="what was used to choose the settings, and must not be reported"
+    )
     curves: CurvesSettings = Field(CurvesSettings(), description="how event files become curves")
+    labels: Annotated[dict[Text, Label], Allowed("a mapping of variants to what tables and figures call them")] = Field(
+        default_factory=dict, description="what tables, figures and pages call the variants, by their names"
+    )
+    baseline: Annotated[Text | None, Allowed("the name of a variant")] = Field(
+        None, description="the variant that all others are compared with; by default every two are compared"
+    )
     container: Annotated[
         dict[Environment, Image],
         AfterValidator(default_images),
@@ -174,21 +195,19 @@ class Experiment(Common):
 
     Attributes:
         task: a task reference: a name or a path.
-        task_digest: of the task's file; None for an installed task.
         trainer: `Ours` or an `External` one.
         variants: in the order of the config.
         description: the task as tables and figures see it; None where only the task's own process can tell.
     """
 
     task: str
-    task_digest: str | None = None
     trainer: Trainer = Ours()
     variants: tuple[Variant, ...] = Field(strict=False)
     description: dict[str, Any] | None = None
 
     @field_serializer("trainer")
     def _trainer_to_json(self, trainer: Trainer) -> str | dict[str, Any]:
-        return trainer.model_dump(mode="json") if isinstance(trainer, External) else trainer.name
+        return trainer.hidden().model_dump(mode="json") if isinstance(trainer, External) else trainer.name
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`.
@@ -222,7 +241,6 @@ class Experiment(Common):
         chosen = self.variant(variant)
         return RunConfig(
             task=self.task,
-            task_digest=self.task_digest,
             task_cfg=chosen.task_cfg,
             init_digest=chosen.init_digest,
             simulator=self.simulator if self.trainer.evaluates else None,
@@ -233,6 +251,7 @@ class Experiment(Common):
             agent=chosen.agent,
             agent_file=chosen.agent_file,
             ranks=self.ranks,
+            changed_code=self.changed_code,
         )
 
     def settings(self, variant: str, seed: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A template is split into words first and its placeholders are filled afterwards,
 a value is never more than (part of) one word, whatever characters it has.
 """
 
+import hashlib
 import json
 import shlex
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from pydantic import Field, model_validator
 from manyseeds.config.fields import IMAGE, Allowed, Count, Image, Model, Name, Text, Whole
 from manyseeds.config.settings import NUM_STEPS_PER_ENV, OURS, TrainSettings
 from manyseeds.core.description import Description, Outcome
+from manyseeds.core.errors import UserError
 from manyseeds.core.layout import checkpoint_iterations, checkpoint_name
 from manyseeds.core.simulators import SIMULATORS
 
@@ -32,6 +34,12 @@ GROUPS = {
     "init_from": ("init_from",),
 }
 """Placeholders that stand for no word or several, and the placeholders that their own templates may hold."""
+
+
+HIDDEN = "sha256"
+"""Instead of the names of environment variables: their values may be secrets."""
+ENVIRONMENT_VARIABLE = "MANYSEEDS_TRAINER_ENVIRONMENT"
+"""Environment variable with those of a trainer, for its jobs."""
 
 
 class Scalars(Model):
@@ -125,6 +133,11 @@ class External(Model):
     environment: dict[Variable, str] = Field(
         default_factory=dict, description="environment variables that it gets besides those of the workflow"
     )
+    inputs: tuple[Text, ...] = Field(
+        (),
+        strict=False,
+        description="files, folders and patterns of files that decide its results, such as its script",
+    )
     path: str = Field("", description="a folder to look for its programs in first; not used in a container")
     links: dict[FileName, Text] = Field(
         default_factory=dict, description="names in the folder in which it runs, and what they lead to"
@@ -137,11 +150,46 @@ class External(Model):
     )
     runtime: Count = Field(1440, description="minutes to ask a cluster for")
     mem_mb: Count = Field(16000, description="memory to ask a cluster for (MB)")
+    accept_crash: bool = Field(
+        False,
+        description="take a run whose last checkpoint is there as finished, although the trainer crashed or was killed",
+    )
     scalars: Scalars = Field(Scalars(), description="what its scalars mean")
 
     def settings(self) -> dict[str, Any]:
         """Return the fields that determine a run's result. Paths, log folders and names of tags do not."""
-        return self.model_dump(include={"name", "command", "words", "environment"}, exclude_none=True)
+        return self.hidden().model_dump(include={"name", "command", "words", "environment"}, exclude_none=True)
+
+    def hidden(self) -> "External":
+        """Return the trainer as files may hold it: with a digest of its environment variables instead of them."""
+        if not self.environment or self.is_hidden:
+            return self
+        text = json.dumps(self.environment, sort_keys=True)
+        return self.model_copy(update={"environment": {HIDDEN: hashlib.sha256(text.encode()).hexdigest()}})
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it has a digest instead of its environment variables."""
+        return self.environment.keys() == {HIDDEN}
+
+    def revealed(self, text: str) -> "External":
+        """Return the trainer with its environment variables.
+
+        Args:
+            text: them as JSON, as ENVIRONMENT_VARIABLE hands them to jobs.
+
+        Raises:
+            UserError: when they are not those of the digest.
+        """
+        if not self.is_hidden:
+            return self
+        found = self.model_copy(update={"environment": json.loads(text or "{}")})
+        if found.hidden() != self:
+            raise UserError(
+                f"trainer {self.name}: the values of trainer.environment are kept in no file; start the run with"
+                f" snakemake, or with {ENVIRONMENT_VARIABLE} set to them as JSON"
+            )
+        return found
 
     def job_environment(self, simulator: str) -> str:
         """Return the environment of envs/ that training jobs run in; the trainer brings its own."""

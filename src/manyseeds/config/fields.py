@@ -74,13 +74,16 @@ def _whole(value: Any) -> Any:
 
 
 def _unique(items: tuple[T, ...]) -> tuple[T, ...]:
-    for index, item in enumerate(items):
-        if item in items[:index]:
+    seen: set[T] = set()
+    for item in items:
+        if item in seen:
             raise PydanticCustomError("repeated", "{item}", {"item": item})
+        seen.add(item)
     return items
 
 
-def _tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """Return a list, which YAML gives, as a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -93,13 +96,23 @@ Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Allowed("a name of letters, digits, '_', '.' and '-'")
 ]
+Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,60}$"), Allowed("one line of at most 60 characters")]
 Seed = Annotated[Whole, Ge(0), Le(2**31 - 1)]
+"""Fits all that take a seed; Isaac Lab and NumPy take no larger one."""
 Unique = (
-    BeforeValidator(_tuple),
+    BeforeValidator(as_tuple),
     Field(min_length=1, json_schema_extra={"minItems": 1, "uniqueItems": True}),
     AfterValidator(_unique),
 )
 """Metadata of a tuple that is written as a list of at least one item, each once."""
+SeedSet = Annotated[
+    tuple[Seed, ...],
+    BeforeValidator(as_tuple),
+    Field(json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_unique),
+    Allowed("a list of seeds, each once"),
+]
+"""Seeds, possibly none."""
 IMAGE = "a .sif file, a sandbox folder or a registry address (docker://...), without spaces"
 # Snakemake gives the name of an image to a shell as it is.
 Image = Annotated[

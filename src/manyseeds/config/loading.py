@@ -1,26 +1,28 @@
 """From the text of config.yaml to a checked `Experiment`."""
 
 import json
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from manyseeds.config import external, hardware, variants
 from manyseeds.config.errors import problems
 from manyseeds.config.experiment import AgentChoice, Config, Experiment, TaskChoice, Variant, VariantChoice
 from manyseeds.config.external import External, Ours, Trainer
 from manyseeds.config.settings import OURS, TrainSettings
+from manyseeds.config.yaml_file import read_yaml
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256
-from manyseeds.core.layout import CONFIG, PACKAGE, REPOSITORY, RESULTS
+from manyseeds.core.layout import CONFIG, FIGURES, FILE_ENDINGS, PACKAGE, REPOSITORY, RESULTS
 from manyseeds.core.text import did_you_mean, flatten, shown
 from manyseeds.tasks import registry
 
 MOST_CHECKPOINTS = 100_000
 """Checkpoints of a run; each is a file and an evaluation, and the workflow lists them all."""
+MOST_VARIANTS = 1000
+MOST_RUNS = 20_000
+"""Snakemake plans three jobs for each; docs/scale.md says what that costs."""
 LONGEST_NAME = 200
 """Characters of an experiment's or variant's name; file systems allow 255 for a folder, and logs add to it."""
 
@@ -64,6 +66,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     device, simulator = hardware.chosen(config.device, simulator, config.gpus, recorded)
     train = config.train.on(device)
     named = config.variants or {"default": VariantChoice()}
+    _check_size(source, named, len(config.seeds))
     points = [
         (name, choice or VariantChoice(), overrides)
         for variant, choice in named.items()
@@ -71,16 +74,18 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     ]
     resolved = tuple(_variant(source, config, train, trainer, task, *point) for point in points)
     names = [variant.name for variant in resolved]
-    _raise(source, [f"variants make the name {name} twice" for name in sorted(set(names)) if names.count(name) > 1])
+    _raise(source, _unusable_names(names))
+    _raise(source, list(_misnamed(config, names)))
     for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
         if len(name) > LONGEST_NAME:
             raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
+    if trainer.evaluates:
+        registry.check_file(task)
     shared = {key: getattr(config, key) for key in Experiment.model_fields.keys() & Config.model_fields.keys()}
     experiment = Experiment(
         **shared
         | {
             "task": task,
-            "task_digest": registry.file_digest(task) if trainer.evaluates else None,
             "simulator": simulator,
             "device": device,
             "trainer": trainer,
@@ -89,33 +94,6 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     )
     _raise(source, list(dict.fromkeys(_impossible(experiment))))
     return experiment.described(registry.describe(task) if trainer.evaluates and registry.is_built_in(task) else None)
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping; a repeated key is an error."""
-    try:
-        fields = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
-        json.dumps(fields, skipkeys=True, default=str)  # an alias inside its own anchor makes an endless value
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: byte {error.start} cannot be decoded") from error
-    except RecursionError as error:
-        raise UserError(f"{path} is nested too deeply to be read") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
-    if not isinstance(fields, dict):
-        raise UserError(f"{path} must hold keys and values, such as 'experiment: lift_object'")
-    return fields
-
-
-def parse_scalar(text: str) -> Any:
-    """Return the number, truth value or text that `text` is in a YAML file."""
-    try:
-        value = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError:
-        return text
-    return value if isinstance(value, int | float) else text
 
 
 def schema() -> dict[str, Any]:
@@ -145,9 +123,10 @@ def _trainer(source: str, value: str | Mapping[str, Any]) -> Trainer:
     if name is not None:
         path = Path(str(name)) if Path(str(name)).exists() else REPOSITORY / str(name)
         if not path.is_file():
+            problem = "is a folder" if path.is_dir() else "does not exist"
             raise UserError(
-                f"{source}: trainer is {str(name)!r}; it must be {OURS}, the path of a trainer's YAML file"
-                " (trainers/isaaclab.yaml), or a mapping with name and command"
+                f"{source}: trainer is {str(name)!r}, which {problem}; it must be {OURS}, the path of a trainer's YAML"
+                " file (trainers/isaaclab.yaml), or a mapping with name and command"
             )
         fields = _merged(read_yaml(path), fields)
     _raise(source, problems(External, fields, ("trainer",)))
@@ -176,8 +155,22 @@ def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
     return name
 
 
+def _misnamed(config: Config, names: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the labels and the baseline of variants with these names."""
+    for key, name in (*(("labels", name) for name in config.labels), ("baseline", config.baseline)):
+        if name is not None and name not in names:
+            hint = did_you_mean(name, names)
+            yield f"{key} names the variant {name!r}{hint}; it must be {' or '.join(names)}"
+    shown_as = [config.labels.get(name, name) for name in names]
+    for label in sorted(set(shown_as)):
+        if shown_as.count(label) > 1:
+            yield f"labels makes tables and figures call two variants {label!r}; each needs its own"
+
+
 def _impossible(experiment: Experiment) -> Iterator[str]:
     """Yield what the config asks for and the workflow or the trainer cannot do."""
+    yield from _not_held_out(experiment)
+    evaluate = experiment.evaluate
     if experiment.trainer.evaluates and (problem := hardware.contradiction(experiment.device, experiment.simulator)):
         yield problem
     for variant in experiment.variants:
@@ -187,6 +180,12 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
                 f"train.max_iterations {variant.train.max_iterations} with train.save_interval"
                 f" {variant.train.save_interval} leaves {count} checkpoints a run; at most"
                 f" {MOST_CHECKPOINTS} are allowed"
+            )
+        if evaluate.checkpoints > count:
+            yield (
+                f"evaluate.estimate is {evaluate.estimate}; variant {variant.name} leaves {count} checkpoints, with"
+                f" train.max_iterations {variant.train.max_iterations} and train.save_interval"
+                f" {variant.train.save_interval}"
             )
         if isinstance(experiment.trainer, External):
             given = {
@@ -204,12 +203,65 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
             )
 
 
+def _not_held_out(experiment: Experiment) -> Iterator[str]:
+    """Yield seeds and episodes that would be reported although the settings were chosen with them."""
+    development, evaluate = experiment.development, experiment.evaluate
+    if both := sorted(set(experiment.seeds) & set(development.seeds)):
+        yield (
+            f"seeds has {', '.join(map(str, both))}, which development.seeds names; seeds that settings were chosen"
+            " with cannot be reported"
+        )
+    if evaluate.seed in development.episodes:
+        yield (
+            f"evaluate.seed is {evaluate.seed}, which development.episodes names; it must be one that settings were not"
+            " chosen with"
+        )
+
+
+def _check_size(source: str, named: Mapping[str, VariantChoice | None], seeds: int) -> None:
+    """Refuse more variants or runs than can be planned, before they are spelled out."""
+    sizes = {name: variants.count(_grid(choice or VariantChoice())) for name, choice in named.items()}
+    total = sum(sizes.values())
+    if total > MOST_VARIANTS:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise UserError(
+            f"{source}: variants has {total:,} variants, {sizes[largest]:,} of them in the grid of {largest}; at most"
+            f" {MOST_VARIANTS:,} are allowed"
+        )
+    if total * seeds > MOST_RUNS:
+        raise UserError(
+            f"{source}: {total:,} variants x {seeds:,} seeds are {total * seeds:,} runs; at most {MOST_RUNS:,} are"
+            " allowed"
+        )
+
+
+def _unusable_names(names: Sequence[str]) -> list[str]:
+    """Return a sentence for each name of a variant that its folder cannot have."""
+    problems = []
+    seen: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            problems.append(f"variants has {other} and {name}, which are one folder where case is ignored")
+    problems += [f"variants make the name {name} twice" for name, n in Counter(names).items() if n > 1]
+    problems += [
+        f"variants has {name}, which is the name of a file or folder of the results; choose another"
+        for name in names
+        if name.casefold() == FIGURES or name.casefold().endswith(FILE_ENDINGS)
+    ]
+    return problems
+
+
 def _points(source: str, variant: str, choice: VariantChoice) -> list[tuple[str, dict[str, Any]]]:
     """Return the points of a variant's grid: names and overrides by section."""
-    grid = {"train": choice.train, "agent": choice.agent.overrides, "task": choice.task.overrides}
+    grid = _grid(choice)
     empty = [f"{section}.{key}" for section in grid for key, value in flatten(grid[section]).items() if value == []]
     _raise(f"{source}: variants.{variant}", [f"{key} is []; a grid needs at least one value" for key in empty])
     return list(variants.expand(variant, grid))
+
+
+def _grid(choice: VariantChoice) -> dict[str, dict[str, Any]]:
+    return {"train": choice.train, "agent": choice.agent.overrides, "task": choice.task.overrides}
 
 
 def _variant(
@@ -324,29 +376,3 @@ def _variant_longhand(variant: Any) -> Any:
 def _raise(where: str, found: list[str]) -> None:
     if found:
         raise UserError("\n".join(f"{where}: {problem}" for problem in found))
-
-
-def _yaml_problem(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in YAML 1.2, and a repeated key is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            if isinstance(key_node, yaml.ScalarNode):
-                if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
-                    raise yaml.constructor.ConstructorError(
-                        problem=f"the key {key_node.value!r} appears twice", problem_mark=key_node.start_mark
-                    )
-                seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+\Z"), list("-+0123456789")
-)

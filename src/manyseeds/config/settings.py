@@ -4,17 +4,43 @@ The checks of config.yaml, the schema for editors, the flags of `manyseeds train
 identity, and the placeholders of external trainers are made from these fields.
 """
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from annotated_types import Gt, Le
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from manyseeds.config.fields import FLAG, NO_IDENTITY, Allowed, Count, Ge, Model, Positive, Seed, Text, Whole
+from manyseeds.config.fields import (
+    FLAG,
+    NO_IDENTITY,
+    Allowed,
+    Count,
+    Ge,
+    Model,
+    Number,
+    Positive,
+    Seed,
+    SeedSet,
+    Text,
+    Whole,
+    as_tuple,
+)
 
 NUM_STEPS_PER_ENV = 24
 """Environment steps of an iteration where an agent file does not say; RSL-RL's name for it is num_steps_per_env."""
 OURS = "manyseeds"
 """The name of the trainer of this package."""
+
+
+CHANGED_CODE = ("stop", "redo", "accept")
+ChangedCode = Annotated[Literal["stop", "redo", "accept"], Allowed("stop, redo or accept")]
+
+
+def _ascending(looks: tuple[int, ...]) -> tuple[int, ...]:
+    if any(low >= high for low, high in pairwise(looks)):
+        raise ValueError("looks must rise")
+    return looks
 
 
 class TrainSettings(Model):
@@ -41,9 +67,43 @@ class TrainSettings(Model):
 class EvaluateSettings(Model):
     """Keys below `evaluate:`."""
 
-    episodes: Count = Field(1000, description="episodes of each checkpoint, the same for every seed and checkpoint")
+    episodes: Annotated[Count, Le(1_000_000)] = Field(
+        1000, description="episodes of each checkpoint, the same for every seed and checkpoint"
+    )
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
     overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task that evaluation changes")
+    estimate: Annotated[
+        str,
+        Field(pattern=r"^(last|mean_of_last_([2-9]|[1-9][0-9]+))$"),
+        Allowed("last or mean_of_last_3 (or 2, 4, ...)"),
+    ] = Field("last", description="what the rate of a seed is: of its last checkpoint, or the mean of its last ones")
+    failed_runs: Literal["leave_out", "count_as_zero"] = Field(
+        "leave_out", description="what the tables do with runs that did not get to the last checkpoint"
+    )
+    requirement: Annotated[
+        Annotated[Number, Gt(0), Le(1)] | None, Allowed("a success rate above 0, at most 1, or null")
+    ] = Field(None, description="success rate that a seed must reach; tables say how many do not")
+    smallest_difference: Annotated[Annotated[Number, Gt(0)] | None, Allowed("a number above 0, or null")] = Field(
+        None, description="smallest difference between variants that matters; tables say how many seeds it takes"
+    )
+    looks: Annotated[
+        tuple[Annotated[Whole, Ge(2)], ...],
+        BeforeValidator(as_tuple),
+        AfterValidator(_ascending),
+        Allowed("a list of rising numbers of at least 2"),
+    ] = Field((), description="numbers of seeds at which variants are compared, for seeds that are added step by step")
+
+    @property
+    def checkpoints(self) -> int:
+        """How many last checkpoints the estimate averages."""
+        return 1 if self.estimate == "last" else int(self.estimate.rsplit("_", 1)[1])
+
+
+class DevelopmentSettings(Model):
+    """Keys below `development:`."""
+
+    seeds: SeedSet = Field((), description="seeds that settings were chosen with; they cannot be reported")
+    episodes: SeedSet = Field((), description="values of evaluate.seed that settings were chosen with")
 
 
 class CurvesSettings(Model):
@@ -52,8 +112,10 @@ class CurvesSettings(Model):
     allow_corrupt: bool = Field(
         False, description="read what is left of an event file that is corrupt in its middle, instead of failing"
     )
-    band: Literal["pointwise", "simultaneous"] = Field(
-        "pointwise", description="what the bands of the curves cover: the mean at each point, or the whole mean curve"
+    band: Literal["pointwise", "simultaneous", "standard-error", "range", "none"] = Field(
+        "pointwise",
+        description="the bands of the curves: a 95 % interval of the mean at each point, a 95 % band of the whole mean "
+        "curve (of the return only), the standard error, the smallest and largest seed, or none",
     )
 
 
@@ -66,6 +128,7 @@ class Launched(Model):
         gpus: the GPUs that the run has, as text.
         slurm_job: the id of its job, where Slurm started it.
         command: the command line that trains it.
+        plan: SHA-256 of the experiment's plan when the run was started; see `manyseeds.core.ledger`.
     """
 
     experiment: str
@@ -73,6 +136,7 @@ class Launched(Model):
     gpus: list[str]
     slurm_job: str | None
     command: list[str]
+    plan: str = ""
 
 
 class RunConfig(Model):
@@ -80,7 +144,6 @@ class RunConfig(Model):
 
     Attributes:
         task: a task reference.
-        task_digest: of the task's file; None for an installed task.
         task_cfg: numbers of the task to change.
         init_digest: SHA-256 of the checkpoint `train.init_from`; None without one.
         trainer: "manyseeds", or what identifies an external trainer.
@@ -92,7 +155,6 @@ class RunConfig(Model):
     """
 
     task: str
-    task_digest: str | None = None
     task_cfg: dict[str, Any] = Field(default_factory=dict)
     simulator: Annotated[str | None, FLAG] = Field(
         "auto", description="what steps the physics; auto: mujoco_warp on cuda, mujoco on cpu"
@@ -100,7 +162,7 @@ class RunConfig(Model):
     device: Annotated[str, FLAG] = Field("auto", description="cpu, cuda or cuda:N; auto: a GPU where there is one")
     init_digest: str | None = None
     trainer: str | dict[str, Any] = OURS
-    seed: Annotated[Whole, Ge(0), FLAG] = Field(42, description="random seed", le=2**63 - 1)
+    seed: Annotated[Seed, FLAG] = Field(42, description="random seed")
     train: TrainSettings = TrainSettings()
     agent: dict[str, Any] = Field(default_factory=dict)
     ranks: Count = 1
@@ -112,3 +174,7 @@ class RunConfig(Model):
         250, description="environment steps of a video (50 are one second)"
     )
     launched: Annotated[Launched | None, NO_IDENTITY] = None
+    changed_code: Annotated[ChangedCode, NO_IDENTITY, FLAG] = Field(
+        "stop",
+        description="when code has changed since the run began: stop, redo (start over), accept (go on and note it)",
+    )

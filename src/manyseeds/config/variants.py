@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,9 +24,7 @@ def expand(name: str, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[tup
         The name of the point, `<name>_<key>=<value>...` where there is a grid, and its overrides by section
         with dotted keys.
     """
-    flat = {
-        (section, key): value for section in SECTIONS for key, value in flatten(sections.get(section) or {}).items()
-    }
+    flat = _flat(sections)
     axes = [place for place, value in flat.items() if isinstance(value, list)]
     for values in itertools.product(*(flat[place] for place in axes)):
         point = flat | dict(zip(axes, values, strict=True))
@@ -35,6 +34,17 @@ def expand(name: str, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[tup
         varied = [axis for axis in axes if len(flat[axis]) > 1]
         labels = [f"{_short(key, varied)}={_value_name(point[section, key])}" for section, key in varied]
         yield "_".join([name, *labels]), overrides
+
+
+def count(sections: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return how many points a grid has; see `expand`."""
+    return math.prod(len(value) for value in _flat(sections).values() if isinstance(value, list))
+
+
+def _flat(sections: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Any]:
+    return {
+        (section, key): value for section in SECTIONS for key, value in flatten(sections.get(section) or {}).items()
+    }
 
 
 def override(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

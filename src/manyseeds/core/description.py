@@ -4,7 +4,7 @@ A task's description travels in config.json. Tables, figures and pages are made 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 
@@ -36,6 +36,7 @@ class Outcome:
         better: which direction is better; "" where neither is.
         tag: the scalar it is read from, for an external trainer without an evaluation.
         format: how its numbers are written to episodes.csv.
+        limit: the number of the task that axes mark, such as a tolerance; a key of `Description.numbers`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Outcome:
     better: Literal["higher", "lower", ""] = "higher"
     tag: str = ""
     format: str = ".6f"
+    limit: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,13 @@ class Description:
         maps: pictures of the workspace in which failures are shown.
         episode_steps: control steps of an episode, for estimates of run time.
         summary: the task in one line.
+        numbers: numbers of the task that figures and captions give, with their defaults. An experiment may change them.
+        easier_starts: numbers of the task that are the share of training episodes with an easier start than any episode
+            of the evaluation, and how these start: "start close to the goal".
 
     Raises:
-        ValueError: for a column that is named twice, an outcome of an unknown kind, or a map of something else than
-            start columns.
+        ValueError: for a column that is named twice, an outcome of an unknown kind, a map of something else than
+            start columns, or a number that `numbers` lacks.
     """
 
     starts: tuple[Start, ...] = ()
@@ -87,6 +92,8 @@ class Description:
     maps: tuple[Map, ...] = ()
     episode_steps: int = 250
     summary: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    easier_starts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (columns := self.columns):
@@ -101,6 +108,9 @@ class Description:
         for axis in (axis for item in self.maps for axis in (item.across, item.up)):
             if axis not in starts:
                 raise ValueError(f"a map shows {axis!r}; it must be a start column: {', '.join(starts)}")
+        used = [*(outcome.limit for outcome in self.outcomes if outcome.limit), *self.easier_starts]
+        if missing := [name for name in used if name not in self.numbers]:
+            raise ValueError(f"the description uses the number {missing[0]!r}, which its numbers lack")
 
     @property
     def shares(self) -> tuple[Outcome, ...]:
@@ -130,4 +140,5 @@ class Description:
         found: dict[str, Any] = {
             name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()
         }
-        return cls(**found | {name: fields[name] for name in ("episode_steps", "summary") if name in fields})
+        others = ("episode_steps", "summary", "numbers", "easier_starts")
+        return cls(**found | {name: fields[name] for name in others if name in fields})

@@ -1,5 +1,6 @@
 """Write files whole or not at all; read JSON files that a person wrote."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from manyseeds.core.errors import StorageError, UserError
 
@@ -45,6 +46,54 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def refuse_links(folder: Path) -> None:
+    """Check that nothing in a folder leads out of it, before anything in it is written.
+
+    Raises:
+        UserError: when a file or folder in it is a symbolic link.
+        OSError: when it cannot be listed.
+    """
+    links = sorted(path for path in folder.iterdir() if path.is_symlink())
+    if links:
+        raise UserError(
+            f"{links[0]} is a symbolic link; a run writes only what lies in its own folder. Remove the link, or link"
+            " the whole folder instead"
+        )
+
+
+def open_unlinked(path: Path, mode: str, **options: Any) -> IO[Any]:
+    """Open a file for writing in place, unless it is a symbolic link, which could lead to a file elsewhere.
+
+    Raises:
+        UserError: when it is one.
+        OSError: when it cannot be opened.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        try:
+            return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise UserError(f"{path} is a symbolic link, and nothing is written through it; remove it.") from error
+            raise
+
+    return open(path, mode, opener=opener, **options)
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with `~` replaced by the user's home.
+
+    Raises:
+        UserError: when the user has no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} begins with ~, and there is no home folder here; set HOME, or write the path."
+        ) from error
 
 
 def sha256(path: Path) -> str:

@@ -27,9 +27,9 @@ def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[int]:
 
     Raises:
         BlockingIOError: when another process holds the lock.
-        OSError: when the file cannot be opened.
+        OSError: when the file cannot be opened or is a symbolic link.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,6 +38,21 @@ def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[int]:
                 raise
             wait()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
+        with released(descriptor):
+            yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def released(descriptor: int) -> Iterator[None]:
+    """Release a lock at the end, although a process that a finished job left in the background has inherited it.
+
+    When Ctrl-C ends the block, the job itself may still run, and keeps the lock.
+    """
+    try:
+        yield
+    except Exception:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        raise
+    fcntl.flock(descriptor, fcntl.LOCK_UN)

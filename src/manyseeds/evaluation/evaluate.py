@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manyseeds.core.arguments import verb_parser
+from manyseeds.core.code import Code
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import EPISODES, PARAMS
+from manyseeds.core.manifest import write_manifest
 from manyseeds.core.record import recorded_checkpoints
-from manyseeds.tasks import registry
+from manyseeds.learning import foreign
+from manyseeds.tasks.code import check_task, evaluation_code
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,7 +57,7 @@ def make_evaluation_env(
     num_envs: int,
     threads: int,
     overrides: Mapping[str, Any] | None = None,
-    source: str = "params/env.yaml",
+    run_dir: Path,
 ) -> "TaskEnv":
     """Make environments in which no episode ends, with the task of a run.
 
@@ -62,17 +66,17 @@ def make_evaluation_env(
         num_envs: episodes at once.
         threads: of the physics.
         overrides: numbers of the task that the evaluation changes, by name.
-        source: the file that holds `env_params`, for error messages.
+        run_dir: the run's folder.
 
     Raises:
-        UserError: when the task's file has changed since, or a number is not allowed.
+        UserError: when the task has changed since, or a number is not allowed.
     """
     import torch
 
     from manyseeds.simulators import make_env
 
     torch.set_num_threads(1)  # results must not depend on the number of torch's threads
-    registry.check_digest(env_params["task"], env_params.get("task_digest"), source)
+    check_task(run_dir, env_params["task"])
     return make_env(
         env_params["simulator"],
         env_params["task"],
@@ -144,7 +148,7 @@ def evaluate_run(
         num_envs=min(episodes, BATCH),
         threads=threads,
         overrides=overrides,
-        source=str(run_dir / "params" / "env.yaml"),
+        run_dir=run_dir,
     )
     try:
         policy = Policy(params.agent, env.get_observations(), env.num_actions, threads, env.device)
@@ -238,7 +242,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
     parser.add_argument("--simulator", help="evaluate in this simulator (the one that the run was trained in)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (what the run was trained on)")
+    foreign.add_flag(parser)
     args = parser.parse_args(argv)
+    foreign.allow(args.allow_code)
     try:
         for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
             if getattr(args, name) < low:
@@ -262,8 +268,10 @@ def _overrides(text: str) -> dict[str, Any]:
 def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
     from manyseeds.simulators import NonFiniteError
 
-    total = len(recorded_checkpoints(args.run_dir))
+    checkpoints = recorded_checkpoints(args.run_dir).values()
+    total = len(checkpoints)
     results: list[Episodes] = []
+    code = _code(args)
     start = time.perf_counter()
     try:
         for result in evaluate_run(
@@ -288,7 +296,19 @@ def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
         )
         return 1
     write_csv(args.output, results)
+    settings = {"episodes": args.episodes, "seed": args.seed, "overrides": overrides}
+    read = [*checkpoints, *(args.run_dir / name for name in PARAMS)]
+    name = "" if args.output.name == EPISODES else args.output.stem
+    write_manifest(args.output.parent, "evaluate", [args.output], read, name, settings=settings, made_by=code.to_dict())
     return 0
+
+
+def _code(args: argparse.Namespace) -> Code:
+    """Return the code that evaluates, as it is before any of it is used."""
+    from manyseeds.learning.policy import read_params
+
+    env = read_params(args.run_dir).env
+    return evaluation_code(env["task"], args.simulator or env["simulator"])
 
 
 def _shares(result: Episodes) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.record import check_left
+from manyseeds.learning import foreign
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,9 +70,11 @@ def _policy_module(checkpoint: Path, run_dir: Path) -> tuple["nn.Module", dict[s
     from manyseeds.learning.policy import Policy, read_params
     from manyseeds.tasks import registry
     from manyseeds.tasks.base import configure
+    from manyseeds.tasks.code import check_task
 
+    check_left(checkpoint)
     params, source = read_params(run_dir), str(run_dir / "params" / "env.yaml")
-    registry.check_digest(params.env["task"], params.env.get("task_digest"), source)
+    check_task(run_dir, params.env["task"])
     task = registry.load(params.env["task"])
     cfg = configure(task, params.env["task_cfg"], source)
     obs = TensorDict({"policy": torch.zeros(1, task.observation_width)}, [1])
@@ -186,7 +190,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output", type=Path, nargs="+", required=True, help="files to write: .onnx, or .pt for TorchScript"
     )
     parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
+    foreign.add_flag(parser)
     args = parser.parse_args(argv)
+    foreign.allow(args.allow_code)
     try:
         for path, difference in export(args.checkpoint, args.output, args.run_dir).items():
             print(f"{path}: largest difference from the torch policy {difference:.1e} on 1,000 observations")

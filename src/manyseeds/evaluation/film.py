@@ -8,6 +8,8 @@ import numpy as np
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.core.record import check_left
+from manyseeds.learning import foreign
 from manyseeds.simulators.film import film, frame_rate, write_video
 
 
@@ -31,8 +33,9 @@ def film_checkpoint(
     from manyseeds.evaluation.evaluate import evaluation_starts, make_evaluation_env
     from manyseeds.learning.policy import Policy, read_params
 
+    check_left(checkpoint)
     params = read_params(run_dir)
-    env = make_evaluation_env(params.env, num_envs=episodes, threads=1, source=str(run_dir / "params" / "env.yaml"))
+    env = make_evaluation_env(params.env, num_envs=episodes, threads=1, run_dir=run_dir)
     try:
         policy = Policy(params.agent, env.get_observations(), env.num_actions, device=env.device)
         policy.load(checkpoint)
@@ -56,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, help="length (a whole episode)")
     parser.add_argument("--width", type=int, default=320, help="pixels of one episode, even")
     parser.add_argument("--height", type=int, default=240, help="pixels of one episode, even")
+    foreign.add_flag(parser)
     args = parser.parse_args(argv)
+    foreign.allow(args.allow_code)
     try:
         for name, low in (("episodes", 1), ("seed", 0), ("seconds", 0), ("width", 16), ("height", 16)):
             value = getattr(args, name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.eventfiles.export import describe, export
+from manyseeds.eventfiles.log import REWARD
 from manyseeds.eventfiles.table import FORMATS
 
 
@@ -16,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return _export(args)
-    except (UserError, OSError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -26,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         "scalars",
         "Write all scalars of one run as a table: one row per iteration, one column per tag. In CSV "
         "an empty field was never logged, and 'nan' was logged as NaN. Old RSL-RL tags get today's names. "
-        "Train/*/time is left out: its steps are clock times.",
+        "Tags whose steps are seconds or samples are left out.",
         "logs/rsl_rl/generic_experiment/2026-01-31_10-00-00 --output scalars.csv",
     )
     one.add_argument(
@@ -57,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         help="number of the first iteration in the log, 0 for stock RSL-RL; the table always counts completed "
         "iterations (default: %(default)s)",
     )
+    one.add_argument(
+        "--iterations-of",
+        default=REWARD,
+        metavar="TAG",
+        help="the tag whose steps are iterations; tags that count something else are left out (default: %(default)s)",
+    )
     return one
 
 
@@ -70,6 +77,7 @@ def _export(args: argparse.Namespace) -> int:
         file_format=args.format or named,
         allow_corrupt=args.allow_corrupt,
         first_iteration=args.first_iteration,
+        iterations_of=args.iterations_of,
         progress=_show_bytes if sys.stderr.isatty() else None,
     )
     for line in describe(account):

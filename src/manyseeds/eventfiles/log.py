@@ -24,6 +24,11 @@ RENAMED_TAGS = {
     "Perf/collection time": "Perf/collection_time",
 }
 
+REWARD = "Train/mean_reward"
+"""RSL-RL's tag of the return, whose steps are iterations."""
+# A tag counts iterations if at least this share of its steps fits between those of the reward's before and after it.
+_FITTING = 0.9
+
 Progress = Callable[[str, int, int], None]  # file name, bytes read, total bytes
 
 
@@ -36,7 +41,7 @@ class FileAccount:
     first_wall_time: float | None = None  # s since 1970, of the first event
     records: int = 0
     scalars: int = 0  # per-iteration scalars read
-    clock_scalars: int = 0  # scalars under CLOCK_TAGS, left out
+    clock_scalars: int = 0  # scalars under CLOCK_TAGS or RunLog.left_out, left out
     undecodable: int = 0  # valid records that are not events
     rows_cut: int = 0  # iterations of this file that were written again after a resume or restart
     scalars_cut: int = 0
@@ -47,7 +52,8 @@ class FileAccount:
 class RunLog:
     """A run's scalars; arrays of equal length, each tag's steps without repetition.
 
-    `tag` indexes `tags`. `files` are in the order of their first wall time.
+    `tag` indexes `tags`. `files` are in the order of their first wall time. `left_out` are tags whose steps are not
+    iterations, such as curves over seconds or samples.
     """
 
     tags: list[str]
@@ -55,6 +61,7 @@ class RunLog:
     step: NDArray[np.int64]
     value: NDArray[np.float32]
     files: list[FileAccount]
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -86,7 +93,9 @@ def event_files(log: Path) -> list[Path]:
     return files
 
 
-def read_log(log: Path, *, allow_corrupt: bool = False, progress: Progress | None = None) -> RunLog:
+def read_log(
+    log: Path, *, iterations_of: str = REWARD, allow_corrupt: bool = False, progress: Progress | None = None
+) -> RunLog:
     """Read all per-iteration scalars of a run.
 
     The files are ordered by the wall time of their first event. If a later file starts at an iteration that earlier
@@ -96,6 +105,8 @@ def read_log(log: Path, *, allow_corrupt: bool = False, progress: Progress | Non
 
     Args:
         log: a folder with event files of one run, or one event file.
+        iterations_of: the tag whose steps are iterations; tags that count something else are left out. Without it in
+            the log all tags are taken.
         allow_corrupt: continue if the middle of a file is corrupt; its account says where.
         progress: called now and then while reading.
 
@@ -108,6 +119,8 @@ def read_log(log: Path, *, allow_corrupt: bool = False, progress: Progress | Non
     if not sum(len(part.tag) for part in parts):
         what = "is empty" if not any(part.account.size for part in parts) else "holds no scalars"
         raise UserError(f"{log}: the log {what} ({', '.join(part.account.name for part in parts)})")
+    other_axes = _other_axes(parts, RENAMED_TAGS.get(iterations_of, iterations_of), decoder)
+    parts = [_without(part, other_axes) for part in parts]
     tag, step, value, alive = _join(parts)
     start = 0
     for part in parts:
@@ -116,7 +129,8 @@ def read_log(log: Path, *, allow_corrupt: bool = False, progress: Progress | Non
         part.account.scalars_cut = int(cut.sum())
         part.account.rows_cut = len(np.setdiff1d(part.step[cut], part.step[~cut]))
         start = here.stop
-    return RunLog(decoder.tags, tag[alive], step[alive], value[alive], [part.account for part in parts])
+    left_out = sorted(decoder.tags[number] for number in other_axes)
+    return RunLog(decoder.tags, tag[alive], step[alive], value[alive], [part.account for part in parts], left_out)
 
 
 def _read_file(path: Path, decoder: EventDecoder, allow_corrupt: bool, progress: Progress | None) -> _Part:
@@ -173,6 +187,43 @@ def _per_iteration(decoder: EventDecoder) -> tuple[NDArray[np.int32], NDArray[np
     numbers = [decoder.number(RENAMED_TAGS.get(name, name)) for name in names]
     keep = [not fnmatchcase(name, CLOCK_TAGS) for name in names]
     return np.array(numbers, np.int32), np.array(keep, bool)
+
+
+def _other_axes(parts: list[_Part], reward: str, decoder: EventDecoder) -> list[int]:
+    """Return the tags whose steps do not count what those of the reward count.
+
+    An iteration's scalars are written together, so the steps of a tag that counts iterations lie between those of the
+    reward before and after it, however seldom either is logged.
+    """
+    if reward not in decoder.tags:
+        return []
+    number = decoder.number(reward)
+    total, misfits = np.zeros(len(decoder.tags), np.int64), np.zeros(len(decoder.tags), np.int64)
+    for part in parts:
+        places = np.flatnonzero(part.tag == number)
+        if not len(places):
+            continue
+        known = part.step[places]
+        gap = int(np.abs(np.diff(known)).max(initial=1))
+        after = np.searchsorted(places, np.arange(len(part.tag)), side="right")
+        previous = np.concatenate([[np.iinfo(np.int64).min], known])[after]
+        following = np.concatenate([known, [known[-1] + max(gap, 1)]])[after]
+        low, high = np.minimum(previous, following), np.maximum(previous, following)
+        outside = (part.step < low) | (part.step > high)
+        total += np.bincount(part.tag, minlength=len(total))
+        misfits += np.bincount(part.tag[outside], minlength=len(total))
+    return [int(tag) for tag in np.flatnonzero(misfits > (1 - _FITTING) * total) if tag != number]
+
+
+def _without(part: _Part, tags: list[int]) -> _Part:
+    """Return a part without some tags."""
+    kept = ~np.isin(part.tag, tags)
+    if kept.all():
+        return part
+    part.account.scalars -= int((~kept).sum())
+    part.account.clock_scalars += int((~kept).sum())
+    restarts = [(int(kept[:before].sum()), step) for before, step in part.restarts]
+    return _Part(part.account, part.tag[kept], part.step[kept], part.value[kept], restarts)
 
 
 def _join(

@@ -18,6 +18,8 @@ from manyseeds.eventfiles.checksum import masked_crc, masked_crcs
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
+LONGEST_RECORD = 1 << 30
+"""Bytes; a protobuf message has at most twice as many."""
 
 _STRETCH = 512  # records that are split one by one before their lengths are checked for a pattern
 
@@ -68,10 +70,14 @@ class RecordReader:
 
     def blocks(self) -> Iterator[list[Group]]:
         """Yield the valid records of each few megabytes of the file, grouped by length."""
-        rest = b""
+        rest, zeros = b"", 0
         with self.path.open("rb") as stream:
             # A record longer than a block: each read is at least as long as the rest, until it is complete.
             while block := stream.read(max(self._block_bytes, len(rest))):
+                if not any(rest) and len(rest) >= HEADER_BYTES and not block.strip(b"\0"):
+                    # Zeros behind the last record, perhaps gigabytes of them in a sparse file.
+                    zeros += len(block)
+                    continue
                 buffer = rest + block
                 starts, used, readable = self._split(buffer)
                 groups = self._check(buffer, starts, used)
@@ -84,7 +90,7 @@ class RecordReader:
                     return
                 rest = buffer[used:]
         if rest:
-            self.damage.append(Damage("truncated", self.position, len(rest)))
+            self.damage.append(Damage("truncated", self.position, len(rest) + zeros))
 
     def _split(self, buffer: bytes) -> tuple[NDArray[np.int64], int, bool]:
         """Return the starts of the records in `buffer`, the end of the last, and whether the next header is valid."""
@@ -131,7 +137,7 @@ class RecordReader:
     def _learn(self, header: bytes) -> int | None:
         """Return the size of a record with this header in bytes, or None if the header does not match its checksum."""
         length, checksum = struct.unpack("<QI", header)
-        if masked_crc(header[:8]) != checksum or length > 1 << 40:
+        if masked_crc(header[:8]) != checksum or length > LONGEST_RECORD:
             return None
         size = int(HEADER_BYTES + length + FOOTER_BYTES)
         if len(self._sizes) < 10_000:

@@ -18,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from manyseeds.core.errors import UserError
+from manyseeds.core.locks import released
 from manyseeds.gpus.devices import Device, filled, read
 
 FOLDER_VARIABLE = "MANYSEEDS_LOCKS"
@@ -189,8 +190,9 @@ def lease(
     claim, descriptor = place.ask(who, count, jobs_per_gpu, [device.key for device in devices])
     by_key = {device.key: device for device in devices}
     with ExitStack() as stack:
-        stack.callback(place.claims)  # removes this claim's file, unless a child still holds it
+        stack.callback(place.claims)  # removes this claim's file
         stack.callback(os.close, descriptor)
+        stack.enter_context(released(descriptor))
         skipped, looked, said = dict[str, float](), -READING_LASTS_S, False
         asked = time.monotonic()
         while True:

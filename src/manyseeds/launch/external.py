@@ -11,7 +11,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +20,25 @@ from typing import Any, Protocol
 
 from manyseeds.config import RunConfig
 from manyseeds.config.external import External, fill, render, split
+from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic, write_json
-from manyseeds.core.layout import EVENT_FILE, EXTERNAL_WORK, JOURNAL, RUN_RECORD, SUPERSEDED
-from manyseeds.core.record import Journal, image_digest, write_run_record
+from manyseeds.core.files import expanded, write_atomic, write_json
+from manyseeds.core.layout import ANEW, EVENT_FILE, EXTERNAL_WORK, JOURNAL, REPOSITORY, RUN_RECORD, SUPERSEDED
+from manyseeds.core.record import Journal, accept_code, image_digest, other_code, write_run_record
 from manyseeds.core.text import flatten, now
+from manyseeds.launch.inputs import inputs_code, repositories
 
+ATTEMPT = "attempt.json"
+"""The account of a start, written before the trainer starts."""
 FINISHED = "finished.json"
+"""The same when the trainer has ended."""
 HIDDEN_EVENTS = "at-rest"
 """Instead of `tfevents` in the names of event files that TensorBoard must not show as a second run."""
 # Lines of a trainer that failed which are shown.
 LAST_LINES = 10
+HANGS_AFTER_S = 300.0
+"""A trainer that writes nothing for so long after its last checkpoint is said to hang."""
+LOOK_EVERY_S = 15.0
 
 
 class Job(Protocol):
@@ -44,6 +53,7 @@ class Job(Protocol):
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
         last_lines: int = 1,
+        idle: Callable[[], None] = lambda: None,
     ) -> Iterator[str]:
         """Run a command and yield its output by line; raises CalledProcessError."""
 
@@ -104,14 +114,45 @@ class Attempt:
 
     def finished(self) -> dict[str, Any] | None:
         """Return the account of a former start that trained to the end with the same settings."""
+        account = self._account(FINISHED)
+        if account is None and self.trainer.accept_crash and (account := self._account(ATTEMPT)) is not None:
+            return self._accept(account, "an earlier start")
+        return account
+
+    def _account(self, name: str) -> dict[str, Any] | None:
         try:
-            account: dict[str, Any] = json.loads((self.folder / FINISHED).read_text(encoding="utf-8"))
+            account: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
             return account if account["settings"] == self.run.identity() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def move_aside(self) -> str | None:
-        """Move aside what a former start left; return a sentence on it, None when there was nothing."""
+    def _accept(self, account: dict[str, Any], how: str) -> dict[str, Any] | None:
+        """Take a start that did not end well as finished; None when its last checkpoint is not there."""
+        checkpoint = self.last_checkpoint()
+        if checkpoint is None:
+            return None
+        note = (
+            f"[INFO] {self.trainer.name} left {checkpoint.name} and then failed ({how}); trainer.accept_crash is set."
+        )
+        account |= {"note": note}
+        write_json(self.folder / FINISHED, account)
+        return account
+
+    def last_checkpoint(self) -> Path | None:
+        """Return the checkpoint of the last iteration, if it is there and not empty."""
+        [name] = self.trainer.checkpoints(self.run.train.max_iterations, self.run.train.save_interval)
+        try:
+            path = self._logs(self.name) / name
+            return path if path.stat().st_size else None
+        except (UserError, OSError):
+            return None
+
+    def move_aside(self, reason: str = "") -> str | None:
+        """Move aside what a former start left; return a sentence on it, None when there was nothing.
+
+        Args:
+            reason: why, where it is neither other settings nor an interruption.
+        """
         if not self.folder.exists():
             return None
         done = (self.folder / FINISHED).is_file()
@@ -119,7 +160,7 @@ class Attempt:
         self.hide_events()
         os.replace(self.folder, aside)
         why = "other settings" if done else f"{self.trainer.name} cannot continue a run that was interrupted"
-        return f"[INFO] Starting over: {why}. The older files are in {aside}."
+        return f"[INFO] Starting over: {reason or why}. The older files are in {aside}."
 
     def train(self, job: Job) -> dict[str, Any]:
         """Start the trainer and wait for its end.
@@ -138,25 +179,68 @@ class Attempt:
         if self.run.agent_file:
             write_json(self.folder / "agent.json", self.run.agent)
         for name, target in self.trainer.links.items():
-            (self.folder / name).symlink_to(target if self.image else Path(target).expanduser().absolute())
+            (self.folder / name).symlink_to(target if self.image else expanded(target).absolute())
         command = self.command()
         environment = {name: fill(text, self.values) for name, text in self.trainer.environment.items()}
+        # Jobs have the path of this package before the user's own.
+        environment = {"PYTHONPATH": users_python_path()} | environment
+        started = list(command)
         if not self.image:
             environment["PATH"] = search_path(self.trainer)
-            find_program(self.trainer)
-        packages = self._packages(environment)
-        for _ in job.start(self._contained(command), self.folder, environment, LAST_LINES):
-            pass
+            started[0] = find_program(self.trainer)
         account = {
             "settings": self.run.identity(),
             "command": command,
             "container": self.image or None,
             "container_digest": image_digest(self.image),
-            "packages": packages,
+            "packages": self._packages(environment),
         }
+        write_json(self.folder / ATTEMPT, account)
+        try:
+            for _ in job.start(self._contained(started), self.folder, environment, LAST_LINES, self._watch(job)):
+                pass
+        except OSError as error:
+            if error.filename != started[0]:
+                raise
+            raise UserError(
+                f"trainer {self.trainer.name}: its program {started[0]} cannot be started: {error.strerror}"
+            ) from error
+        except subprocess.CalledProcessError as error:
+            how = f"signal {-error.returncode}" if error.returncode < 0 else f"exit code {error.returncode}"
+            accepted = self._accept(account, how) if self.trainer.accept_crash else None
+            if accepted is None:
+                if (checkpoint := self.last_checkpoint()) is not None:
+                    job.show(
+                        f"[WARNING] {self.trainer.name} failed after its last checkpoint, {checkpoint}. If nothing is"
+                        " missing, set trainer.accept_crash: true and start again: the run is then taken as it is,"
+                        " without training again."
+                    )
+                raise
+            job.show(accepted["note"])
+            return accepted
         # Before its products are looked for: where the definition looks in the wrong place, nothing is trained twice.
         write_json(self.folder / FINISHED, account)
         return account
+
+    def _watch(self, job: Job) -> Callable[[], None]:
+        """Return what is done while the trainer writes nothing: say once that it seems to hang at its end."""
+        said, looked = False, 0.0
+
+        def look() -> None:
+            nonlocal said, looked
+            if said or time.monotonic() - looked < LOOK_EVERY_S:
+                return
+            looked = time.monotonic()
+            checkpoint = self.last_checkpoint()
+            if checkpoint is not None and (age := time.time() - checkpoint.stat().st_mtime) > HANGS_AFTER_S:
+                said = True
+                job.show(
+                    f"[WARNING] {self.trainer.name} wrote its last checkpoint, {checkpoint}, {age / 60:.0f} minutes ago"
+                    " and has not ended. If it hangs, end it; with trainer.accept_crash: true the run is then taken as"
+                    " it is."
+                )
+
+        return look
 
     def products(self) -> dict[str, Path]:
         """Return what the trainer left: by its name in the run's folder, where it is.
@@ -240,8 +324,6 @@ class Attempt:
             # The Python next to the trainer's program, not the one that runs this.
             variables["PATH"] = f"{Path(find_program(self.trainer)).parent}{os.pathsep}{variables['PATH']}"
             command[0] = shutil.which(command[0], path=variables["PATH"]) or command[0]
-        # Ours are not the trainer's.
-        variables.pop("PYTHONPATH", None)
         try:
             output = subprocess.run(
                 self._contained(command),
@@ -270,17 +352,23 @@ def train(attempt: Attempt, job: Job) -> None:
     for pattern in (f".{Path(RUN_RECORD).stem}.*.json", f".{Path(JOURNAL).stem}.*.json", ".*.link", "params/.*.link"):
         for partial in folder.glob(pattern):  # of a killed process
             partial.unlink()
-    journal = Journal(folder)
     account = attempt.finished()
-    if account is None:
-        sentence = attempt.move_aside()
+    code = inputs_code(attempt.trainer)
+    anew = _why_anew(folder, run, code) if account else ""
+    journal = Journal(folder)
+    if account is None or anew:
+        sentence = attempt.move_aside(anew)
+        (folder / ANEW).unlink(missing_ok=True)
         if sentence:
             job.show(sentence)
         (folder / RUN_RECORD).unlink(missing_ok=True)
-        journal.start(*([sentence] if sentence else []))
+        journal.start(*([sentence] if sentence else []), code=code, repositories=repositories(attempt.trainer))
         account = attempt.train(job)
     assert run.launched is not None
     made_by = {name: account[name] for name in ("command", "container", "container_digest", "packages")}
+    ended = journal.end(inputs_code(attempt.trainer))
+    if "note" in account:
+        ended["notes"] = [*ended["notes"], account["note"]]
     write_run_record(
         folder,
         attempt.collect(),
@@ -288,9 +376,31 @@ def train(attempt: Attempt, job: Job) -> None:
         seed=run.seed,
         config=run.identity(),
         threads=run.train.threads,
-        **journal.fields,
+        **ended,
         ended=now(),
     )
+
+
+def _why_anew(folder: Path, run: RunConfig, code: Code) -> str:
+    """Return why a finished run must be trained again; "" where it must not.
+
+    Raises:
+        UserError: when the trainer's inputs have changed, and nobody said what to do.
+    """
+    if (folder / ANEW).is_file():
+        return (folder / ANEW).read_text(encoding="utf-8")
+    changes = other_code(folder, code)
+    if not changes:
+        return ""
+    if run.changed_code == "stop":
+        raise UserError(
+            f"{folder} was made by other inputs of its trainer: {some(changes)}. Restore them, or set changed_code to"
+            " redo (train again, the older files are kept) or accept (keep the run, and note it)"
+        )
+    if run.changed_code == "accept":
+        accept_code(folder, code, "accepted when it was finished")
+        return ""
+    return f"trainer.inputs have changed: {some(changes)}"
 
 
 def remove_work(folder: Path) -> None:
@@ -306,27 +416,62 @@ def remove_work(folder: Path) -> None:
         (folder / EXTERNAL_WORK).rmdir()
 
 
+def users_python_path() -> str:
+    """Return PYTHONPATH without the path of this package, which the workflow puts first."""
+    own = str(REPOSITORY / "src")
+    return os.pathsep.join(part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part not in ("", own))
+
+
 def search_path(trainer: External) -> str:
     """Return the PATH on which a trainer's programs are looked for."""
-    own = [str(Path(trainer.path).expanduser().absolute())] if trainer.path else []
+    own = [str(expanded(trainer.path).absolute())] if trainer.path else []
     return os.pathsep.join([*own, os.environ.get("PATH", os.defpath)])
 
 
 def find_program(trainer: External) -> str:
-    """Return the path of the program that a trainer's command begins with.
+    """Return the path of the program that a trainer's command begins with, a relative one from the working directory.
 
     Raises:
-        UserError: when it is not there.
+        UserError: when it is not there or cannot be started.
     """
     program = split(trainer.command)[0]
-    found = shutil.which(program, path=search_path(trainer))
+    place = str(expanded(program)) if program.startswith("~") else program  # a Path would drop the ./ of ./train.sh
+    found = shutil.which(place, path=search_path(trainer))
     if found is None:
+        if Path(place).is_file():
+            raise UserError(
+                f"trainer {trainer.name}: its program {program} is not executable; chmod +x {place} makes it so"
+            )
         where = f"in {trainer.path} or on PATH" if trainer.path else "on PATH"
         raise UserError(
             f"trainer {trainer.name}: its program {program} is not found {where}; trainer.path names the folder"
             " where it is, and --use-singularity runs it in trainer.container"
         )
-    return str(Path(found).absolute())
+    path = Path(found).absolute()
+    if problem := _unstartable(path):
+        raise UserError(f"trainer {trainer.name}: its program {program} cannot be started: {problem}")
+    return str(path)
+
+
+def _unstartable(program: Path) -> str | None:
+    """Say why the kernel cannot start a file that is executable, or return None."""
+    try:
+        with program.open("rb") as stream:
+            first = stream.read(256).split(b"\n")[0]
+    except OSError:  # a program that may be run and not read
+        return None
+    if first.startswith(b"\x7fELF"):
+        return None
+    if not first.startswith(b"#!"):
+        return (
+            "it is neither a program nor a script that begins with #!; write its interpreter before it, as in bash FILE"
+        )
+    if first.endswith(b"\r"):
+        return f"its lines end as on Windows; sed -i 's/\\r$//' {program} corrects that"
+    interpreter = os.fsdecode((first[2:].split() or [b""])[0])
+    if not Path(interpreter).is_file():
+        return f"its interpreter {interpreter or '(none)'}, which its first line names, does not exist"
+    return None
 
 
 def events_in_progress(work: Path) -> Path | None:

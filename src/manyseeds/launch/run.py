@@ -10,22 +10,25 @@ import re
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from manyseeds import gpus
 from manyseeds.config import Experiment, RunConfig, read_resolved
-from manyseeds.config.external import External
+from manyseeds.config.external import ENVIRONMENT_VARIABLE, External
 from manyseeds.config.settings import Launched
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_json
+from manyseeds.core.files import open_unlinked, refuse_links, write_json
 from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
+from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
+from manyseeds.launch.output import Output
 
+LEFT_BEHIND = "[WARNING] Training has ended, but a process that it started in the background goes on."
 # Lines of training's output that are forwarded to the user.
 FORWARDED = ("[INFO] Starting over", "[WARNING] ", "[INFO] Continuing")
 
@@ -58,42 +61,46 @@ class Job:
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
         last_lines: int = 1,
+        idle: Callable[[], None] = lambda: None,
     ) -> Iterator[str]:
-        """Run a command, append its output to the log and yield it by line.
+        """Run a command, append its output to the log and yield it by line, until the command has ended.
 
         Args:
             arguments: the command.
             folder: where it runs.
             environment: environment variables besides those of this process.
             last_lines: lines that the error keeps.
+            idle: called about every second while the command writes nothing.
 
         Raises:
             subprocess.CalledProcessError: when it fails; `output` is its last lines.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         last: deque[str] = deque(maxlen=last_lines)
+        inherited = {name: text for name, text in os.environ.items() if name != ENVIRONMENT_VARIABLE}
         held = {LOCKED_VARIABLE: str(self.run.log_dir.resolve()), "PYTHONUNBUFFERED": "1"}
         with (
-            self.log.open("a", encoding="utf-8", buffering=1) as stream,
+            open_unlinked(self.log, "a", encoding="utf-8", buffering=1) as stream,
             # The child holds both locks too: if this process is killed, no other starts before the child is gone.
             subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
                 cwd=folder,
-                env=os.environ | (environment or {}) | self.lease.environment | held,
+                env=inherited | dict(environment or {}) | self.lease.environment | held,
                 pass_fds=(self.lock, *self.lease.descriptors),
             ) as process,
         ):
-            assert process.stdout is not None
-            for line in process.stdout:
-                stream.write(line)
+            output = Output(process, idle)
+            for line in output:
+                stream.write(f"{line}\n")
                 if line.strip():
                     last.append(line.strip())
                 yield line.rstrip()
+            if output.left_behind:
+                self.show(LEFT_BEHIND)
+                stream.write(f"{LEFT_BEHIND}\n")
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, arguments, output="\n".join(last))
 
@@ -119,6 +126,7 @@ def train_run(
     """
     name = run_folder(variant, seed)
     folder.mkdir(parents=True, exist_ok=True)
+    refuse_links(folder)
 
     def wait() -> None:
         print(f"{folder}: waiting for another process that trains this run", file=sys.stderr, flush=True)
@@ -135,12 +143,14 @@ def train_run(
                     gpus=[str(device) for device in lease.devices or gpus.allotted()],
                     slurm_job=os.environ.get("SLURM_JOB_ID"),
                     command=command(folder),
+                    plan=plan_digest(plan_of(experiment.to_dict())),
                 ),
             }
         )
         job = Job(name, run, log, lock, lease)
         if isinstance(experiment.trainer, External):
-            external.train(external.Attempt(experiment.trainer, run, image), job)
+            trainer = experiment.trainer.revealed(os.environ.get(ENVIRONMENT_VARIABLE, ""))
+            external.train(external.Attempt(trainer, run, image), job)
         else:
             _train(job)
 

@@ -1,5 +1,6 @@
 """A line per run while runs are going, read from their event files."""
 
+import json
 import math
 import sys
 import time
@@ -96,12 +97,13 @@ class Watcher:
         events = next((path for path in known if path is not None and path.is_file()), None)
         if events is None:
             return Progress(name, "waiting", 0, total)
-        log = self._read(events)
+        log = self._read(events, scalars.reward)
         if log is None or not log.step.size:
             return Progress(name, "starting", 0, total)
         iteration = int(log.step.max()) + 1 - experiment.trainer.first_iteration
-        if (folder / RUN_RECORD).is_file() and iteration >= total:
-            state = "finished"
+        recorded = _recorded_iterations(folder / RUN_RECORD)
+        if recorded is not None and max(iteration, recorded) >= total:
+            state, iteration = "finished", total
         else:
             state = "training" if now - events.stat().st_mtime < QUIET_AFTER_S else "quiet"
         pace = _recent(log, "Perf/collection_time") + _recent(log, "Perf/learning_time")
@@ -116,16 +118,26 @@ class Watcher:
             left_s=0.0 if state == "finished" else pace * max(total - iteration, 0),
         )
 
-    def _read(self, events: Path) -> RunLog | None:
+    def _read(self, events: Path, reward: str) -> RunLog | None:
         stat = events.stat()
         version = (stat.st_mtime_ns, stat.st_size)
         if events not in self._seen or self._seen[events][0] != version:
             try:
-                log = read_log(events.parent, allow_corrupt=True)
+                log = read_log(events.parent, iterations_of=reward, allow_corrupt=True)
             except UserError:  # nothing whole in it yet
                 log = None
             self._seen[events] = (version, log)
         return self._seen[events][1]
+
+
+def _recorded_iterations(path: Path) -> int | None:
+    """Return how many iterations a run's record says it has; None without a record, 0 where it does not say."""
+    if not path.is_file():
+        return None
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["config"]["train"]["max_iterations"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def table(folder: Path, rows: Sequence[Progress]) -> Group:

@@ -20,6 +20,7 @@ from rsl_rl import algorithms, models
 from rsl_rl.modules import distribution
 from rsl_rl.utils import resolve_nn_activation, resolve_optimizer
 
+from manyseeds.config.errors import LARGEST
 from manyseeds.config.settings import NUM_STEPS_PER_ENV
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
@@ -31,6 +32,9 @@ OUR_PPO = f"{ppo.PPO.__module__}:{ppo.PPO.__name__}"
 """What `PPO` means as the class of the algorithm."""
 STOCK_PPO = f"{algorithms.__name__}:{algorithms.PPO.__name__}"
 """The name of RSL-RL's own."""
+
+WIDEST = 100_000
+"""Units of a layer."""
 
 _TOP_KEYS = ("num_steps_per_env", "obs_groups", "algorithm")
 _ARENAS_NAMES = {"policy_cfg": "policy", "algorithm_cfg": "algorithm"}
@@ -233,9 +237,10 @@ def _resolve_class(name: Any, base: type, home: types.ModuleType, where: str) ->
             cls = getattr(importlib.import_module(module), attribute)
         else:
             cls = getattr(home, name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # the module is the user's, and may raise anything
         raise UserError(
-            f"{where} is '{name}'; it must be a class of RSL-RL or an importable 'module:Class' ({error})."
+            f"{where} is '{name}'; it must be a class of RSL-RL or a 'module:Class' that is installed or on PYTHONPATH "
+            f"({type(error).__name__}: {error})."
         ) from error
     if not (isinstance(cls, type) and issubclass(cls, base)) or getattr(cls, "is_recurrent", False):
         raise UserError(f"{where} is '{name}'; it must be {base.__name__} or a subclass that is not recurrent.")
@@ -250,6 +255,8 @@ def _check_value(
     if key == "init_std" and isinstance(value, list):
         for index, item in enumerate(value):
             _check_value(item, float, key, f"{where}[{index}]", ranges)
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        raise UserError(f"{where} is {str(value)[:20]}...; it must be less than {LARGEST}.")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = {**_RANGES, **ranges}.get(key, (None, None))
         if not math.isfinite(value) or (key in _POSITIVE and value <= 0):
@@ -257,8 +264,10 @@ def _check_value(
         if (low is not None and value < low) or (high is not None and value > high):
             limits = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
             raise UserError(f"{where} is {value}; it must be {' and '.join(limits)}.")
-    if key.endswith("hidden_dims") and (not value or min(value) < 1):
-        raise UserError(f"{where} is {value}; it must be a list of at least one layer width of at least 1.")
+    if key.endswith("hidden_dims") and (not value or min(value) < 1 or max(value) > WIDEST):
+        raise UserError(
+            f"{where} is {_shown(value)}; it must be a list of at least one layer width, from 1 to {WIDEST}."
+        )
     if key in _CHOICES:
         choices = _CHOICES[key]
         try:

@@ -47,7 +47,7 @@ def read_plain(source: str | Path | io.BytesIO, name: str | Path | None = None) 
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}.") from error
     except Exception as error:  # damaged bytes can raise any exception
-        code = re.search(r"(Unsupported [^\n]*|GLOBAL \S+)", str(error))
+        code = re.search(r"(Unsupported (?:class|global)[^\n]*|GLOBAL \S+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and code:
             raise UserError(
                 f"{name} is refused: it holds more than tensors, numbers and text, and loading it could run code "

@@ -97,18 +97,48 @@ ALONE = Ranks()
 
 
 def launched() -> bool:
-    """Return whether torchrun, or a program that sets the same variables, started this process."""
+    """Return whether torchrun, or a program that sets the same variables, started this process.
+
+    One of the variables alone, which some other program left behind, has no meaning.
+    """
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def world_size() -> int:
+    """Return the number of processes that train together."""
+    return _number("WORLD_SIZE", 1, lowest=1)
+
+
+def rank() -> int:
+    """Return the number of this process among all."""
+    return _number("RANK", 0)
 
 
 def local_rank() -> int:
     """Return the number of this process on its machine."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return _number("LOCAL_RANK", 0)
 
 
 def local_size() -> int:
     """Return the number of processes on this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return _number("LOCAL_WORLD_SIZE", 1, lowest=1)
+
+
+def _number(variable: str, alone: int, lowest: int = 0) -> int:
+    """Return the number in an environment variable of torchrun; `alone` where torchrun did not start this process.
+
+    Raises:
+        UserError: when it holds something else.
+    """
+    if not launched():
+        return alone
+    text = os.environ.get(variable, str(alone))
+    if not text.isdecimal() or int(text) < lowest:
+        raise UserError(
+            f"the environment variable {variable} is {text!r}; it must be a whole number of at least {lowest}, as "
+            "torchrun sets it. Without torchrun, unset RANK and WORLD_SIZE."
+        )
+    return int(text)
 
 
 @contextmanager

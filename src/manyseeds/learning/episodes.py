@@ -39,8 +39,8 @@ class EpisodeStatistics:
         """Return this iteration's scalars by tag and prepare for the next iteration.
 
         A tag of the environment's log is averaged over the steps that logged a number; a simulator on a GPU logs NaN in
-        steps without an ended episode. A tag without any number is missing. `Train/*` are means over the last 100
-        episodes, missing before the first episode has ended.
+        steps without an ended episode. A tag without any number is missing. `Train/mean_*` are means over the last 100
+        episodes, missing before the first episode has ended; `Train/episodes` is how many ended in this iteration.
         """
         ended = self._dones.any(1).tolist()
         for rewards, dones, any_ended in zip(self._rewards, self._dones, ended, strict=True):
@@ -59,6 +59,7 @@ class EpisodeStatistics:
             if len(numbers := logged[~logged.isnan()]):
                 scalars[tag] = float(numbers.mean())
         self._logs.clear()
+        scalars["Train/episodes"] = float(self._dones.sum())
         if self._returns:
             scalars["Train/mean_reward"] = math.fsum(self._returns) / len(self._returns)
             scalars["Train/mean_episode_length"] = math.fsum(self._lengths) / len(self._lengths)

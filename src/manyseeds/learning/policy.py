@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+import torch
 from rsl_rl.models import MLPModel
 from rsl_rl.utils import resolve_class
 from tensordict import TensorDict
 
+from manyseeds.config.yaml_file import read_yaml
 from manyseeds.core.errors import UserError
+from manyseeds.core.text import shown
+from manyseeds.learning import foreign
 from manyseeds.learning.agent import resolve_actor
 from manyseeds.learning.checkpoint import load_checkpoint
 from manyseeds.learning.parallel import parallelize, thread_map
@@ -27,22 +30,21 @@ def read_params(run_dir: Path) -> RunParams:
     """Read params/agent.yaml and params/env.yaml of a run.
 
     Raises:
-        UserError: if a file is missing or malformed.
+        UserError: if a file is missing or malformed, or names code that is not allowed.
     """
-    contents = {}
-    for name in ("agent", "env"):
-        path = run_dir / "params" / f"{name}.yaml"
-        try:
-            contents[name] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} is not valid YAML.") from error
-    env_path = run_dir / "params" / "env.yaml"
-    for key in ("simulator", "task", "task_cfg"):
-        if not isinstance(contents["env"], dict) or key not in contents["env"]:
+    agent_path, env_path = (run_dir / "params" / f"{name}.yaml" for name in ("agent", "env"))
+    agent, env = read_yaml(agent_path), read_yaml(env_path)
+    for key, kind in (("simulator", str), ("task", str), ("task_cfg", dict)):
+        if key not in env:
             raise UserError(f"{env_path}: '{key}' is missing.")
-    return RunParams(resolve_actor(contents["agent"], str(run_dir / "params" / "agent.yaml")), contents["env"])
+        if not isinstance(env[key], kind):
+            raise UserError(f"{env_path}: '{key}' is {shown(env[key])}; it must be {_KINDS[kind]}.")
+    foreign.check({}, env["task"], str(env_path))
+    foreign.check(agent, None, str(agent_path))
+    return RunParams(resolve_actor(agent, str(agent_path)), env)
+
+
+_KINDS = {str: "text", dict: "a mapping"}
 
 
 class Policy:
@@ -76,7 +78,13 @@ class Policy:
             self.model.load_state_dict(content["actor_state_dict"])
         except (RuntimeError, AttributeError, TypeError) as error:
             raise UserError(f"{checkpoint} does not fit the network in params/agent.yaml of its run.") from error
-        return int(content["iter"])
+        for name, values in self.model.state_dict().items():
+            if not torch.isfinite(values).all():
+                raise UserError(f"{checkpoint} holds numbers that are not finite, in {name}.")
+        iteration = content["iter"]
+        if type(iteration) is not int or not 0 <= iteration < 2**63:
+            raise UserError(f"{checkpoint}: iter is {shown(iteration)}; it must be a whole number of at least 0.")
+        return iteration
 
     def parallelize(self) -> None:
         """Use all threads, if on a CPU; afterwards the model cannot be exported."""

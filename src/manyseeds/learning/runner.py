@@ -122,6 +122,7 @@ class Runner:
         learned = time.perf_counter()
         scalars = self._episodes.summarize()
         train = {tag: scalars.pop(tag) for tag in list(scalars) if tag.startswith("Train/")}
+        train["Train/episodes"] *= self.ranks.size  # a sum, where the ranks take means
         scalars |= {f"Loss/{name}": float(loss) for name, loss in losses.items()}
         scalars["Loss/learning_rate"] = self.alg.learning_rate
         scalars["Policy/mean_std"] = self.alg.get_policy().output_std.mean().item()

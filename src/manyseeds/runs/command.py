@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -87,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
-    from manyseeds.learning.distributed import launched
+    from manyseeds.learning.distributed import launched, rank
 
     if args.distributed and not launched():
         # Later flags win: every process must find the same folder, whatever the others have begun to write.
@@ -96,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             ["--checkpoint", str(start.log_dir if start.must_continue else start.init_from)] if args.checkpoint else []
         )
         return _launch([*argv, *found], processes)
-    if int(os.environ.get("RANK", "0")) == 0:
+    if rank() == 0:
         together = f" in {processes} processes" if processes > 1 else ""
         print(f"[INFO] Training on {hardware.device} with {hardware.simulator}{together}: {hardware.why}.", flush=True)
     return _train(run, args.distributed, start.must_continue)
@@ -135,6 +134,8 @@ def _train(run: RunConfig, distributed: bool, must_continue: bool) -> int:
         advice = f"; see it again with: manyseeds replay {dump}" if dump.exists() else ""
         print(f"error: {error}; earlier checkpoints are kept{advice}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = error.filename or run.log_dir
         print(
@@ -182,6 +183,7 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
     """Return the run of `--run` with the values that the flags change, and where it trains."""
     from manyseeds.learning import warm_start
     from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent
+    from manyseeds.learning.distributed import rank
 
     fields = {
         name: getattr(args, name)
@@ -198,6 +200,7 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
     complete = base.model_dump() | fields if base else fields
     _check(RunConfig, {key: value for key, value in complete.items() if key != "train"})
     _check(TrainSettings, complete["train"])
+    registry.check_file(complete["task"])
     hardware = choose(args.device, args.simulator, start.log_dir)
     processes = _processes(args, hardware.device)
     run = RunConfig.model_validate(complete)
@@ -219,8 +222,7 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
             "simulator": hardware.simulator,
             "train": run.train.model_copy(update={"init_from": start.init_from}),
             "init_digest": start.init_digest,
-            "log_dir": start.log_dir or (_new_log_dir() if int(os.environ.get("RANK", "0")) == 0 else LOGS),
-            "task_digest": run.task_digest if base else registry.file_digest(run.task),
+            "log_dir": start.log_dir or (_new_log_dir() if rank() == 0 else LOGS),
         }
     )
     return made, hardware
@@ -239,13 +241,13 @@ def _processes(args: argparse.Namespace, device: str) -> int:
         args: the command line.
         device: on which kind of device each of them trains.
     """
-    from manyseeds.learning.distributed import launched, local_size
+    from manyseeds.learning.distributed import launched, local_size, world_size
 
     wanted = args.nproc_per_node
     if wanted is not None and (not args.distributed or wanted < 1):
         raise UserError(f"--nproc_per_node is {wanted}; it needs --distributed and must be at least 1.")
     if launched():
-        size = int(os.environ["WORLD_SIZE"])
+        size = world_size()
         if size > 1 and not args.distributed:
             raise UserError(f"torchrun started {size} processes; --distributed lets them train together.")
         here, who = local_size(), "torchrun started"

@@ -1,5 +1,6 @@
 """The event file of a run: one file, one record per scalar, cut back to the last saved state on resuming."""
 
+import hashlib
 import os
 import struct
 import time
@@ -9,6 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from manyseeds.config.settings import RunConfig
+from manyseeds.core.files import open_unlinked
 from manyseeds.core.layout import EVENT_FILE
 from manyseeds.eventfiles.checksum import masked_crc
 
@@ -34,9 +36,11 @@ class EventWriter:
     """
 
     def __init__(self, path: Path, offset: int = 0, clock: float = 0.0) -> None:
-        self._stream = path.open("r+b" if offset else "w+b", buffering=0)
+        self._stream = open_unlinked(path, "r+b" if offset else "w+b", buffering=0)
         self._stream.truncate(offset)
-        self._stream.seek(offset)
+        self._digest = hashlib.sha256()
+        while part := self._stream.read(1 << 20):
+            self._digest.update(part)
         self.clock = max(clock, time.time())
         if not offset:
             self._append(_record(Event(wall_time=self.clock, file_version="brain.Event:2")))
@@ -55,6 +59,11 @@ class EventWriter:
         )
         self._append(b"".join(map(_record, records)))
 
+    @property
+    def sha256(self) -> str:
+        """The checksum of all that was written."""
+        return self._digest.hexdigest()
+
     def sync(self) -> int:
         """Wait until everything is on disk; return the file's length in bytes."""
         os.fsync(self._stream.fileno())
@@ -65,6 +74,7 @@ class EventWriter:
         self._stream.close()
 
     def _append(self, data: bytes) -> None:
+        self._digest.update(data)
         rest = memoryview(data)
         while rest:
             rest = rest[self._stream.write(rest) :]

@@ -1,5 +1,6 @@
 """A run's folder: who may write in it, what of it can be continued, and what is moved aside."""
 
+import hashlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -9,9 +10,12 @@ from typing import Any
 
 import yaml
 
+from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import refuse_links, sha256, write_atomic
 from manyseeds.core.layout import (
+    ANEW,
+    CODE_DIFF,
     EVENT_FILE,
     JOURNAL,
     LOCK,
@@ -25,6 +29,7 @@ from manyseeds.core.layout import (
     checkpoints,
 )
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
+from manyseeds.core.record import other_code
 from manyseeds.core.text import flatten, plain
 from manyseeds.runs.state import read_states
 
@@ -51,6 +56,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            refuse_links(folder)
             if not held:
                 stack.enter_context(locked(folder / LOCK))
             for pattern in _PARTIALS:  # a killed process could not remove its own
@@ -64,7 +70,13 @@ def sole_writer(folder: Path) -> Iterator[None]:
 
 
 def find_state(
-    folder: Path, config: dict[str, Any], max_iterations: int, save_interval: int, must_continue: bool = False
+    folder: Path,
+    config: dict[str, Any],
+    max_iterations: int,
+    save_interval: int,
+    code: Code,
+    changed_code: str,
+    must_continue: bool = False,
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Find the newest state that training can go on from.
 
@@ -75,14 +87,18 @@ def find_state(
         config: everything that decides the results.
         max_iterations: iterations asked for.
         save_interval: iterations between checkpoints.
+        code: what else decides the results.
+        changed_code: what to do where the run began with other code, one of `CHANGED_CODE`.
         must_continue: whether it is an error if there is none.
 
     Returns:
         The state, None when the run must start from the beginning; and the printed lines that its record keeps.
 
     Raises:
-        UserError: when the run must continue and cannot; says why.
+        UserError: when the run began with other code, and nobody said what to do; or when it must continue and cannot.
     """
+    if (folder / ANEW).is_file():
+        return None, _start_over(folder, (folder / ANEW).read_text(encoding="utf-8"))
     reason = "the event file is left without a state"
     notes: list[str] = []
     for name, state in read_states(folder):
@@ -98,7 +114,20 @@ def find_state(
             continue
         changed = _why_not(folder, state, config, max_iterations, save_interval)
         if changed is None:
-            return state, notes
+            other = _other_code(folder, state, code)
+            if not other:
+                return state, notes
+            if changed_code == "stop":
+                raise UserError(
+                    f"--log_dir {folder} was begun by other code: {other}. Restore that code, or start with"
+                    " --changed_code redo (start over, the older files are kept) or --changed_code accept (continue"
+                    " all the same, and note it)"
+                )
+            if changed_code == "accept":
+                notes.append(f"[WARNING] This run goes on with other code than it was begun by: {other}.")
+                print(notes[-1], flush=True)
+                return state, notes
+            changed = f"the code has changed: {other}"
         reason = changed
         break
     if must_continue:
@@ -106,12 +135,25 @@ def find_state(
             f"the run in {folder} cannot be continued: {reason}; with --init_from instead of --checkpoint a new run"
             " starts with the networks of its checkpoint."
         )
+    return None, _start_over(folder, reason)
+
+
+def _other_code(folder: Path, state: dict[str, Any], code: Code) -> str:
+    """Say what of the code has changed since a state was written, unless that was accepted; "" where nothing."""
+    began = Code.from_dict(state["code"])
+    changes = began.changes(code) if began else ["unknown code"]
+    return some(changes) if changes and other_code(folder, code) != [] else ""
+
+
+def _start_over(folder: Path, reason: str) -> list[str]:
+    """Move what is there aside; return the lines that the record keeps."""
     aside = _supersede(folder)
+    (folder / ANEW).unlink(missing_ok=True)
     if aside is None:
-        return None, []
+        return []
     note = f"[INFO] Starting over: {reason}. The older files are in {aside}."
     print(note, flush=True)
-    return None, [note]
+    return [note]
 
 
 def write_params(folder: Path, agent: dict[str, Any], env: dict[str, Any]) -> None:
@@ -139,7 +181,24 @@ def _why_not(
             if save_interval != state["save_interval"]:
                 return f"save_interval was {state['save_interval']} and is {save_interval}"
             return f"{name} is missing"
+        if iteration <= done and name in state["checkpoints"] and sha256(folder / name) != state["checkpoints"][name]:
+            return f"{name} is damaged"
+    last = checkpoint_name(done)
+    if done == max_iterations and (folder / last).exists() and sha256(folder / last) != state["checkpoints"].get(last):
+        (folder / last).unlink()  # the state makes it again
+    if _sha256_of(folder / EVENT_FILE, state["event_file_size"]) != state["event_file_sha256"]:
+        return f"{EVENT_FILE} is damaged"
     return None
+
+
+def _sha256_of(path: Path, size: int) -> str:
+    """Return the SHA-256 of a file's first bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while size and (part := stream.read(min(size, 1 << 20))):
+            digest.update(part)
+            size -= len(part)
+    return digest.hexdigest()
 
 
 def _supersede(folder: Path) -> Path | None:
@@ -150,7 +209,7 @@ def _supersede(folder: Path) -> Path | None:
         (folder / EVENT_FILE).unlink(missing_ok=True)  # killed before its first state
         return None
     aside = _new_aside(folder)
-    rest = [folder / name for name in (EVENT_FILE, "params", VIDEOS, JOURNAL, RUN_RECORD)] + [
+    rest = [folder / name for name in (EVENT_FILE, "params", VIDEOS, CODE_DIFF, JOURNAL, RUN_RECORD)] + [
         *folder.glob("diverged_*.pt")
     ]
     # The states go last: killed in between, the next start finds them and moves the rest.

@@ -11,7 +11,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.layout import NEXT_STATE, PREVIOUS_STATE, STATE, STATES
 from manyseeds.learning.checkpoint import dump, read_plain, write_bytes
 
-_MAGIC = b"manyseeds state 3\n"
+_MAGIC = b"manyseeds state 4\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 

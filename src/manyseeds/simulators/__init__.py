@@ -75,9 +75,7 @@ def make_env(
     module, name = row.env.split(":")
     make = getattr(importlib.import_module(module), name)
     options = Options(num_envs, seed, device, threads, env_spacing, auto_reset)
-    with registry.mistakes_named(task):
+    with registry.mistakes_named():
         env: TaskEnv = make(loaded, configure(loaded, task_cfg or {}), options)
     env.cfg["task"] = task
-    if (digest := registry.file_digest(task)) is not None:
-        env.cfg["task_digest"] = digest
     return env

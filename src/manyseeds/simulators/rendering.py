@@ -1,5 +1,6 @@
 """Pictures of a task's MJCF, drawn off screen."""
 
+import ctypes.util
 import os
 import sys
 from typing import Any
@@ -9,11 +10,45 @@ import numpy as np
 from manyseeds.core.errors import UserError
 from manyseeds.tasks.base import Task
 
+_LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}
+"""Values of MUJOCO_GL whose library MuJoCo loads when it is imported."""
+_OTHERS = ("", "0", "1", "on", "off", "true", "false", "enable", "enabled", "disable", "disabled", "glfw", "glx", "cgl")
+
 
 def choose_renderer() -> None:
-    """Let MuJoCo render with EGL if there is no display; call it before MuJoCo is imported."""
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        os.environ.setdefault("MUJOCO_GL", "egl")
+    """Choose what MuJoCo renders with; call it before MuJoCo is imported.
+
+    Pictures are drawn off screen, so EGL comes first: GLFW needs a display, and DISPLAY may name one that is gone.
+
+    Raises:
+        UserError: when MUJOCO_GL names something that MuJoCo does not know or that is not installed.
+    """
+    wanted = os.environ.get("MUJOCO_GL")
+    if wanted is None:
+        if sys.platform == "linux" and (_loads("EGL") or not os.environ.get("DISPLAY")):
+            os.environ["MUJOCO_GL"] = "egl"
+        return
+    name = wanted.lower().strip()
+    if name not in (*_LIBRARIES, *_OTHERS):
+        raise UserError(
+            f"the environment variable MUJOCO_GL is {wanted!r}; it must be egl, osmesa or glfw, or unset for the best."
+        )
+    if name in _LIBRARIES and not _loads(_LIBRARIES[name]):
+        raise UserError(
+            f"the environment variable MUJOCO_GL is {wanted!r}, but lib{_LIBRARIES[name]} is not installed here; unset "
+            "the variable, or install the library."
+        )
+
+
+def _loads(library: str) -> bool:
+    """Return whether a shared library can be loaded."""
+    for name in (f"lib{library}.so", f"lib{library}.so.1", f"lib{library}.so.8", ctypes.util.find_library(library)):
+        try:
+            if name and ctypes.CDLL(name):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 class Pictures:

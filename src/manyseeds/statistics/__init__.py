@@ -4,44 +4,96 @@ The first axis of every array is the seed. The seed is the unit: episodes are ne
 value and is ignored, so that seeds of unequal length fit into one array. An interval that does not exist (fewer than
 two seeds) is NaN. Nothing here knows files or figures, and every random function takes a seed.
 
-SciPy computes what it has: Welch's test, Wilson's interval, the Kaplan-Meier curve. Each module says what it computes
-itself, and why.
+SciPy computes what it has, such as Wilson's interval and all quantiles. Each module says what it computes itself, and
+why. docs/coverage.md says how often each 95 % interval covers.
 """
 
 from manyseeds.statistics.bands import pointwise_band, simultaneous_band
-from manyseeds.statistics.bootstrap import bootstrap_interval, iqm, iqm_bootstrap
+from manyseeds.statistics.bootstrap import (
+    LEAST_IQM,
+    bootstrap_interval,
+    iqm,
+    iqm_bootstrap,
+    iqm_interval,
+)
 from manyseeds.statistics.comparison import (
     Comparison,
     compare,
     compare_all,
-    holm,
-    improvement_bootstrap,
+    detectable_difference,
+    improvement_interval,
+    newcombe_5,
     probability_of_improvement,
-    seeds_needed,
+    rate_difference,
+    seeds_for_difference,
+    smallest_exact_p,
 )
-from manyseeds.statistics.intervals import Interval, t_interval, wilson
+from manyseeds.statistics.crossed import Crossed, crossed
+from manyseeds.statistics.factors import Effect, factorial_effects
+from manyseeds.statistics.intervals import (
+    Below,
+    Interval,
+    clopper_pearson,
+    mean_and_error,
+    rate_interval,
+    share_below,
+    spread_limit,
+    t_interval,
+    wilson,
+)
 from manyseeds.statistics.profiles import performance_profile
-from manyseeds.statistics.survival import Survival, censored_quantile, survival_curve, time_to_threshold
+from manyseeds.statistics.sequential import Look, sequential_test
+from manyseeds.statistics.survival import (
+    LEAST_SEEDS,
+    CrossingQuantile,
+    Crossings,
+    crossing_quantile,
+    time_to_threshold,
+    turnbull,
+)
+from manyseeds.statistics.tasks import iqm_over_tasks, mean_over_tasks, normalize
 
 __all__ = [
+    "LEAST_IQM",
+    "LEAST_SEEDS",
+    "Below",
     "Comparison",
+    "Crossed",
+    "CrossingQuantile",
+    "Crossings",
+    "Effect",
     "Interval",
-    "Survival",
+    "Look",
     "bootstrap_interval",
-    "censored_quantile",
+    "clopper_pearson",
     "compare",
     "compare_all",
-    "holm",
-    "improvement_bootstrap",
+    "crossed",
+    "crossing_quantile",
+    "detectable_difference",
+    "factorial_effects",
+    "improvement_interval",
     "iqm",
     "iqm_bootstrap",
+    "iqm_interval",
+    "iqm_over_tasks",
+    "mean_and_error",
+    "mean_over_tasks",
+    "newcombe_5",
+    "normalize",
     "performance_profile",
     "pointwise_band",
     "probability_of_improvement",
-    "seeds_needed",
+    "rate_difference",
+    "rate_interval",
+    "seeds_for_difference",
+    "sequential_test",
+    "share_below",
     "simultaneous_band",
-    "survival_curve",
+    "smallest_exact_p",
+    "spread_limit",
     "t_interval",
     "time_to_threshold",
+    "turnbull",
     "wilson",
 ]

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
 
 from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
+
+LEAST_IQM = 8
+"""With fewer seeds no interquartile mean is shown: it would drop one seed at each end, or none."""
 
 _CHUNK_FLOATS = 1 << 21  # floats in memory at once while resampling: 16 MB
 
@@ -41,8 +45,8 @@ def iqm(values: ArrayLike) -> Floats:
 def iqm_bootstrap(values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """Interquartile mean over the first axis with a percentile bootstrap interval over seeds, point by point.
 
-    As rliable's `get_interval_estimates` for one task. The interval is too narrow for few seeds (at 5 seeds
-    about 85 % for nominal 95 %), so show it next to the t interval, not instead of it.
+    As rliable's `get_interval_estimates` for one task. The interval is too narrow for few seeds: at 3 seeds it is
+    minimum to maximum and covers 75 % for nominal 95 %. Tables show `iqm_interval`.
 
     Why it is fast: the seeds are exchangeable, so the same resampled ranks serve every point. A resample is a row
     of weights on the sorted seeds, and all resamples of a curve are one matrix product. For curves with many points
@@ -76,6 +80,35 @@ def iqm_bootstrap(values: ArrayLike, confidence: float = 0.95, resamples: int = 
             part = np.einsum("pn,nr->pr", sorted_seeds, by_rank, out=draws[: len(chunk)])
             low[chunk], high[chunk] = _percentiles(part, confidence, resamples)
     return Interval(estimate, low.reshape(estimate.shape)[()], high.reshape(estimate.shape)[()])
+
+
+def iqm_interval(values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Interquartile mean with an expanded percentile bootstrap interval, from `LEAST_IQM` seeds on.
+
+    A percentile interval of n seeds is too narrow: it lacks the factor sqrt(n / (n - 1)) and Student's quantile in
+    place of the normal one. Expanded, it takes the percentiles of Phi(-sqrt(n / (n - 1)) t(n-1)) (T. C. Hesterberg,
+    "What teachers should know about the bootstrap", Am. Stat. 69, 2015). With fewer seeds the interquartile mean is
+    little else than the mean.
+
+    Args:
+        values: (seeds, ...); NaN is a missing seed.
+        confidence: in (0, 1).
+        resamples: number of bootstrap draws.
+        seed: of the draws.
+
+    Returns:
+        Arrays of shape (...), NaN where there are too few seeds.
+    """
+    values = seeds_first(values)
+    flat = values.reshape(len(values), -1)
+    count = (~np.isnan(flat)).sum(axis=0)
+    whole = np.full((3, flat.shape[1]), np.nan)
+    for n in np.unique(count[count >= LEAST_IQM]):
+        points = count == n
+        quantile = scipy.special.stdtrit(n - 1, 0.5 + check_confidence(confidence) / 2)
+        tail = float(scipy.special.ndtr(-np.sqrt(n / (n - 1)) * quantile))
+        whole[:, points] = iqm_bootstrap(flat[:, points], 1 - 2 * tail, resamples, seed)
+    return Interval(*(part.reshape(values.shape[1:])[()] for part in whole))
 
 
 def bootstrap_interval(

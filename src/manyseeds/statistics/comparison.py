@@ -1,37 +1,53 @@
 """Comparing variants over their seeds.
 
-Welch's test is SciPy's. Holm's correction and the number of seeds that a difference needs are computed here: SciPy has
-neither, and statsmodels would be a dependency for thirty lines.
+SciPy has the quantiles. The intervals are computed here: neither SciPy nor statsmodels has the limits of a difference
+of two asymmetric intervals (MOVER), or Newcombe's interval of the probability of improvement.
 """
 
-import warnings
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike
 
-from manyseeds.statistics.bootstrap import bootstrap_interval
-from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
+from manyseeds.statistics.crossed import crossed
+from manyseeds.statistics.intervals import (
+    Floats,
+    Interval,
+    RateMoments,
+    check_confidence,
+    logit_limits,
+    mean_and_error,
+    rate_moments,
+    seeds_first,
+)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better variant `a` is than `b`; limits and p are NaN where a variant has fewer than two seeds.
+    """How much better variant `a` is than `b`; what cannot be computed is NaN.
+
+    The interval, `p_corrected` and `detectable` are corrected for the number of comparisons made together, so that an
+    interval excludes 0 where `p_corrected` is below 1 - confidence, and nowhere else.
 
     Attributes:
         difference: mean over seeds of `a` minus that of `b`.
-        low: lower limit of the difference.
+        low: lower limit of the difference; all limits of a table hold together.
         high: upper limit.
-        p: p value of Welch's two-sided t test for no difference.
-        p_corrected: `p` after Holm's correction for the number of comparisons made together.
+        p: two-sided p value for no difference, of this comparison alone.
+        p_corrected: `p` times the number of comparisons (Bonferroni), at most 1.
         improvement: probability that a seed of `a` beats a seed of `b`.
-        improvement_low: lower limit of the probability.
+        improvement_low: lower limit of the probability, of this comparison alone.
         improvement_high: upper limit of the probability.
-        episode_error: standard error of the difference due to the choice of evaluation episodes; NaN if only
-            scores were given.
+        detectable: the smallest true difference that these numbers of seeds would show with a power of 80 %.
+        exact_p: the smallest p, not corrected, that a permutation test can give with these numbers of seeds; a smaller
+            `p` rests on how the seeds are distributed.
+        episode_error: standard error of the difference due to the choice of evaluation episodes; NaN if only scores
+            were given.
+        widening: standard error for new seeds and episodes over that for new seeds only; NaN if only scores were given.
         seeds_a: number of seeds.
         seeds_b: number of seeds.
     """
@@ -46,7 +62,10 @@ class Comparison:
     improvement: float
     improvement_low: float
     improvement_high: float
+    detectable: float
+    exact_p: float
     episode_error: float
+    widening: float
     seeds_a: int
     seeds_b: int
 
@@ -57,26 +76,29 @@ def compare(
     *,
     names: tuple[str, str] = ("a", "b"),
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    rates: bool = True,
+    episodes: int | None = None,
+    comparisons: int = 1,
 ) -> Comparison:
-    """Compare two variants that were evaluated on the same episodes.
+    """Compare two variants; the seeds are the sample, each is one number.
 
-    The seeds are the sample; each seed is one number, its mean over the episodes. Both variants face the same
-    episodes, so the difficulty of these episodes cancels in the difference. The interval is Welch's (B. L. Welch,
-    Biometrika 34, 1947) with Satterthwaite's degrees of freedom, for these episodes; `episode_error` says how much
-    other episodes would add.
+    The interval of a difference of rates is built by MOVER (see `rate_difference`), that of other numbers is Welch's
+    (B. L. Welch, Biometrika 34, 1947); both use Satterthwaite's degrees of freedom. p is one minus the confidence at
+    which the interval ends at 0. Given outcomes of episodes, interval and p are for new seeds and new episodes: the
+    variance that the shared episodes add to the difference is added to its square. Given scores, they are for the
+    episodes that were played.
 
     Args:
         a: (seeds,) scores or (seeds, episodes) outcomes, without NaN.
-        b: the same of the other variant; episodes in the same order.
+        b: the same of the other variant; the same episodes in the same order.
         names: names of the variants.
         confidence: in (0, 1).
-        resamples: bootstrap draws for the probability of improvement.
-        seed: seed of these draws.
+        rates: whether the scores are from 0 to 1, and intervals end there.
+        episodes: how many each rate is of, for scores; outcomes tell it themselves. None: not known.
+        comparisons: how many comparisons are made together.
 
     Raises:
-        ValueError: if a value is NaN or the numbers of episodes differ.
+        ValueError: if a value is NaN, a rate is not from 0 to 1, or the numbers of episodes differ.
     """
     first, second = seeds_first(a), seeds_first(b)
     if np.isnan(first).any() or np.isnan(second).any() or not len(first) or not len(second):
@@ -86,63 +108,102 @@ def compare(
             f"{names[0]} and {names[1]} were not evaluated on the same episodes: "
             f"{first.shape[1:]} and {second.shape[1:]}"
         )
+    episodes = first.shape[1] if first.ndim > 1 else episodes
     score_a, score_b = (values.reshape(len(values), -1).mean(axis=1) for values in (first, second))
-    difference, low, high, p = _welch(score_a, score_b, confidence)
-    improvement = improvement_bootstrap(score_a, score_b, confidence, resamples, seed)
-    episode_error = np.nan
-    if first.ndim > 1 and first.shape[1] > 1:
-        # Episodes are paired: only the difference within an episode matters.
-        within = first.mean(axis=0) - second.mean(axis=0)
-        episode_error = float(within.std(ddof=1) / np.sqrt(within.size))
+    alpha = (1 - check_confidence(confidence)) / comparisons
+    if rates:
+        moments = rate_moments(score_a, episodes), rate_moments(score_b, episodes)
+    else:
+        moments = _moments(score_a), _moments(score_b)
+    episode_error = _episode_error(first, second)
+    extra = 0.0 if np.isnan(episode_error) else episode_error**2
+    interval, freedom, error = _difference(*moments, 1 - alpha, rates, extra)
+    p = _p(*moments, freedom, rates, extra)
+    improvement = improvement_interval(score_a, score_b, confidence)
+    widening = float(np.sqrt(1 + extra / error**2)) if error > 0 and not np.isnan(episode_error) else np.nan
     return Comparison(
         a=names[0],
         b=names[1],
-        difference=difference,
-        low=low,
-        high=high,
+        difference=float(interval.estimate),
+        low=float(interval.low),
+        high=float(interval.high),
         p=p,
-        p_corrected=p,
+        p_corrected=float(np.minimum(1.0, comparisons * p)),
         improvement=float(improvement.estimate),
         improvement_low=float(improvement.low),
         improvement_high=float(improvement.high),
+        detectable=_detectable(float(np.sqrt(error**2 + extra)), float(freedom), alpha, 0.8),
+        exact_p=smallest_exact_p(len(first), len(second)),
         episode_error=episode_error,
+        widening=widening,
         seeds_a=len(first),
         seeds_b=len(second),
     )
 
 
 def compare_all(
-    variants: Mapping[str, ArrayLike], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    variants: Mapping[str, ArrayLike],
+    *,
+    confidence: float = 0.95,
+    rates: bool = True,
+    episodes: int | None = None,
+    baseline: str | None = None,
 ) -> list[Comparison]:
-    """Compare all pairs of variants; Holm's method corrects the p values for the number of pairs.
+    """Compare pairs of variants; all intervals together hold with the given confidence (Bonferroni).
 
     Args:
         variants: name -> (seeds,) or (seeds, episodes), as for `compare`.
-        confidence: of each single interval, in (0, 1).
-        resamples: bootstrap draws.
-        seed: seed of these draws.
+        confidence: of all intervals together, in (0, 1).
+        rates: whether the scores are from 0 to 1.
+        episodes: how many each rate is of, for scores; None: not known.
+        baseline: the variant that each other one is compared with, as the second of the pair; None: all pairs. Fewer
+            comparisons have narrower intervals.
     """
-    pairs = [
-        compare(variants[a], variants[b], names=(a, b), confidence=confidence, resamples=resamples, seed=seed)
-        for a, b in combinations(variants, 2)
+    pairs = list(combinations(variants, 2))
+    if baseline is not None:
+        pairs = [(variant, baseline) for variant in variants if variant != baseline]
+    return [
+        compare(
+            variants[a],
+            variants[b],
+            names=(a, b),
+            confidence=confidence,
+            rates=rates,
+            episodes=episodes,
+            comparisons=len(pairs),
+        )
+        for a, b in pairs
     ]
-    corrected = holm([pair.p for pair in pairs])
-    return [replace(pair, p_corrected=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
 
 
-def holm(p_values: ArrayLike) -> Floats:
-    """Holm's step-down correction: the k-th smallest of m p values times m - k + 1, made non-decreasing.
+def rate_difference(
+    a: ArrayLike,
+    b: ArrayLike,
+    episodes: int | None = None,
+    confidence: float = 0.95,
+    comparisons: int = 1,
+) -> Interval:
+    """Difference of two mean rates with the interval that MOVER makes of their two intervals.
 
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979). NaN stays
-    NaN and does not count.
+    G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures: a general approach", Stat. Med.
+    27 (2008): the limits of a - b are d - sqrt((a - l_a)^2 + (u_b - b)^2) and d + sqrt((u_a - a)^2 + (b - l_b)^2).
+    The limits of each rate are those of `manyseeds.statistics.rate_interval`, with the degrees of freedom of the
+    difference (F. E. Satterthwaite, Biometrics Bulletin 2, 1946), so that far from 0 and 1 the interval is Welch's. The
+    degrees of freedom are at most those of two variants with the smaller number of seeds: with 3 against 10 seeds
+    Welch's cover 90 to 93 % for nominal 95 %.
+
+    Args:
+        a: (seeds, ...), from 0 to 1, without NaN.
+        b: (seeds, ...), the same shape behind the seeds.
+        episodes: how many each rate is of; None: not known.
+        confidence: of all comparisons together, in (0, 1).
+        comparisons: how many comparisons are made together.
+
+    Returns:
+        Arrays of shape (...); limits are NaN where one variant has one seed, or without any spread.
     """
-    p = np.asarray(p_values, np.float64)
-    corrected = np.full(p.shape, np.nan)
-    order = np.flatnonzero(~np.isnan(p))
-    order = order[np.argsort(p[order], kind="stable")]
-    raised = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
-    corrected[order] = np.minimum(raised, 1.0)
-    return corrected
+    alpha = (1 - check_confidence(confidence)) / comparisons
+    return _difference(rate_moments(a, episodes), rate_moments(b, episodes), 1 - alpha, True)[0]
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
@@ -158,90 +219,202 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
     return float(np.mean((first > second) + 0.5 * (first == second)))
 
 
-def improvement_bootstrap(
-    a: ArrayLike, b: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> Interval:
-    """Probability of improvement with a percentile bootstrap interval over the seeds of both, as in rliable."""
-    first, second = seeds_first(a), seeds_first(b)
-    wins = (first[:, None] > second[None, :]) + 0.5 * (first[:, None] == second[None, :])
+def improvement_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Probability of improvement with Newcombe's interval.
 
-    def of_rows_and_columns(rows: Floats, columns: Floats) -> Floats:
-        return wins[np.ix_(rows.astype(int), columns.astype(int))].mean()
+    R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic. Part 2:
+    asymptotic methods and evaluation", Stat. Med. 25 (2006), method 5: all probabilities P whose distance from the
+    observed one is at most z sqrt(V(P)), with Hanley and McNeil's variance, in which (n_a + n_b) / 2 replaces both
+    numbers of seeds. It has a width even where every seed of one variant beats every seed of the other. Three seeds
+    against three have none: it would cover 90 % for nominal 95 %.
 
-    return bootstrap_interval(
-        of_rows_and_columns,
-        np.arange(len(first)),
-        np.arange(len(second)),
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-    )
+    Args:
+        a: (seeds,) scores.
+        b: (seeds,) scores.
+        confidence: in (0, 1).
+
+    Returns:
+        Numbers; limits are NaN if a variant has fewer than three seeds, or both have three.
+    """
+    estimate = probability_of_improvement(a, b)
+    n, m = len(seeds_first(a)), len(seeds_first(b))
+    check_confidence(confidence)
+    if min(n, m) < 3 or max(n, m) < 4:
+        return Interval(estimate, np.nan, np.nan)
+    return Interval(estimate, *(float(limit) for limit in newcombe_5(estimate, n, m, confidence)))
 
 
-def seeds_needed(
-    a: ArrayLike, b: ArrayLike, *, power: float = 0.8, confidence: float = 0.95, limit: int = 100_000
+def newcombe_5(improvement: ArrayLike, n: int, m: int, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Newcombe's limits for observed probabilities of improvement, any shape, of n and m seeds."""
+    observed = np.asarray(improvement, np.float64)
+    z2 = float(scipy.special.ndtri(0.5 + confidence / 2)) ** 2
+    more = (n + m) / 2 - 1
+
+    def upper(share: Floats) -> Floats:
+        inside, outside = share, np.ones_like(share)  # bisection: the limit lies between them
+        for _ in range(60):
+            p = (inside + outside) / 2
+            variance = p * (1 - p) * (1 + more * ((1 - p) / (2 - p) + p / (1 + p))) / (n * m)
+            covered = (p - share) ** 2 <= z2 * variance
+            inside, outside = np.where(covered, p, inside), np.where(covered, outside, p)
+        return (inside + outside) / 2
+
+    return np.where(observed == 0, 0.0, 1 - upper(1 - observed)), np.where(observed == 1, 1.0, upper(observed))
+
+
+def smallest_exact_p(seeds_a: int, seeds_b: int) -> float:
+    """The smallest two-sided p of a permutation test: each way to divide the seeds is as likely as any other."""
+    return min(1.0, 2 / math.comb(seeds_a + seeds_b, seeds_a))
+
+
+def detectable_difference(
+    a: ArrayLike, b: ArrayLike, *, power: float = 0.8, confidence: float = 0.95, comparisons: int = 1
+) -> float:
+    """The smallest true difference that as many seeds as there are would show with the given power.
+
+    It depends on how much seeds spread, and not on the difference that was seen: unlike the power at the observed
+    difference, it says no more than the p value does (J. M. Hoenig and D. M. Heisey, "The abuse of power", Am. Stat.
+    55, 2001). It uses the noncentral t distribution (J. Cohen, "Statistical power analysis for the behavioral
+    sciences", chapter 2), with Welch's standard error and degrees of freedom.
+
+    Args:
+        a: (seeds,) scores.
+        b: (seeds,) scores.
+        power: probability of finding the difference, in (0, 1).
+        confidence: in (0, 1).
+        comparisons: how many comparisons are made together.
+
+    Returns:
+        In the unit of the scores; NaN if a variant has one seed, or without any spread.
+    """
+    _, freedom, error = _difference(_moments(a), _moments(b), confidence, False)
+    return _detectable(float(error), float(freedom), (1 - check_confidence(confidence)) / comparisons, power)
+
+
+def seeds_for_difference(
+    a: ArrayLike,
+    b: ArrayLike,
+    difference: float,
+    *,
+    power: float = 0.8,
+    confidence: float = 0.95,
+    comparisons: int = 1,
+    limit: int = 1000,
 ) -> int | None:
-    """How many more seeds of each variant would show the observed difference between two variants.
-
-    With that number a two-sided t test at level 1 - confidence finds the observed difference with the given power,
-    if the seeds spread as observed. It uses the noncentral t distribution (J. Cohen, "Statistical power analysis for
-    the behavioral sciences", chapter 2) with the root mean square of both standard deviations as the spread. A
-    difference seen with few seeds is uncertain, so take the result as an order of magnitude.
+    """How many seeds of each variant would show a difference that was chosen beforehand.
 
     Args:
         a: (seeds,) scores, at least two.
         b: (seeds,) scores, at least two.
-        power: probability of finding the difference, in (0, 1).
+        difference: the smallest difference that matters, greater than 0; never the one that was seen.
+        power: probability of finding it, in (0, 1).
         confidence: in (0, 1).
+        comparisons: how many comparisons are made together.
         limit: return None for more than this.
 
-    Returns:
-        Seeds per variant beyond the smaller of the two present numbers; 0 if there are enough; None if no number up to
-        `limit` suffices (no difference seen).
-
     Raises:
-        ValueError: if a variant has fewer than two seeds.
+        ValueError: if a variant has fewer than two seeds, or the difference is not greater than 0.
     """
     first, second = seeds_first(a), seeds_first(b)
     if min(len(first), len(second)) < 2:
         raise ValueError("each variant needs at least two seeds, to estimate how much seeds differ")
-    difference = abs(first.mean() - second.mean())
+    if not difference > 0:
+        raise ValueError(f"difference {difference} must be greater than 0")
     spread = np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / 2)
-    if difference == 0:
-        return None
-    if spread == 0:
-        return 0
-    alpha = 1 - check_confidence(confidence)
+    alpha = (1 - check_confidence(confidence)) / comparisons
 
-    def power_with(n: int) -> float:
-        freedom = 2 * n - 2
-        critical = scipy.special.stdtrit(freedom, 1 - alpha / 2)
-        shift = difference / spread * np.sqrt(n / 2)
-        return float(
-            1 - scipy.special.nctdtr(freedom, shift, critical) + scipy.special.nctdtr(freedom, shift, -critical)
-        )
+    def enough(n: int) -> bool:
+        error = spread * np.sqrt(2 / n)
+        return bool(error == 0 or _power(difference / error, 2 * n - 2, alpha) >= power)
 
     low, high = 1, 2
-    while power_with(high) < power:
+    while not enough(high):
         low, high = high, high * 2
         if low > limit:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power_with(middle) >= power else (middle, high)
-    have = min(len(first), len(second))
-    return None if high - have > limit else max(0, high - have)
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high if high <= limit else None
 
 
-def _welch(a: Floats, b: Floats, confidence: float) -> tuple[float, float, float, float]:
-    """Difference of means, its limits and the two-sided p."""
-    difference = float(a.mean() - b.mean())
-    if min(len(a), len(b)) < 2:
-        return difference, np.nan, np.nan, np.nan
-    if np.ptp(a) == np.ptp(b) == 0:
-        return difference, difference, difference, 0.0 if difference else 1.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of seeds that hardly differ
-        test = scipy.stats.ttest_ind(a, b, equal_var=False)
-        limits = test.confidence_interval(check_confidence(confidence))
-    return difference, float(limits.low), float(limits.high), float(test.pvalue)
+def _moments(values: ArrayLike) -> RateMoments:
+    mean, error, count = mean_and_error(values)
+    return RateMoments(mean, mean, error, np.zeros_like(error), count)
+
+
+def _difference(
+    a: RateMoments, b: RateMoments, confidence: float, rates: bool, extra: float = 0.0
+) -> tuple[Interval, Floats, Floats]:
+    """Difference with its limits, degrees of freedom and standard error over seeds; `extra` is a variance."""
+    parts = a.error**2, b.error**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt(parts[0] + parts[1])
+        # In shares of the whole, because squares of tiny variances are 0.
+        share = parts[0] / (parts[0] + parts[1])
+        freedom = 1 / (share**2 / (a.seeds - 1) + (1 - share) ** 2 / (b.seeds - 1))
+        if rates:  # Where the variant with few seeds happens to spread little, Welch's are too many.
+            freedom = np.minimum(freedom, 2 * (np.minimum(a.seeds, b.seeds) - 1.0))
+        critical = scipy.special.stdtrit(freedom, 0.5 + confidence / 2)
+    return Interval(a.mean - b.mean, *_limits(a, b, critical, freedom, rates, extra)), freedom, error
+
+
+def _limits(
+    a: RateMoments, b: RateMoments, critical: Floats | float, freedom: Floats, rates: bool, extra: float
+) -> tuple[Floats, Floats]:
+    """The limits that lie `critical` standard errors from the difference."""
+    difference = a.mean - b.mean
+    if rates:
+        (low_a, high_a), (low_b, high_b) = (logit_limits(own, critical, freedom) for own in (a, b))
+        # A variant without any spread adds nothing.
+        down = np.hypot(np.nan_to_num(a.mean - low_a), np.nan_to_num(high_b - b.mean))
+        up = np.hypot(np.nan_to_num(high_a - a.mean), np.nan_to_num(b.mean - low_b))
+    else:
+        down = up = critical * np.sqrt(a.error**2 + b.error**2)
+    down, up = (np.hypot(side, critical * np.sqrt(extra)) for side in (down, up))
+    none = ~np.isfinite(critical + difference) | ((a.error == 0) & (b.error == 0))
+    return np.where(none, np.nan, difference - down), np.where(none, np.nan, difference + up)
+
+
+def _p(a: RateMoments, b: RateMoments, freedom: Floats, rates: bool, extra: float) -> float:
+    """One minus the confidence at which the interval of the difference ends at 0."""
+    if not np.isfinite(freedom):
+        return float("nan")
+    difference = float(a.mean - b.mean)
+    if difference == 0:
+        return 1.0
+    side = 0 if difference > 0 else 1
+
+    def distance(critical: float) -> float:
+        return float(_limits(a, b, critical, freedom, rates, extra)[side]) * (1 if difference > 0 else -1)
+
+    least, most = 1e-12, 1e6
+    if distance(least) <= 0:
+        return 1.0
+    critical = most if distance(most) > 0 else float(scipy.optimize.brentq(distance, least, most, xtol=least))
+    return float(2 * scipy.special.stdtr(freedom, -critical))
+
+
+def _episode_error(a: Floats, b: Floats) -> float:
+    """Standard error of the difference from the choice of episodes; NaN without episodes or with one seed."""
+    if a.ndim < 2 or a.shape[1] < 2 or min(len(a), len(b)) < 2:
+        return float("nan")
+    # Both variants face the same episodes: what is difficult for both cancels.
+    within = a.mean(axis=0) - b.mean(axis=0)
+    noise = crossed(a).rest / len(a) + crossed(b).rest / len(b)
+    return math.sqrt(max(float(within.var(ddof=1)) - noise, 0.0) / within.size)
+
+
+def _power(shift: float, freedom: float, alpha: float) -> float:
+    """Probability that t, with its mean shifted, is beyond the critical value on the side of the shift."""
+    critical = scipy.special.stdtrit(freedom, 1 - alpha / 2)
+    return float(1 - scipy.special.nctdtr(freedom, shift, critical))
+
+
+def _detectable(error: float, freedom: float, alpha: float, power: float) -> float:
+    if not (error > 0 and np.isfinite(freedom)):
+        return float("nan")
+    most = float(scipy.special.stdtrit(freedom, 1 - alpha / 2))
+    while _power(most, freedom, alpha) < power:
+        most *= 1.5
+    return error * float(scipy.optimize.brentq(lambda shift: _power(shift, freedom, alpha) - power, 0.0, most))

@@ -1,120 +1,150 @@
-"""Time to a threshold over seeds, some of which never reach it.
+"""Time to a threshold over seeds, known only to the distance between two checkpoints.
 
-SciPy computes the Kaplan-Meier curve. The interval of its quantiles is computed here, because SciPy has none.
+SciPy's survival functions take exact times and right-censored ones; a crossing is interval-censored, so Turnbull's
+estimate is computed here.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import scipy  # its parts are loaded when they are first used
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from manyseeds.statistics.intervals import Floats, Interval, check_confidence, seeds_first
+from manyseeds.statistics.intervals import Floats, check_confidence, seeds_first
+
+LEAST_SEEDS = 6
+"""With fewer seeds no 95 % interval of a median exists: 2 (1/2)^5 is more than 5 %."""
 
 
 @dataclass(frozen=True)
-class Survival:
-    """Share of seeds that have not yet reached the threshold, as a step function.
+class Crossings:
+    """Turnbull's estimate: the share of seeds that have crossed, known at the ends of intervals.
 
-    `time` (k,) ascending, distinct times at which a seed reached it; `share` (k,) from that time on; `low` and
-    `high` (k,) are its limits.
+    `left` and `right` (k,): ascending intervals (left, right] without overlap, outside of which no seed crosses;
+    `crossed` (k,): the share that has crossed by `right`. A seed that may never cross has no interval.
     """
 
-    time: Floats
-    share: Floats
-    low: Floats
-    high: Floats
+    left: Floats
+    right: Floats
+    crossed: Floats
 
 
-def time_to_threshold(
-    times: ArrayLike, curves: ArrayLike, threshold: float, consecutive: int = 1
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """When each seed's curve first reaches a threshold.
+@dataclass(frozen=True)
+class CrossingQuantile:
+    """The time by which a share of the seeds has crossed: somewhere in (left, right].
+
+    `low` and `high` are the limits of its confidence interval; infinity where too few seeds crossed, NaN where there
+    are too few seeds for an interval.
+    """
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+
+def time_to_threshold(times: ArrayLike, curves: ArrayLike, threshold: float) -> tuple[Floats, Floats]:
+    """When each seed's curve crosses a threshold for good.
+
+    A seed crosses between the last point below the threshold and the next one: from then on it stays at or above. A
+    single lucky checkpoint is no crossing.
 
     Args:
-        times: (points,), ascending, in any unit (iterations, samples, s).
-        curves: (seeds, points); NaN is a missing value and counts as below every threshold.
+        times: (points,), ascending and positive, in any unit (iterations, samples, s).
+        curves: (seeds, points); NaN is a missing value and is passed over.
         threshold: reached by values at least as large.
-        consecutive: how many points in a row must reach it; the first of them is the time.
 
     Returns:
-        (seeds,) the time, or the time of the seed's last value if the threshold is not reached; and (seeds,) whether
-        it is reached. A seed without any value has time NaN.
+        (seeds,) left and (seeds,) right end of the interval (left, right] in which it crosses. A seed that is at the
+        threshold at its first value crosses in (0, first]; a seed whose last value is below it, after its last time:
+        right is infinity. Both are NaN for a seed without any value.
     """
     when = np.asarray(times, np.float64)
     table = seeds_first(curves)
     if table.ndim != 2 or when.shape != table.shape[1:]:
         raise ValueError(f"curves {table.shape} must be (seeds, points) with {when.shape} times")
-    if consecutive < 1:
-        raise ValueError(f"consecutive {consecutive} must be at least 1")
-    above = table >= threshold
-    width = len(when) - consecutive + 1
-    start = np.ones((len(table), max(width, 0)), bool)
-    for shift in range(consecutive if width > 0 else 0):
-        start &= above[:, shift : shift + width]
-    reached = np.asarray(start.any(axis=1))
-    present = ~np.isnan(table)
-    last = table.shape[1] - 1 - np.argmax(present[:, ::-1], axis=1)
-    censored = np.where(present.any(axis=1), when[last], np.nan)
-    first = when[np.argmax(start, axis=1)] if width > 0 else censored
-    return np.where(reached, first, censored), reached
+    left, right = np.full((2, len(table)), np.nan)
+    for seed, curve in enumerate(table):
+        known = np.flatnonzero(~np.isnan(curve))
+        if not len(known):
+            continue
+        below = np.flatnonzero(curve[known] < threshold)
+        after = below[-1] + 1 if len(below) else 0
+        left[seed] = when[known[after - 1]] if after else 0.0
+        right[seed] = when[known[after]] if after < len(known) else np.inf
+    return left, right
 
 
-def survival_curve(time: ArrayLike, reached: ArrayLike, confidence: float = 0.95) -> Survival:
-    """Kaplan-Meier estimate of the share of seeds that have not yet reached the threshold, at each time.
+def turnbull(left: ArrayLike, right: ArrayLike, tolerance: float = 1e-10) -> Crossings:
+    """Nonparametric maximum likelihood estimate of the distribution of interval-censored times.
 
-    Seeds that did not reach it count as not having reached it until their last time (right-censored). Limits
-    by Greenwood's variance on the log(-log) scale (Kalbfleisch and Prentice, "The statistical analysis of
-    failure time data", section 1.4), as `scipy.stats.ecdf(...).sf.confidence_interval(method="log-log")`.
+    B. W. Turnbull, "The empirical distribution function with arbitrarily grouped, censored and truncated data", J. R.
+    Stat. Soc. B 38 (1976), by its self-consistent iteration.
 
     Args:
-        time: (seeds,) from `time_to_threshold`; seeds with NaN are left out.
-        reached: (seeds,) whether the threshold was reached at that time.
-        confidence: in (0, 1).
+        left: (seeds,) from `time_to_threshold`; seeds with NaN are left out.
+        right: (seeds,); infinity for a seed that had not crossed by `left`.
+        tolerance: the iteration ends when no share changes by more.
     """
-    when = seeds_first(time)
-    known = ~np.isnan(when)
-    when, event = when[known], np.asarray(reached, bool)[known]
-    steps = np.unique(when[event])
-    if not len(steps):
-        return Survival(steps, steps, steps, steps)
-    curve = scipy.stats.ecdf(scipy.stats.CensoredData(when[event], right=when[~event])).sf
-    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # there is no interval where no seed remains
-        limits = curve.confidence_interval(check_confidence(confidence), method="log-log")
-    share, low, high = (function.evaluate(steps) for function in (curve, limits.low, limits.high))
-    return Survival(steps, share, low, high)
+    lower, upper = _known(left, right)
+    # Innermost intervals: from a left end to the next right end, with no other left end between.
+    cells = sorted({(low, high) for low in lower for high in upper if low < high})
+    cells = [
+        (low, high)
+        for low, high in cells
+        if not ((lower > low) & (lower < high)).any() and not ((upper > low) & (upper < high)).any()
+    ]
+    if not cells:
+        return Crossings(*np.empty((3, 0)))
+    starts, ends = np.array(cells).T
+    inside = (starts >= lower[:, None]) & (ends <= upper[:, None])
+    share = np.full(len(cells), 1 / len(cells))
+    for _ in range(10_000):
+        weights = inside * share
+        new = (weights / weights.sum(axis=1, keepdims=True)).mean(axis=0)
+        change, share = np.abs(new - share).max(), new
+        if change < tolerance:
+            break
+    finite = np.isfinite(ends)
+    return Crossings(starts[finite], ends[finite], np.cumsum(share[finite]))
 
 
-def censored_quantile(time: ArrayLike, reached: ArrayLike, share: float = 0.5, confidence: float = 0.95) -> Interval:
-    """The time by which a share of the seeds has reached the threshold, with its interval.
+def crossing_quantile(
+    left: ArrayLike, right: ArrayLike, share: float = 0.5, confidence: float = 0.95
+) -> CrossingQuantile:
+    """The time by which a share of the seeds has crossed, with its interval.
 
-    The interval contains the times at which the survival curve's interval contains `1 - share` (R. Brookmeyer and J.
-    Crowley, "A confidence interval for the median survival time", Biometrics 38, 1982). Its upper limit is infinity if
-    too few seeds reached the threshold; the estimate is infinity if less than the share did.
+    The estimate is that of `turnbull`. The interval is that of order statistics (H. A. David and H. N. Nagaraja,
+    "Order statistics", 3rd edition, section 7.1), from a seed's left end to another seed's right end, so it also
+    covers where between two checkpoints a seed crosses. It covers at least with the given confidence, if seeds that
+    do not cross were trained as long as the others.
 
     Args:
-        time: (seeds,) from `time_to_threshold`.
-        reached: (seeds,) whether the threshold was reached at that time.
+        left: (seeds,) from `time_to_threshold`; seeds with NaN are left out.
+        right: (seeds,).
         share: in (0, 1); 0.5 is the median seed.
         confidence: in (0, 1).
-
-    Returns:
-        Numbers in the unit of `time`; limits are NaN with fewer than two seeds.
     """
     if not 0 < share < 1:
         raise ValueError(f"share {share} must lie between 0 and 1")
-    curve = survival_curve(time, reached, confidence)
-    remaining = 1 - share
-    seeds = int((~np.isnan(seeds_first(time))).sum())
+    tail = (1 - check_confidence(confidence)) / 2
+    lower, upper = _known(left, right)
+    n = len(lower)
+    if not n:
+        return CrossingQuantile(np.nan, np.nan, np.nan, np.nan)
+    curve = turnbull(lower, upper)
+    enough = np.flatnonzero(curve.crossed >= share - 1e-6)
+    ends = (curve.left[enough[0]], curve.right[enough[0]]) if len(enough) else (lower.max(), np.inf)
+    # P(fewer than j of n seeds lie below the quantile) <= tail, and the same from above.
+    counts = scipy.stats.binom.cdf(np.arange(n), n, share)
+    first, last = int((counts <= tail).sum()) - 1, int((counts < 1 - tail).sum())
+    low = high = np.nan
+    if first >= 0 and last < n:
+        low, high = float(np.sort(lower)[first]), float(np.sort(upper)[last])
+    return CrossingQuantile(float(ends[0]), float(ends[1]), low, high)
 
-    def first(below: NDArray[np.bool_]) -> float:
-        return float(curve.time[np.argmax(below)]) if below.any() else np.inf
 
-    estimate = first(curve.share <= remaining + 1e-12) if seeds else np.nan
-    if seeds < 2:
-        return Interval(estimate, np.nan, np.nan)
-    # Once every seed has reached it, the share is 0 and the limits are NaN.
-    low, high = (np.where(curve.share == 0, 0.0, limit) for limit in (curve.low, curve.high))
-    return Interval(estimate, first(low <= remaining), first(high < remaining))
+def _known(left: ArrayLike, right: ArrayLike) -> tuple[Floats, Floats]:
+    lower, upper = seeds_first(left), seeds_first(right)
+    known = ~(np.isnan(lower) | np.isnan(upper))
+    return lower[known], upper[known]

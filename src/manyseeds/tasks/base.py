@@ -15,7 +15,7 @@ from torch import Tensor
 
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.text import did_you_mean
+from manyseeds.core.text import did_you_mean, shown
 
 if TYPE_CHECKING:  # MuJoCo chooses its OpenGL when it is imported, so a task imports it as late as it can
     import mujoco
@@ -380,7 +380,13 @@ def configure(task: Task, overrides: Mapping[str, Any], source: str = "task conf
             raise UserError(f"{source}: unknown key '{key}'{hint}; allowed are {', '.join(known)}.")
         values[key] = _like(known[key].default, value, f"{source}: '{key}'")
     cfg = dataclasses.replace(task.cfg(), **values)
-    problems = positive(cfg, "physics_dt", "decimation", "episode_length_s") or list(task.check_cfg(cfg))
+    problems = positive(cfg, "physics_dt", "decimation", "episode_length_s")
+    if not problems and cfg.episode_length_s / cfg.step_dt > LONGEST_EPISODE:
+        problems = [
+            f"'episode_length_s' is {cfg.episode_length_s} and a step lasts {cfg.step_dt:.3g} s; an episode must have"
+            f" at most {LONGEST_EPISODE} steps"
+        ]
+    problems = problems or list(task.check_cfg(cfg))
     if not problems and cfg.episode_length < 1:
         problems = [f"'episode_length_s' is {cfg.episode_length_s}; it must last at least one step"]
     if problems:
@@ -403,9 +409,12 @@ def _like(default: Any, value: Any, where: str) -> Any:
         return value
     if isinstance(default, int) and not isinstance(value, int):
         raise UserError(f"{where} is {value!r}; it must be an integer.")
-    if not isinstance(value, (int, float)) or value != value or value in (float("inf"), float("-inf")):
-        raise UserError(f"{where} is {value!r}; it must be a finite number.")
+    if not isinstance(value, (int, float)) or not abs(value) < LARGEST:
+        raise UserError(f"{where} is {shown(value)}; it must be a finite number, less than {LARGEST:g} in size.")
     return type(default)(value)
 
 
+LARGEST = 1e30
+"""Numbers of a task are smaller, as float32 has to hold them."""
+LONGEST_EPISODE = 1_000_000
 _NAMES = {bool: "true or false", int: "integer", float: "number"}

@@ -3,6 +3,7 @@
 Tasks and torch are imported only when they are needed.
 """
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.metadata
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import PACKAGE
+from manyseeds.core.text import shown
 
 if TYPE_CHECKING:
     from manyseeds.tasks.base import Task
@@ -26,6 +28,8 @@ GROUP = "manyseeds.tasks"
 
 _FOLDER = PACKAGE / "tasks"
 _loaded: dict[tuple[Path, str], "Task"] = {}
+_paths: dict[tuple[Path, str], Path] = {}
+"""The files that were run, by the same keys, as they were named."""
 
 
 def names() -> list[str]:
@@ -77,17 +81,27 @@ def agent_file(reference: str) -> Path:
     Raises:
         UserError: when there is no such task.
     """
-    if is_file(reference):
-        return Path(reference).with_name("agent.json")
+    return (Path(reference) if is_file(reference) else module_file(reference)).with_name("agent.json")
+
+
+def module_file(reference: str) -> Path:
+    """Return the file of the module that defines an installed task.
+
+    Raises:
+        UserError: when there is no such task.
+    """
     module, _ = _origin(reference)
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        spec = None
     if spec is None or spec.origin is None:
         raise UserError(f"task '{reference}' cannot be loaded: its module {module} is not installed.")
-    return Path(spec.origin).with_name("agent.json")
+    return Path(spec.origin)
 
 
 @contextmanager
-def mistakes_named(reference: str) -> Iterator[None]:
+def mistakes_named() -> Iterator[None]:
     """Turn an error that comes from a task's file into one sentence with the file's line.
 
     Raises:
@@ -98,37 +112,24 @@ def mistakes_named(reference: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        line = _line(error, Path(reference).resolve()) if is_file(reference) else ""
-        if not line:
+        sentence = mistake(error)
+        if sentence is None:
             raise
-        raise UserError(f"task file {reference}{line}: {_said(error)}.") from error
+        raise UserError(sentence) from error
 
 
-def file_digest(reference: str) -> str | None:
-    """Return the SHA-256 of a task's file; None for an installed task.
+def mistake(error: BaseException) -> str | None:
+    """Return a sentence with the file and line of the task file that raised an error; None where none did."""
+    for (place, _), path in _paths.items():
+        if line := _line(error, place):
+            return f"task file {path}{line}: {_said(error)}."
+    return None
 
-    Raises:
-        UserError: when the file cannot be read.
-    """
-    return hashlib.sha256(_read(Path(reference))).hexdigest() if is_file(reference) else None
 
-
-def check_digest(reference: str, digest: str | None, source: str) -> None:
-    """Check that a task's file is the one that a run was trained with.
-
-    Args:
-        reference: the task.
-        digest: what `file_digest` returned then.
-        source: the file that holds the digest.
-
-    Raises:
-        UserError: when the file has changed.
-    """
-    if digest is not None and file_digest(reference) != digest:
-        raise UserError(
-            f"task file {reference} has changed since the run was trained: its SHA-256 is not {source}'s; "
-            "train the run again, or restore the file."
-        )
+def check_file(reference: str) -> None:
+    """Raise UserError when a task is a file that cannot be read."""
+    if is_file(reference):
+        _read(Path(reference))
 
 
 def _built_in() -> list[str]:
@@ -164,6 +165,7 @@ def _load_file(path: Path) -> "Task":
     name = f"manyseeds_task_file_{hashlib.sha256(bytes(place) + content).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, place)
     assert spec is not None and spec.loader is not None
+    _paths[place, digest] = path
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
     try:
@@ -182,6 +184,13 @@ def _checked(task: object, where: str) -> "Task":
 
     if not isinstance(task, Task):
         raise UserError(f"{where} is of the type {type(task).__name__}; it must be a manyseeds.tasks.base.Task.")
+    defaults = {number.name: number.default for number in dataclasses.fields(task.cfg)}
+    for name, value in task.description.numbers.items():
+        if defaults.get(name) != value:
+            raise UserError(
+                f"{where}: its description says that {name} is {value!r}; it must be the default in "
+                f"{task.cfg.__name__}, {shown(defaults.get(name))}."
+            )
     return task
 
 

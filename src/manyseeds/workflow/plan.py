@@ -4,6 +4,7 @@ import importlib.util
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,10 +15,11 @@ from typing import Any
 from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load, read_resolved
 from manyseeds.config.external import External
-from manyseeds.config.loading import parse_scalar
+from manyseeds.config.yaml_file import parse_scalar
+from manyseeds.core import ledger
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import expanded, write_atomic
 from manyseeds.core.layout import (
     CONFIG,
     EPISODES,
@@ -32,9 +34,11 @@ from manyseeds.core.layout import (
 from manyseeds.core.locks import locked
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.launch.external import find_program
+from manyseeds.learning import foreign
 from manyseeds.workflow import images as containers
 from manyseeds.workflow.content import checked_apart
 from manyseeds.workflow.resources import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
+from manyseeds.workflow.trust import Findings, look
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,29 @@ class Plan:
         """What the last step that reads a run appends to its command: nothing, or the removal of its state."""
         return "" if self.experiment.keep_state else " && python -m manyseeds tidy {params.run:q}"
 
+    def shell_prefix(self, deployed: bool) -> str:
+        """Return what every job's command begins with: jobs import the code of this checkout.
+
+        Args:
+            deployed: whether a container or conda gives the environment, with its own `python` and packages. Otherwise
+                `python` is Snakemake's own, whatever is on PATH, and the user's PYTHONPATH follows ours.
+        """
+        path = shlex.quote(str(REPOSITORY / "src"))
+        if deployed:
+            prefix = f"set -euo pipefail; export PYTHONPATH={path}; "
+        else:
+            own = f'python() {{ {shlex.quote(sys.executable)} "$@"; }}'
+            prefix = f'set -euo pipefail; export PYTHONPATH={path}"${{PYTHONPATH:+:$PYTHONPATH}}"; {own}; '
+        # Snakemake fills in what stands in braces.
+        return prefix.replace("{", "{{").replace("}", "}}")
+
     @property
-    def shell_prefix(self) -> str:
-        """What every job's command begins with: jobs import the code of this checkout."""
-        return f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(REPOSITORY / 'src'))}; "
+    def allow_code(self) -> str:
+        """The flag by which evaluation may run the code that this config names, for the shell command of a rule."""
+        agents = [variant.agent for variant in self.variants]
+        names = foreign.named(agents, self.experiment.task) if self.evaluates else []
+        # No brace may look like a wildcard.
+        return f" --allow_code {shlex.join(names)}".replace("{", "{{").replace("}", "}}") if names else ""
 
     @property
     def evaluation_overrides(self) -> str:
@@ -100,12 +123,17 @@ class Plan:
             if not self.is_written():
                 with write_atomic(self.config_json) as partial:
                     partial.write_text(self.experiment.to_json(), encoding="utf-8")
+            ledger.enter(Path(self.results), self.experiment.to_dict())
         except BlockingIOError as error:
             raise UserError(
                 f"{self.results}: another Snakemake works on this experiment; wait for it to end"
             ) from error
         except OSError as error:
             raise UserError(f"{self.results} cannot be written: {error.strerror}") from error
+
+    def conda(self, environment: str) -> str:
+        """Return the file of a conda environment; no brace of its path may look like a wildcard."""
+        return f"{REPOSITORY}/envs/{environment}.yaml".replace("{", "{{").replace("}", "}}")
 
     def image(self, environment: str) -> str:
         """Return the container image of an environment: a simulator's, or "analysis"."""
@@ -124,7 +152,7 @@ class Plan:
         named = self.experiment.python.get(environment)
         if deployed or named is None or self.drawn_from != self.results:
             return "python"
-        found = shutil.which(Path(named).expanduser())
+        found = shutil.which(expanded(named))
         if found is None:
             raise UserError(
                 f"{self.source}: python.{environment} is {named}, which is not a program; it must be the path of a"
@@ -132,6 +160,20 @@ class Plan:
             )
         # No brace of a path may look like a wildcard.
         return shlex.quote(str(Path(found).absolute())).replace("{", "{{").replace("}", "}}")
+
+    def look(self, deployed: bool) -> Findings:
+        """Compare the files of the experiment with the present code and with what its steps left.
+
+        Args:
+            deployed: whether a container or conda gives the environment of the jobs.
+
+        Raises:
+            UserError: when a file that decides a result cannot be read.
+        """
+        if self.drawn_from != self.results:
+            return Findings()
+        elsewhere = deployed or self.experiment.environment in self.experiment.python
+        return look(self.experiment, self.results, installed=not elsewhere)
 
     def check_simulator(self) -> None:
         """Check that Snakemake's own environment has the simulator, before runs are trained in it.
@@ -180,6 +222,12 @@ class Plan:
         """The image that an external trainer is started in with `--use-singularity`; "" for ours."""
         trainer = self.experiment.trainer
         return containers.image(trainer.container) if isinstance(trainer, External) and trainer.container else ""
+
+    @property
+    def trainer_environment(self) -> str:
+        """The environment variables of an external trainer, for its jobs, as JSON; no file holds their values."""
+        trainer = self.experiment.trainer
+        return json.dumps(trainer.environment) if isinstance(trainer, External) and not trainer.is_hidden else ""
 
     @property
     def evaluates(self) -> bool:
@@ -336,6 +384,9 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
     changes = {key: _typed(value) for key, value in changes.items()}
     drawn_from = changes.pop("results", None)
     experiment = load(files, changes)
+    for folder in (RESULTS, f"{RESULTS}/{experiment.experiment}", "logs"):
+        if Path(folder).exists() and not Path(folder).is_dir():
+            raise UserError(f"{folder} is a file; it must be a folder, or not be there")
     plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"), files[-1])
     for variant in experiment.variants:
         threads = variant.train.threads
@@ -355,7 +406,10 @@ def _with_recorded_description(experiment: Experiment, recorded: Path) -> Experi
     """Return the experiment with the description that an earlier invocation got of the task's own process."""
     if not recorded.is_file():
         return experiment
-    known = read_resolved(recorded)
+    try:
+        known = read_resolved(recorded)
+    except UserError:  # it is written anew
+        return experiment
     same = known.model_copy(update={"description": None}) == experiment
     return known if same else experiment
 

@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results
@@ -21,6 +24,7 @@ from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES, palette, style
 from manyseeds.report.figures.draw import draw, drawing, main
+from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
 
 # No torch and no simulator: an import of one of these fails. SciPy looks for torch in sys.modules: leave that alone.
 BARE = """
@@ -43,25 +47,42 @@ def digests(folder: Path) -> dict[str, str]:
 
 def drawn(folder: Path, *names: str) -> dict[str, str]:
     """Lay out figures of an experiment without saving them; returns their captions."""
+    data = read(folder)
+    return {name: laid_out(data, name)[1] for name in names or NAMES}
+
+
+def read(folder: Path) -> Data:
     (results,) = find_results(folder)
-    data = Data(results)
-    captions = {}
-    for name in names or NAMES:
-        with style.applied():
-            figure, captions[name] = drawing(name)(data)
-            figure.draw_without_rendering()
-            plt.close(figure)
-    return captions
+    return Data(results)
+
+
+def laid_out(experiment: Path | Data, name: str, options: Options = DEFAULT) -> tuple[Figure, str]:
+    """One figure of an experiment, and its caption."""
+    data = read(experiment) if isinstance(experiment, Path) else experiment
+    with style.applied(), warnings.catch_warnings():
+        warnings.simplefilter("error")  # Matplotlib warns where labels leave no room for panels.
+        figure, caption = drawing(name)(data, options)
+        figure.draw_without_rendering()
+    return figure, caption
 
 
 def texts(folder: Path, name: str) -> str:
     """All words inside the panels of one figure."""
-    (results,) = find_results(folder)
-    with style.applied():
-        figure, _ = drawing(name)(Data(results))
-        words = [text.get_text() for axes in figure.axes for text in axes.texts]
-        plt.close(figure)
-    return " ".join(words)
+    return " ".join(text.get_text() for axes in laid_out(folder, name)[0].axes for text in axes.texts)
+
+
+def in_legend(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def on_axis(figure: Figure) -> list[str]:
+    return [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
+
+
+def with_config(folder: Path, **fields: object) -> None:
+    """Change fields of config.json."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +134,20 @@ def test_figures_are_one_or_two_columns_wide(results: Path) -> None:
     for name in NAMES:
         with Image.open(results / "figures" / f"{name}.png") as image:
             widths[name] = image.width / style.RC["savefig.dpi"]
-    allowed = (pytest.approx(style.ONE_COLUMN, abs=0.01), pytest.approx(style.TWO_COLUMNS, abs=0.01))
+    allowed = (pytest.approx(ONE_COLUMN, abs=0.01), pytest.approx(TWO_COLUMNS, abs=0.01))
     assert all(width in allowed for width in widths.values()), widths
 
 
 def test_captions_say_how_many_seeds_and_which_interval(results: Path) -> None:
     captions = {name: (results / "figures" / f"{name}.rst").read_text() for name in NAMES}
     for name, caption in captions.items():
-        assert "default n = 3" in caption, name
-    for name in ("learning_curves", "reward_terms", "success_per_checkpoint", "final_success"):
-        assert "95 % t interval" in captions[name]
+        assert "default n = 3" in caption or name == "differences", name
+    for name in ("learning_curves", "reward_terms"):
+        assert "pointwise 95 % t interval over seeds" in captions[name]
+    for name in ("learning_curves", "success_per_checkpoint", "final_success", "measures"):
+        assert "95 % interval over seeds (Student's t on the logit scale)" in captions[name]
     assert "Wilson" in captions["final_success"]
-    assert "bootstrap" in captions["performance_profile"]
+    assert "no two variants to compare" in captions["differences"]
 
 
 def test_a_folder_of_csv_files_elsewhere_gives_the_same_figures(results: Path, tmp_path: Path) -> None:
@@ -140,8 +163,9 @@ def test_one_seed_gets_no_interval(tmp_path: Path) -> None:
     folder = make_results(tmp_path / "lift", seeds=(5,), episodes=20)
     captions = drawn(folder)
     for name in ("learning_curves", "success_per_checkpoint", "final_success", "performance_profile"):
-        assert "One seed gives no interval over seeds." in captions[name]
+        assert "One seed gives no interval over seeds." in captions[name] or name == "performance_profile"
         assert "t interval" not in captions[name]
+    assert "1 seed allows no band" in captions["performance_profile"]
     data = Data(find_results(folder)[0])
     curve = data.curve_by_samples("default", "Train/mean_reward")
     assert curve is not None and np.isnan(curve.low).all() and np.isfinite(curve.mean).any()
@@ -170,7 +194,7 @@ def test_the_band_ends_where_the_shortest_seed_ends(copy: Path) -> None:
     assert [np.isfinite(seed).sum() for seed in curve.seeds] == [60, 25, 60]
     assert curve.band_x[-1] == pytest.approx(data.to_axis("default", np.array(25)))
     captions = drawn(copy)
-    assert "default seed 43 is left out: evaluated up to iteration 20 only." in captions["final_success"]
+    assert "default seed 43 is left out: its last checkpoint is 20 and not 60." in captions["final_success"]
     assert "default n = 2 (seeds 42, 44)" in captions["final_success"]
     assert "default n = 3" in captions["learning_curves"]
 
@@ -185,25 +209,31 @@ def test_wall_clock_curves_are_compared_at_common_times(copy: Path) -> None:
     assert ends[0] == pytest.approx(seconds.to_numpy().sum() / 3600, rel=1e-5)
 
 
-def test_the_band_of_the_curves_can_cover_the_whole_mean_curve_and_the_caption_says_so(
+def test_the_band_of_the_return_can_cover_the_whole_mean_curve_and_the_caption_says_so(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (results,) = find_results(copy)
-    narrow = Data(results).curve_by_samples("default", "Loss/value")
+    narrow = Data(results).curve_by_samples("default", "Train/mean_reward")
     config = {"variants": {"default": {}}, "seeds": [42, 43, 44], "curves": {"band": "simultaneous"}}
     (copy / "config.json").write_text(json.dumps(config))
     (results,) = find_results(copy)
-    wide = Data(results).curve_by_samples("default", "Loss/value")
+    wide = Data(results).curve_by_samples("default", "Train/mean_reward")
     assert narrow is not None and wide is not None
     assert (wide.high - wide.low > narrow.high - narrow.low).all()
     np.testing.assert_array_equal(wide.mean, narrow.mean)
-    for name, caption in drawn(copy, "learning_curves", "reward_terms", "learning_curves_wall_clock").items():
-        assert "simultaneous 95 % t band over seeds" in caption and "pointwise" not in caption, name
-    assert main([str(copy), "--band", "pointwise"]) == 0
+    said = drawn(copy, "learning_curves", "reward_terms", "learning_curves_wall_clock", "performance_profile")
+    assert "simultaneous" not in said["reward_terms"] and "pointwise" in said["reward_terms"]
+    for name in ("learning_curves", "learning_curves_wall_clock"):
+        assert "simultaneous 95 % t band over seeds, which covers the whole mean curve at once (Train" in said[name]
+        assert "pointwise 95 % interval over seeds (Student's t on the logit scale) (Metrics" in said[name]
+    assert main([str(copy), "--band", "pointwise", "--only", "learning_curves"]) == 0
     assert "pointwise 95 % t interval" in (copy / "figures" / "learning_curves.rst").read_text()
     (copy / "config.json").write_text(json.dumps(config | {"curves": {"band": "wide"}}))
     assert main([str(copy)]) == 2
-    assert "curves.band is 'wide'; it must be pointwise or simultaneous" in capsys.readouterr().err
+    assert (
+        "curves.band is 'wide'; it must be pointwise or simultaneous or standard-error or range or none"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_tag_that_one_run_lacks_is_drawn_for_the_others_and_said(copy: Path) -> None:
@@ -353,3 +383,223 @@ def test_runs_that_config_json_does_not_name_are_left_out_and_said(
 def test_the_readme_of_the_results_explains_every_figure() -> None:
     readme = (REPOSITORY / "results" / "README.md").read_text()
     assert [name for name in NAMES if f"`{name}`" not in readme] == []
+
+
+VARIANTS = ("a", "b", "c", "d", "e", "f")
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six variants in two settings, near 100 %."""
+    folder = make_results(
+        tmp_path_factory.mktemp("results") / "grid",
+        VARIANTS,
+        (1, 2, 3),
+        finals=(0.99, 0.97, 0.95, 0.9, 0.8, 0.6),
+        spread=0.4,
+        labels={"a": "$small$ π 0.9"},
+    )
+    sizes = {name: [64] if name < "d" else [256] for name in VARIANTS}
+    settings = {
+        name: {"agent": {"algorithm": {"gamma": 0.9 + 0.01 * (place % 3)}, "hidden": sizes[name]}}
+        for place, name in enumerate(VARIANTS)
+    }
+    with_config(folder, variants=settings)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def six(grid: Path) -> Data:
+    return read(grid)
+
+
+def test_a_label_stands_for_the_variant_in_every_figure_and_caption(six: Data) -> None:
+    for name in NAMES:
+        figure, caption = laid_out(six, name)
+        assert "Each variant: n = 3 (seeds 1 to 3)." in caption, name
+        shown = [*in_legend(figure), *on_axis(figure), *(axes.get_title(loc="left") for axes in figure.axes)]
+        shown += [axes.get_ylabel() for axes in figure.axes]
+        assert any("$small$ π 0.9" in text for text in shown), name
+
+
+def test_more_than_three_variants_are_drawn_without_seeds_and_with_bars(six: Data) -> None:
+    """Lines of eighteen seeds and six bands hide each other."""
+    figure, caption = laid_out(six, "learning_curves")
+    assert "Lines: mean over seeds; bars at some points, moved apart: pointwise" in caption
+    assert "each seed" not in in_legend(figure) and not figure.axes[0].collections[0].get_array()
+    widths = [line.get_linewidth() for line in figure.axes[0].lines if len(line.get_xdata()) > 10]
+    assert len(widths) == 6 and set(widths) == {style.RC["lines.linewidth"]}
+    assert "each seed" in in_legend(laid_out(six, "learning_curves", Options(panels="gamma"))[0])
+
+
+def test_three_bands_of_few_seeds_would_hide_each_other() -> None:
+    assert [style.crowded(variants, 3) for variants in (1, 2, 3, 4)] == [False, False, True, True]
+    assert [style.crowded(variants, 6) for variants in (1, 2, 3, 4)] == [False, False, False, True]
+
+
+def test_curves_get_a_panel_for_each_value_of_a_setting_or_each_variant(six: Data) -> None:
+    for name in ("learning_curves", "success_per_checkpoint"):
+        for panels, titles in (
+            ("gamma", ["gamma = 0.9", "gamma = 0.91", "gamma = 0.92"]),
+            ("agent.hidden", ["agent.hidden = 64", "agent.hidden = 256"]),
+            ("variant", ["$small$ π 0.9", *"bcdef"]),
+        ):
+            figure, _ = laid_out(six, name, Options(panels=panels))
+            assert [axes.get_title(loc="left") for axes in figure.axes][: len(titles)] == titles
+
+
+def test_only_some_figures_of_some_variants_go_into_a_folder_of_ones_own(grid: Path, tmp_path: Path) -> None:
+    chosen = ["--only", "learning_curves", "differences", "--variants", "c", "a", "--width", "two"]
+    assert main([str(grid), *chosen, "--output", str(tmp_path / "paper")]) == 0
+    assert {path.stem for path in (tmp_path / "paper").iterdir()} == {"learning_curves", "differences"}
+    assert not (grid / "figures").exists()
+    with Image.open(tmp_path / "paper" / "learning_curves.png") as image:
+        assert image.width / style.RC["savefig.dpi"] == pytest.approx(TWO_COLUMNS, abs=0.01)
+    caption = (tmp_path / "paper" / "differences.rst").read_text()
+    assert "Each variant: n = 3 (seeds 1 to 3)." in caption and "all 15 comparisons" not in caption
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--variants", "A"], "there is no variant 'A'; it must be a or b or c or d or e or f"),
+        (["--panels", "gama"], "--panels is 'gama'; it must be variant or agent.algorithm.gamma or agent.hidden"),
+    ],
+)
+def test_a_choice_that_the_experiment_does_not_have_is_one_sentence(
+    grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert main([str(grid), "--output", str(tmp_path / "paper"), *arguments]) == 2
+    message = capsys.readouterr().err
+    assert words in message and message.count("\n") == 1
+    assert not (tmp_path / "paper").exists()
+
+
+def test_figures_of_two_experiments_cannot_share_a_folder(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_results(tmp_path / "other", episodes=5)
+    assert main([str(tmp_path), "--only", "throughput", "--output", str(tmp_path / "paper")]) == 2
+    assert "holds several experiments; give the folder of one" in capsys.readouterr().err
+
+
+def test_every_figure_of_six_variants_fits_into_one_column(six: Data) -> None:
+    for name in NAMES:
+        figure, _ = laid_out(six, name, Options(width="one"))
+        assert figure.get_figwidth() == ONE_COLUMN and figure.get_figheight() < 9.5
+
+
+def test_differences_have_the_intervals_of_the_table(six: Data) -> None:
+    figure, caption = laid_out(six, "differences")
+    table = six.comparisons
+    own = table[table["outcome"] == "reached"]
+    bars = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 2 and line.get_xdata()[0] != 0]
+    np.testing.assert_allclose([bar.get_xdata() for bar in bars], 100 * own[["low", "high"]].to_numpy(float))
+    assert "hold for all 15 comparisons of a panel together" in caption
+    assert "b - c" in on_axis(figure)
+
+
+def test_a_seed_that_left_nothing_is_named_in_every_caption(copy: Path) -> None:
+    with_config(copy, seeds=[42, 43, 44, 45, 46])
+    for name, caption in drawn(copy).items():
+        assert "Missing, because they left no results: default seeds 45, 46." in caption or name == "differences"
+
+
+def test_failed_runs_that_count_as_zero_are_drawn_and_said(copy: Path) -> None:
+    with_config(copy, seeds=[42, 43, 44, 45], evaluate={"failed_runs": "count_as_zero"})
+    figure, caption = laid_out(copy, "final_success")
+    assert "default seed 45 counts as zero: no results." in caption and "seeds 42 to 45" in caption
+    assert on_axis(figure)[:4] == ["seed 42", "seed 43", "seed 44", "seed 45"]
+    drawn(copy)
+
+
+def test_a_mean_of_several_checkpoints_has_no_interval_over_episodes(copy: Path) -> None:
+    with_config(copy, evaluate={"estimate": "mean_of_last_3"})
+    figure, caption = laid_out(copy, "final_success")
+    assert "mean of the last 3 checkpoints" in caption and "Wilson" not in caption + " ".join(in_legend(figure))
+    drawn(copy)
+
+
+def test_a_baseline_is_compared_with_each_other_variant_and_the_intervals_are_narrower(
+    grid: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "grid"
+    shutil.copytree(grid, folder)
+    every = read(folder).comparisons
+    with_config(folder, baseline="b")
+    figure, caption = laid_out(folder, "differences")
+    assert "hold for all 5 comparisons of a panel together" in caption
+    assert on_axis(figure)[:5] == ["$small$ π 0.9 - b", "c - b", "d - b", "e - b", "f - b"]
+    pair = ["outcome", "a", "b", "difference", "low", "high"]
+    own = read(folder).comparisons[pair].merge(every[pair], on=["outcome", "a", "b", "difference"])
+    assert len(own) == 2 and (own["low_x"] > own["low_y"]).all() and (own["high_x"] < own["high_y"]).all()
+
+
+def test_the_caption_of_training_names_exploration_and_easier_starts(copy: Path) -> None:
+    assert "the policy explores (its actions are drawn at random), so this is not" in drawn(copy)["learning_curves"]
+    with_config(copy, variants={"default": {"task_cfg": {"grasp_start_share": 0.25}}})
+    said = drawn(copy, "learning_curves")["learning_curves"]
+    assert "25 % of the episodes start on the way to a grasp, so this is not the success of an evaluation" in said
+
+
+def test_unequal_easier_starts_do_not_compare_variants(tmp_path: Path) -> None:
+    folder = make_results(tmp_path / "lift", ("a", "b"), episodes=5)
+    with_config(folder, variants={"a": {"task_cfg": {"grasp_start_share": 0.5}}, "b": {}})
+    said = drawn(folder, "learning_curves")["learning_curves"]
+    assert "a 50 %, b 0 % of the episodes start on the way to a grasp" in said
+    assert "success in training does not compare the variants" in said
+
+
+def test_a_tolerance_of_the_task_is_marked_where_the_evaluation_had_it(copy: Path) -> None:
+    assert "Dashed: success_distance = 0.05 m." in drawn(copy, "measures")["measures"]
+    with_config(copy, evaluate={"overrides": {"success_distance": 0.02}})
+    figure, caption = laid_out(copy, "measures")
+    assert "Dashed: success_distance = 0.02 m." in caption
+    marked = [line.get_xdata() for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 2]
+    assert [0.02, 0.02] in [list(x) for x in marked]
+
+
+def test_the_legend_of_final_success_names_both_kinds_of_intervals(results: Path) -> None:
+    legend = " ".join(in_legend(laid_out(results, "final_success")[0]))
+    assert "95 % Wilson interval over episodes" in legend and "95 % interval over seeds" in legend
+
+
+def test_few_seeds_get_no_band_of_a_profile_and_no_interval_of_a_median(tmp_path: Path) -> None:
+    few = make_results(tmp_path / "few", seeds=range(3), episodes=20)
+    said = drawn(few, "performance_profile", "time_to_threshold")
+    assert "3 seeds allow no band: even if all are above τ, 29 to 100 %" in said["performance_profile"]
+    legend = in_legend(laid_out(few, "performance_profile")[0])
+    assert "no band: 3 of 3 seeds above τ allow 29 to 100 % of all seeds" in [
+        text.replace("\n", " ") for text in legend
+    ]
+    assert "Fewer than 6 seeds give no 95 % interval of a median." in said["time_to_threshold"]
+    enough = make_results(tmp_path / "enough", seeds=range(6), episodes=20)
+    said = drawn(enough, "performance_profile", "time_to_threshold")
+    assert "Band: 95 % interval of the share at each τ (Clopper and Pearson)" in said["performance_profile"]
+    assert "95 % interval from order statistics" in said["time_to_threshold"]
+
+
+def test_the_way_to_a_threshold_is_drawn_from_checkpoint_to_checkpoint(copy: Path) -> None:
+    """A seed that reads 90 % at one checkpoint and less at the next has not got there."""
+    path = copy / "default" / "seed_43" / "episodes.csv"
+    table = pd.read_csv(path)
+    table["reached"] = np.where(table["iteration"].isin([20, 40, 50, 60]), 1, 0)
+    table.to_csv(path, index=False)
+    figure, caption = laid_out(copy, "time_to_threshold")
+    assert "and stays there to the last checkpoint" in caption
+    ends = [30 * SAMPLES_PER_ITERATION / 1e3, 40 * SAMPLES_PER_ITERATION / 1e3]
+    bars = [line.get_xdata() for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
+    assert any(np.allclose(bar, ends) for bar in bars)
+
+
+def test_failures_are_counted_in_fields_of_the_map(copy: Path) -> None:
+    figure, caption = laid_out(copy, "failure_map")
+    tables = [pd.read_csv(path) for path in copy.glob("default/*/episodes.csv")]
+    last = pd.concat(tables).query("iteration == 60")
+    mesh = figure.axes[0].collections[0].get_array()
+    fields = int(mesh.shape[0]) ** 2
+    assert f"about {20 / fields:.0f} episodes a field" in caption
+    counts, *_ = np.histogram2d(last["object_y"], last["object_x"], bins=int(mesh.shape[0]))
+    mean = float(np.nansum(mesh.T * counts) / counts.sum())
+    assert mean == pytest.approx(100 * (1 - last["reached"].mean()), abs=1e-6)
+    assert [axes.get_ylabel() for axes in figure.axes][-1] == "failed episodes (%)"

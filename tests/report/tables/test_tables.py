@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results, write_config
+from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
@@ -18,7 +19,7 @@ from manyseeds.report.tables.text import final_grid
 from manyseeds.report.tables.write import main
 from manyseeds.tasks.lift_object.description import DESCRIPTION
 
-FILES = [f"success_rates{part}.csv" for part in ("", "_over_seeds", "_compared")]
+FILES = [f"success_rates{part}.csv" for part in ("", "_over_seeds", "_final", "_compared", "_effects", "_sources")]
 FILES += [f"success_rates.{suffix}" for suffix in FORMATS]
 
 
@@ -53,6 +54,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_results(tmp_path_factory.mktemp("results") / "lift", variants=("default", "low_entropy"))
 
 
+def test_labels_stand_for_the_variants_in_the_tables_and_csv_files_keep_the_names(tmp_path: Path) -> None:
+    folder = make_results(tmp_path / "lift", ("a", "b"), episodes=20, labels={"a": "PPO & π"}, baseline="a")
+    assert main([str(folder)]) == 0
+    assert "| PPO & π | 42 |" in (folder / "success_rates.md").read_text()
+    assert "| b | PPO & π |" in (folder / "success_rates.md").read_text()
+    assert r"PPO \& π" in (folder / "success_rates.tex").read_text()
+    assert set(pd.read_csv(folder / "success_rates.csv")["variant"]) == {"a", "b"}
+
+
 def test_rates_are_shares_of_each_runs_own_episodes(results: Path) -> None:
     rates, _, _ = tables_of(results)
     assert len(rates) == 2 * 3 * 6
@@ -71,10 +81,13 @@ def test_the_interval_over_seeds_takes_seeds_and_not_episodes_as_its_sample(resu
     rates, over_seeds, _ = tables_of(results)
     shares = rates[(rates["variant"] == "default") & (rates["iteration"] == 40)]["reached"]
     row = over_seeds[(over_seeds["variant"] == "default") & (over_seeds["iteration"] == 40)].iloc[0]
-    low, high = stats.t.interval(0.95, 2, shares.mean(), stats.sem(shares))
+    half = stats.t.ppf(0.975, 2) * stats.sem(shares)
+    center = (150 * shares.mean() + 0.5) / 151  # half an episode is added
+    logit = np.log(center / (1 - center)) + half / (center * (1 - center)) * np.array([-1, 1])
+    low, high = 1 / (1 + np.exp(-logit))
     assert row["seeds"] == 3
     assert row["reached_mean"] == pytest.approx(shares.mean())
-    assert (row["reached_low"], row["reached_high"]) == pytest.approx((max(low, 0), min(high, 1)))
+    assert (row["reached_low"], row["reached_high"]) == pytest.approx((low, high))
     assert (row["reached_min"], row["reached_max"]) == (shares.min(), shares.max())
 
 
@@ -94,24 +107,24 @@ def test_one_seed_gets_no_interval_over_seeds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0, 1])
-def test_no_success_and_all_successes_keep_wilson_and_get_no_interval_of_zero_width(tmp_path: Path, share: int) -> None:
+def test_no_success_and_all_successes_have_intervals_of_their_episodes(tmp_path: Path, share: int) -> None:
     for seed in (1, 2, 3):
         write_episodes(tmp_path, seed, {10: [share] * 1000})
     rates, over_seeds, markdown = tables_of(tmp_path)
     assert (rates["reached"] == share).all()
     assert (rates["reached_high"] - rates["reached_low"] > 0.003).all()
     assert over_seeds["reached_mean"].item() == share
-    assert over_seeds[["reached_low", "reached_high"]].isna().all(axis=None)
-    assert f"**{100 * share:.1f}**" in markdown
+    assert over_seeds["reached_high"].item() - over_seeds["reached_low"].item() == pytest.approx(0.0027, abs=0.0001)
+    assert ("**100.0 [99.7, 100.0]**" if share else "**0.0 [0.0, 0.3]**") in markdown
     assert ("100.0 [99.6, 100.0]" if share else "0.0 [0.0, 0.4]") in markdown
     assert rates["first_reached_s_mean"].isna().all() == (share == 0)
 
 
-def test_intervals_over_seeds_stay_between_0_and_1(tmp_path: Path) -> None:
+def test_intervals_over_seeds_stay_between_0_and_1_without_being_cut(tmp_path: Path) -> None:
     for seed, failures in ((1, 0), (2, 0), (3, 30)):
         write_episodes(tmp_path, seed, {10: [1] * (100 - failures) + [0] * failures})
     _, over_seeds, _ = tables_of(tmp_path)
-    assert over_seeds["reached_high"].item() == 1
+    assert 0 < over_seeds["reached_low"].item() < 0.9 < over_seeds["reached_high"].item() < 1
 
 
 def test_a_seed_without_the_last_checkpoint_is_named_and_left_out(tmp_path: Path) -> None:
@@ -120,7 +133,7 @@ def test_a_seed_without_the_last_checkpoint_is_named_and_left_out(tmp_path: Path
     write_episodes(tmp_path, 3, {10: [0, 0]})
     _, over_seeds, markdown = tables_of(tmp_path)
     assert over_seeds["seeds"].tolist() == [3, 2]
-    assert "seed 3 is left out, its last checkpoint is 10 and not 20" in markdown
+    assert "default seed 3 is left out: its last checkpoint is 10 and not 20" in markdown
     assert "mean, 2 seeds" in markdown
 
 
@@ -180,17 +193,18 @@ def test_every_row_of_the_html_table_has_every_column(results: Path) -> None:
     counter = Counter()
     counter.rows = []
     counter.feed((results / "success_rates.html").read_text())
-    assert counter.rows == [7] * (1 + 2 * 6) + [8] * 2
+    # Seeds, mean, other estimate, extremes; the comparison; four sources of uncertainty.
+    assert counter.rows == [7] * (1 + 2 * 6) + [8] * 2 + [7] * 5
 
 
 def test_latex_has_as_many_columns_in_every_row_and_closes_what_it_opens(results: Path) -> None:
     main([str(results)])
     latex = (results / "success_rates.tex").read_text()
     rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
-    assert [row.count(" & ") for row in rows] == [6] * (1 + 2 * 6) + [7] * 2
+    assert [row.count(" & ") for row in rows] == [6] * (1 + 2 * 6) + [7] * 2 + [6] * 5
     assert latex.count("{") == latex.count("}")
     for name in ("table*", "tabular"):
-        assert latex.count(rf"\begin{{{name}}}") == latex.count(rf"\end{{{name}}}") == 2
+        assert latex.count(rf"\begin{{{name}}}") == latex.count(rf"\end{{{name}}}") == 3
 
 
 @pytest.mark.latex
@@ -300,14 +314,14 @@ def test_variants_are_compared_over_seeds_on_the_same_episodes(results: Path) ->
     rates = pd.read_csv(results / "success_rates.csv")
     rates = rates[rates["iteration"] == 60].groupby("variant")["reached"]
     one, other = rates.get_group("default"), rates.get_group("low_entropy")
-    welch = stats.ttest_ind(one, other, equal_var=False)
     row = table.loc["reached"]
     assert (row["a"], row["b"], row["seeds_a"], row["seeds_b"]) == ("default", "low_entropy", 3, 3)
     assert row["difference"] == pytest.approx(one.mean() - other.mean())
-    assert row["p"] == pytest.approx(welch.pvalue)
-    interval = welch.confidence_interval()
-    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
-    assert row["episode_error"] > 0
+    alone = statistics.compare(one, other, episodes=50)
+    assert row["low"] <= alone.low + 1e-9 and alone.high <= row["high"] + 1e-9  # new episodes add to it
+    assert row["p"] == row["p_corrected"] >= alone.p - 1e-9
+    assert row["exact_p"] == pytest.approx(0.1)
+    assert row["episode_error"] >= 0 and row["widening"] >= 1
     assert "low_entropy |" in (results / "success_rates.md").read_text().split("A - B")[-1]
 
 
@@ -320,14 +334,15 @@ def test_variants_of_different_tasks_are_compared_by_their_rates(tmp_path: Path)
     assert len(table) == 2 and table["episode_error"].isna().all()
 
 
-def test_variants_without_any_spread_get_a_difference_and_no_interval(tmp_path: Path) -> None:
+def test_variants_without_any_spread_get_the_interval_of_their_episodes(tmp_path: Path) -> None:
     for seed in (1, 2):
         write_episodes(tmp_path, seed, {10: [1, 1]}, variant="good")
         write_episodes(tmp_path, seed, {10: [0, 0]}, variant="bad")
     assert main([str(tmp_path)]) == 0
     row = pd.read_csv(tmp_path / "success_rates_compared.csv").iloc[0]
     assert row["difference"] == -1 and row["improvement"] == 0
-    assert row[["low", "high", "p", "p_corrected", "improvement_low", "improvement_high"]].isna().all()
+    assert row["low"] == -1 < row["high"] < 1 and row["p"] > 0.05  # of four episodes each
+    assert row[["improvement_low", "improvement_high"]].isna().all()  # two seeds each
 
 
 def test_one_variant_is_compared_with_nothing(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ FIGURES = {
     "reward_terms_wall_clock": "curves",
     "success_per_checkpoint": "success",
     "final_success": "success",
+    "differences": "success",
     "performance_profile": "profiles",
-    "time_to_threshold": "profiles",
+    "measures": "profiles",
+    "time_to_threshold": "thresholds",
     "failure_map": "maps",
     "throughput": "throughput",
 }
-"""The module here that draws each figure, by a function of the same name: `Data` -> the figure and its caption.
+"""The module here that draws each figure, by a function of the same name: `Data`, `Options` -> figure and caption.
 
 `manyseeds figures` draws all of them; a panel without data says so.
 """

@@ -1,17 +1,51 @@
-"""Sentences that several captions share."""
+"""Sentences and names that several figures share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from manyseeds.analysis.data import Data
+from manyseeds.analysis.estimates import estimate_words, failure_sentences, spread_sentences
 from manyseeds.core.description import Outcome, Start
+
+RATE_INTERVAL = "95 % interval over seeds"
+"""The interval of a mean of rates, in a legend."""
+RATE_INTERVAL_LONG = "95 % interval over seeds (Student's t on the logit scale)"
+"""The same in a caption."""
+
+
+_BANDS = {
+    "pointwise": ("95 % interval over seeds", "pointwise 95 % t interval over seeds"),
+    "simultaneous": (
+        "95 % band of the whole curve",
+        "simultaneous 95 % t band over seeds, which covers the whole mean curve at once",
+    ),
+    "standard-error": (
+        "standard error",
+        "standard error of the mean over seeds, which covers about 68 % at each point",
+    ),
+    "range": ("smallest to largest seed", "from the smallest to the largest seed"),
+    "none": ("", ""),
+}
+
+
+def band(data: Data, tag: str) -> tuple[str, str]:
+    """What a legend and a caption call the band of a curve; "" where it has none."""
+    kind = data.band_of(tag)
+    if kind == "pointwise" and tag == data.folder.tags.success:
+        return RATE_INTERVAL, f"pointwise {RATE_INTERVAL_LONG}"
+    return _BANDS[kind]
 
 
 def label(item: Outcome | Start) -> str:
     """The name of a column on an axis, with its unit."""
     unit = "%" if isinstance(item, Outcome) and item.kind == "share" else item.unit
     return item.title[0].lower() + item.title[1:] + (f" ({unit})" if unit else "")
+
+
+def of_seeds(count: int) -> str:
+    """So many seeds, in words."""
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def meaning(data: Data, outcomes: Sequence[Outcome]) -> str:
@@ -24,6 +58,25 @@ def meaning(data: Data, outcomes: Sequence[Outcome]) -> str:
         f"Training, not an evaluation: what {data.folder.trainer} logs ({tags}), mean over the end of each run. Its "
         "checkpoints are not evaluated here."
     )
+
+
+def training_success(data: Data) -> str:
+    """Why success in training is not what an evaluation shows: exploration, and easier starts."""
+    parts = ["the policy explores (its actions are drawn at random)"]
+    easier = data.folder.description.easier_starts
+    unequal = False
+    for number, how in easier.items():
+        shares = {variant: data.folder.number(number, variant) for variant in data.variants}
+        unequal |= len(set(shares.values())) > 1
+        if any(shares.values()):
+            said = {data.label(variant): f"{100 * share:g} %" for variant, share in shares.items()}
+            same = len(set(said.values())) == 1
+            amount = next(iter(said.values())) if same else ", ".join(f"{name} {text}" for name, text in said.items())
+            parts.append(f"{amount} of the episodes {how}{'' if same else ' (a different share in each variant)'}")
+    end = "so this is not the success of an evaluation"
+    if unequal:
+        end += ", and success in training does not compare the variants"
+    return f"In training {' and '.join(parts)}, {end}."
 
 
 def no_episodes(data: Data) -> str:
@@ -53,26 +106,44 @@ def seeds_in(data: Data, table: pd.DataFrame) -> dict[str, list[int]]:
 
 
 def counts(data: Data, seeds: dict[str, list[int]]) -> str:
-    """Say how many seeds, and which, each variant contributes.
+    """Say how many seeds, and which, each variant contributes, and which left nothing.
 
     Args:
         data: the experiment.
         seeds: the seeds that the figure draws, by variant.
     """
     parts = []
+    drawn = {tuple(sorted(seeds.get(variant, []))) for variant in data.variants}
+    if len(data.variants) > 1 and len(drawn) == 1 and (every := next(iter(drawn))):
+        return f"Each variant: n = {len(every)} ({_seeds(every)}).{_missing(data)}"
     for variant in data.variants:
-        own = sorted(seeds.get(variant, []))
+        own, name = sorted(seeds.get(variant, [])), data.label(variant)
         if own:
-            parts.append(f"{variant} n = {len(own)} ({'seed' if len(own) == 1 else 'seeds'} {_ranges(own)})")
+            parts.append(f"{name} n = {len(own)} ({_seeds(own)})")
         else:
-            parts.append(f"{variant} n = 0 (no data)")
-    return "; ".join(parts) + "."
+            parts.append(f"{name} n = 0 (no data)")
+    return "; ".join(parts) + "." + _missing(data)
 
 
-def _ranges(numbers: list[int]) -> str:
+def _missing(data: Data) -> str:
+    """Name the runs that config.json names and that left nothing."""
+    names: dict[str, list[int]] = {}
+    for variant, seed in data.folder.missing:
+        names.setdefault(variant, []).append(seed)
+    if not names:
+        return ""
+    parts = [f"{data.label(variant)} {_seeds(own)}" for variant, own in names.items()]
+    return f" Missing, because they left no results: {'; '.join(parts)}."
+
+
+def _seeds(numbers: Sequence[int]) -> str:
+    return f"{'seed' if len(numbers) == 1 else 'seeds'} {_ranges(numbers)}"
+
+
+def _ranges(numbers: Iterable[int]) -> str:
     """Numbers as text, runs of three and more shortened: 1 to 10, 42."""
     groups: list[list[int]] = []
-    for number in numbers:
+    for number in sorted(numbers):
         if groups and number == groups[-1][-1] + 1:
             groups[-1].append(number)
         else:
@@ -80,17 +151,19 @@ def _ranges(numbers: list[int]) -> str:
     return ", ".join(f"{group[0]} to {group[-1]}" if len(group) > 2 else ", ".join(map(str, group)) for group in groups)
 
 
-def interval(kind: str, seeds: dict[str, list[int]]) -> str:
+def interval(data: Data, kind: str, seeds: dict[str, list[int]]) -> str:
     """Say what the interval is, or that one seed has none.
 
     Args:
+        data: the experiment.
         kind: the interval in words, as "band: pointwise 95 % t interval over seeds".
         seeds: the seeds that the figure draws, by variant.
     """
-    alone = [variant for variant, own in seeds.items() if len(own) == 1]
+    alone = [data.label(variant) for variant, own in seeds.items() if len(own) == 1]
     if len(alone) == len(seeds):
         return "One seed gives no interval over seeds."
-    return f"{kind}." + (f" One seed gives no interval ({', '.join(alone)})." if alone else "")
+    sentence = kind[0].upper() + kind[1:]
+    return f"{sentence}." + (f" One seed gives no interval ({', '.join(alone)})." if alone else "")
 
 
 def episodes(data: Data) -> str:
@@ -100,12 +173,43 @@ def episodes(data: Data) -> str:
 
 
 def unfinished(data: Data) -> str:
-    """Name the seeds that lack their variant's last checkpoint; empty when there are none."""
-    sentences = []
-    for variant in data.variants:
-        rows = data.rates[data.rates["variant"] == variant]
-        for seed, own in rows.groupby("seed"):
-            last = own["iteration"].max()
-            if last < rows["iteration"].max():
-                sentences.append(f" {variant} seed {seed} is left out: evaluated up to iteration {last} only.")
-    return "".join(sentences)
+    """Say what becomes of the seeds that did not get to the last checkpoint; `counts` names the missing ones."""
+    zero = data.folder.evaluate.failed_runs == "count_as_zero"
+    failed = [own for own in data.failures if zero or (own.variant, own.seed) not in data.folder.missing]
+    return "".join(f" {sentence}" for sentence in failure_sentences(data.folder, failed))
+
+
+def too_narrow(data: Data) -> str:
+    """Name the means whose 95 % intervals cover less."""
+    return "".join(f" {sentence}" for sentence in spread_sentences(data.folder, data.final))
+
+
+def seeds_played(data: Data) -> dict[str, list[int]]:
+    """The seeds whose last checkpoint was evaluated, by variant."""
+    found = {variant: sorted(run.seed for run in data.final_episodes(variant)) for variant in data.variants}
+    return {variant: seeds for variant, seeds in found.items() if seeds}
+
+
+def reported(data: Data) -> str:
+    """Which rate of a seed is shown."""
+    if not data.folder.evaluated:
+        return "Success at the end of training."
+    return f"Success at the end of training, never at its best: {estimate_words(data.folder.evaluate.checkpoints)}."
+
+
+def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
+    """The caption of the differences of variants."""
+    table = data.comparisons
+    pairs = len(table[["a", "b"]].drop_duplicates())
+    interval = "their 95 % interval over seeds (MOVER)"
+    if pairs > 1:
+        interval = f"95 % intervals over seeds (MOVER), which hold for all {pairs} comparisons of a panel together"
+    alone = sorted({data.label(v) for side in ("a", "b") for v in table.loc[table["low"].isna(), side]})
+    return (
+        f"Differences of the mean success, with {interval}. An interval on one side of the line shows a difference. "
+        f"{reported(data)} {meaning(data, outcomes)} "
+        + (f"A comparison without an interval has one seed, or no spread ({', '.join(alone)}). " if alone else "")
+        + counts(data, seeds_in(data, data.final))
+        + unfinished(data)
+        + too_narrow(data)
+    )

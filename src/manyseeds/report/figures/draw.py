@@ -1,51 +1,71 @@
 """Draw the figures of an experiment from its CSV files, as PNG, SVG and PDF, each with its caption."""
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import BANDS, ResultsFolder
+from manyseeds.analysis.results import BANDS, ResultsFolder, read_files
+from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
+from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
-from manyseeds.report.figures import FIGURES, NAMES, style
+from manyseeds.report.figures import FIGURES, NAMES
+from manyseeds.report.figures.options import BY_VARIANT, DEFAULT, WIDTHS, Options
+
+# Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
+os.environ["MPLBACKEND"] = "agg"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Drawing = Callable[[Data, Options], "tuple[Figure, str]"]
 
 
-def drawing(name: str) -> Callable[[Data], tuple[Figure, str]]:
+def drawing(name: str) -> Drawing:
     """The function that draws a figure and says its caption."""
-    function: Callable[[Data], tuple[Figure, str]] = getattr(
-        importlib.import_module(f"manyseeds.report.figures.{FIGURES[name]}"), name
-    )
+    function: Drawing = getattr(importlib.import_module(f"manyseeds.report.figures.{FIGURES[name]}"), name)
     return function
 
 
-def draw(folder: ResultsFolder, names: Sequence[str] = NAMES, band: str | None = None) -> list[Path]:
-    """Draw figures of one experiment into its folder `figures/`.
+def draw(
+    folder: ResultsFolder,
+    names: Sequence[str] = NAMES,
+    band: str | None = None,
+    options: Options = DEFAULT,
+    output: Path | None = None,
+) -> list[Path]:
+    """Draw figures of one experiment.
 
     Args:
         folder: its runs; a figure for which data are missing says so in its panels.
         names: which figures.
         band: the band of the curves, one of `BANDS`; None takes the one in config.json.
+        options: widths and panels.
+        output: the folder to draw into; None is `figures/` in the experiment's folder.
 
     Returns:
         The paths written: `<name>.png`, `.svg`, `.pdf` and the caption `.rst` of each figure.
 
     Raises:
-        UserError: when an input file is malformed.
+        UserError: when an input file is malformed, or the panels are of something in which variants do not differ.
     """
+    from manyseeds.report.figures import style
+
     data = Data(folder, band)
     data.read_all()
     paths = []
     for name in names:
-        stem = folder.folder / "figures" / name
+        stem = (output or folder.folder / "figures") / name
         with style.applied():
-            figure, caption = drawing(name)(data)
+            figure, caption = drawing(name)(data, options)
             paths += style.save(figure, stem, name.replace("_", " "), data.provenance)
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
-            partial.write_text(f"{caption}\n", encoding="utf-8")
+            partial.write_text(" ".join((caption, *folder.code_notes)) + "\n", encoding="utf-8")
+    if output is None and tuple(names) == NAMES:
+        write_manifest(folder.folder, "figures", paths, read_files(folder))
     return paths
 
 
@@ -55,13 +75,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--band",
         choices=BANDS,
-        help="what the bands of the curves cover with 95 %%: the mean at each point, or the whole mean curve at once "
-        "(default: what config.json in the folder says, else pointwise)",
+        help="the bands of the curves: a 95 %% interval of the mean at each point, a 95 %% band of the whole mean "
+        "curve of the return, the standard error, the smallest and largest seed, or none (default: what config.json in "
+        "the folder says, else pointwise)",
     )
+    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="FIGURE", help=f"draw these: {', '.join(NAMES)}")
+    parser.add_argument("--variants", nargs="+", metavar="VARIANT", help="show these variants, in this order")
+    parser.add_argument("--width", choices=tuple(WIDTHS), help="columns of a paper that every figure is wide")
+    parser.add_argument(
+        "--panels",
+        metavar="SETTING",
+        help=f"give the curves a panel for each value of a setting, such as gamma, or for each {BY_VARIANT}",
+    )
+    parser.add_argument("--output", type=Path, help="the folder to draw into (default: figures/ in each experiment)")
     arguments = parser.parse_args(argv)
+    options = Options(arguments.width or "", arguments.panels or "")
+
+    drawn: list[ResultsFolder] = []
 
     def work(folder: ResultsFolder) -> str:
-        paths = draw(folder, band=arguments.band)
-        return f"{folder.folder / 'figures'}: {len(paths)} files"
+        if arguments.output and drawn:
+            raise UserError(
+                f"--output is {arguments.output}, but {arguments.results_dir} holds several experiments; give the "
+                "folder of one"
+            )
+        drawn.append(folder)
+        shown = folder.only(arguments.variants) if arguments.variants else folder
+        paths = draw(shown, arguments.only or NAMES, arguments.band, options, arguments.output)
+        return f"{paths[0].parent}: {len(paths)} files"
 
     return for_each_folder(arguments.results_dir, work)

@@ -7,7 +7,7 @@ from typing import Any
 # Okabe and Ito (2008): distinct with all common kinds of color blindness. Neighbors differ in lightness, and each color
 # has its own line style and marker, so that they stay distinct in grey.
 COLORS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#CC79A7", "#009E73")
-DASHES = ("", "5 1.5", "1 1", "6 1.5 1 1.5", "3 1 1 1 1 1", "8 3", "2 2")  # Stroke and gap, in line widths.
+DASHES = ("", "5 1.5", "1 1", "6 1.5 1 1.5", "3 1 1 1 1 1", "3.5 3", "1 2.5")  # Stroke and gap, in line widths.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 GREY = "#767676"

@@ -1,189 +1,252 @@
-"""How success is distributed over seeds and episodes, and how soon it came."""
+"""How success and measures are distributed over seeds and episodes."""
 
-import itertools
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.core.description import Outcome
 from manyseeds.report.figures import captions, palette, style
+from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
+from manyseeds.report.figures.scales import success_axis
 
 COLUMNS = 3
 """The most panels side by side."""
 WIDE = 30
 """An axis is logarithmic where the values span at least this factor."""
-THRESHOLDS = (0.5, 0.75, 0.9)
-OPEN: dict[str, Any] = {"marker": "^", "markerfacecolor": "white", "markersize": 4}
+LEAST_SEEDS = 6
+"""A profile of fewer seeds gets no band: it would fill the panel."""
 
 
-def performance_profile(data: Data) -> tuple[Figure, str]:
-    """Share of seeds above a success rate, and share of episodes up to a value of each measure."""
-    measures = data.folder.description.measures if data.episodes else ()
-    panels = 1 + len(measures)
-    columns, rows = min(panels, COLUMNS), -(-panels // COLUMNS)
-    width = style.TWO_COLUMNS if columns > 1 else style.ONE_COLUMN
-    figure, grid = style.new_figure(width, 2.5 * rows, rows, columns)
+def performance_profile(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
+    """Share of seeds above each success rate, a panel for each variant."""
     if missing := captions.no_success(data):
+        figure, grid = style.new_figure(options.inches(ONE_COLUMN), 1.5)
         return figure, style.nothing(grid, missing)
     seeds = captions.seeds_in(data, data.final)
-    success = data.successes[0]
-    for axes, measure in itertools.zip_longest(grid.flat, (None, *measures)):
-        if axes is grid[0, 0]:
-            _profiles(axes, data, success, list(seeds))
-        elif measure is None:
-            axes.set_axis_off()
-        else:
-            _distributions(axes, data, measure, list(seeds))
-    most = max(map(len, seeds.values()))
-    style.legend(figure, style.curve_handles(data.variants, most, band="95 % interval"))
-    first, place = f"{success.title.lower()}", "Left" if measures else "Shown"
-    band = ", with the pointwise 95 % bootstrap interval over seeds" if most > 1 else ""
-    drawn = captions.interval("bold: mean over seeds; band: pointwise 95 % t interval over seeds", seeds)
-    others = (
-        "Others: the share of episodes up to a value; an episode without a value counts as above all; thin: each "
-        f"seed; {drawn} "
+    columns = min(len(seeds), COLUMNS)
+    lines = -(-len(seeds) // columns)
+    width = options.inches(TWO_COLUMNS if columns > 1 else ONE_COLUMN)
+    figure, grid = style.new_figure(
+        width, 0.3 + (2.1 if lines == 1 else 1.5) * lines, lines, columns, sharex=True, sharey=True
     )
+    success = data.successes[0]
+    scores = {
+        variant: data.final.loc[data.final["variant"] == variant, success.name].dropna().to_numpy() for variant in seeds
+    }
+    every = np.concatenate(list(scores.values()))
+    # Where the seeds are, and a little on either side.
+    lowest, highest = max(0.0, 100 - 1.6 * (100 - 100 * every.min())), 100 - 0.6 * (100 - 100 * every.max())
+    episodes = data.final["episodes"].max() if data.folder.evaluated else np.inf
+    shown = np.linspace(lowest, 100, 1001) / 100
+    logarithmic = False
+    for place, (axes, variant) in enumerate(zip(grid.flat, seeds, strict=False)):
+        for other in seeds:
+            if other != variant:
+                share = statistics.performance_profile(scores[other], shown).estimate
+                axes.step(100 * shown, 100 * share, where="post", color="#C4C4C4", linewidth=0.7, zorder=1.5)
+        _profile(axes, data, variant, scores[variant], shown)
+        if len(seeds) > 1:
+            axes.set_title(style.wrapped(data.label(variant), (width - 0.5) / columns))
+        if np.isfinite(episodes):
+            room = 0.26 / ((width - 0.5) / columns)
+            logarithmic = success_axis(axes, "x", (lowest, highest), 100 * every.max(), episodes, room=room)
+        else:
+            axes.set_xlim(lowest, highest)
+        axes.set_ylim(-3, 103)
+        if place % columns == 0:
+            axes.set_ylabel("seeds above τ (%)")
+        if place + columns >= len(seeds):
+            axes.tick_params(labelbottom=True)
+    style.label_below(figure, grid, f"success rate τ (%, {success.title.lower()})")
+    for axes in grid.flat[len(seeds) :]:
+        axes.set_axis_off()
+    style.legend(figure, _profile_handles(data, scores))
+    few = [variant for variant in seeds if len(scores[variant]) < LEAST_SEEDS]
     return figure, (
-        f"{captions.meaning(data, [success])} {place}: performance profile, the share of seeds whose success rate "
-        f"({first}) is above τ{band}. "
-        + (others if measures else "")
+        f"Performance profile: the share of seeds whose success rate ({success.title.lower()}) is above τ. "
+        + captions.meaning(data, [success])
+        + (f" Band: {_band_words(data)[1]}." if len(few) < len(seeds) else "")
+        + (f" {_said_of_few(data, scores, few)}" if few else "")
+        + (" Grey: the other variants." if len(seeds) > 1 else "")
+        + (" The horizontal scale is logarithmic in the failures." if logarithmic else "")
+        + f" {captions.counts(data, seeds)}"
+        + captions.unfinished(data)
+    )
+
+
+def _band_words(data: Data) -> tuple[str, str]:
+    """What legend and caption call the band of a profile."""
+    if data.band == "simultaneous":
+        return "95 % band of the whole profile", "95 % band that covers the whole profile at once (Kolmogorov)"
+    return "95 % interval at each τ", "95 % interval of the share at each τ (Clopper and Pearson)"
+
+
+def _said_of_few(data: Data, scores: dict[str, np.ndarray], few: list[str]) -> str:
+    counts = sorted({len(scores[variant]) for variant in few})
+    parts = [
+        f"{captions.of_seeds(count)} allow{'s' if count == 1 else ''} no band: even if all are above τ, "
+        f"{100 * statistics.clopper_pearson(count, count)[0]:.0f} to 100 % of all seeds may be (95 %)"
+        for count in counts
+    ]
+    return f"{'; '.join(parts)}. The profile only shows where they are."
+
+
+def _profile(axes: Axes, data: Data, variant: str, scores: np.ndarray, thresholds: np.ndarray) -> None:
+    look = palette.looks(data.variants)[variant]
+    profile = statistics.performance_profile(scores, thresholds, simultaneous=data.band == "simultaneous")
+    axes.step(100 * thresholds, 100 * profile.estimate, where="post", color=look.color, zorder=3)
+    if len(scores) >= LEAST_SEEDS:
+        style.band(axes, 100 * thresholds, 100 * profile.low, 100 * profile.high, look, step="post")
+        return
+    ordered = np.sort(scores)
+    axes.plot(
+        100 * ordered, 100 * (1 - np.arange(1, len(scores) + 1) / len(scores)), ".", color=look.color, clip_on=False
+    )
+
+
+def _profile_handles(data: Data, scores: dict[str, np.ndarray]) -> list[Artist]:
+    looks = palette.looks(data.variants)
+    color = palette.GREY if len(scores) > 1 else next(iter(looks.values())).color
+    handles: list[Artist] = [Line2D([], [], color=color, label="share of the seeds")]
+    if any(len(own) >= LEAST_SEEDS for own in scores.values()):
+        handles.append(style.interval_handle(color, _band_words(data)[0], bars=False))
+    if len(scores) > 1:
+        handles.append(Line2D([], [], color="#C4C4C4", linewidth=0.7, label="other variants"))
+    for count in sorted({len(own) for own in scores.values() if len(own) < LEAST_SEEDS}):
+        low = 100 * statistics.clopper_pearson(count, count)[0]
+        sentence = f"no band: {count} of {count} seeds above τ allow {low:.0f} to 100 % of all seeds"
+        handles.append(Line2D([], [], linestyle="none", label=sentence))
+    return handles
+
+
+def measures(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
+    """Share of the evaluation episodes up to a value of each measure."""
+    outcomes = data.folder.description.measures if data.episodes else ()
+    if not outcomes:
+        figure, grid = style.new_figure(options.inches(ONE_COLUMN), 1.5)
+        sentence = "No outcome of this experiment is a measure." if data.episodes else captions.no_episodes(data)
+        return figure, style.nothing(grid, sentence)
+    columns = options.columns(len(outcomes), COLUMNS)
+    lines = -(-len(outcomes) // columns)
+    width = options.inches(TWO_COLUMNS if columns > 1 else ONE_COLUMN)
+    figure, grid = style.new_figure(width, 0.2 + 2.0 * lines, lines, columns, sharey=True)
+    seeds = captions.seeds_played(data)
+    crowded = style.crowded(len(seeds), min(map(len, seeds.values())))
+    limits = []
+    for place, axes in enumerate(grid.flat):
+        if place >= len(outcomes):
+            axes.set_axis_off()
+            continue
+        limits += _distributions(axes, data, outcomes[place], list(seeds), crowded=crowded)
+        if place % columns == 0:
+            axes.set_ylabel("episodes up to there (%)")
+    looks = {variant: palette.looks(data.variants)[variant] for variant in seeds}
+    most, several = max(map(len, seeds.values())), len(seeds) > 1
+    color = palette.GREY if several else next(iter(looks.values())).color
+    one = "one seed" if most == 1 else f"mean of {most} seeds"
+    handles = style.variant_handles(looks, [data.label(v) for v in seeds] if several else [one], markers=crowded)
+    if most > 1:
+        if not crowded:
+            handles.append(style.seed_handle(color))
+        handles.append(style.interval_handle(color, captions.RATE_INTERVAL, bars=crowded))
+    if limits:
+        handles.append(Line2D([], [], **_LIMIT, label=", ".join(dict.fromkeys(limits))))
+    style.legend(figure, handles)
+    meanings = "; ".join(f"{outcome.title}: {outcome.meaning}" for outcome in outcomes)
+    shape = "bars at some points, moved apart" if crowded else "thin: each seed; band"
+    drawn = captions.interval(data, f"Lines: mean over seeds; {shape}: pointwise {captions.RATE_INTERVAL_LONG}", seeds)
+    return figure, (
+        "The share of evaluation episodes up to a value, last checkpoint. "
+        f"{meanings}. An episode without a value counts as above all. {drawn} "
+        + (f"Dashed: {', '.join(dict.fromkeys(limits))}. " if limits else "")
         + captions.counts(data, seeds)
         + captions.unfinished(data)
     )
 
 
-def _profiles(axes: Axes, data: Data, success: Outcome, variants: list[str]) -> None:
-    for variant in variants:
-        _profile(axes, data, variant, success)
-    # A decade below the worst seed, so that steps near 100 % can be told apart.
-    start = 10 * np.floor(10 * data.final[success.name].min() - 1)
-    axes.set(xlabel=f"success rate τ (%, {success.title.lower()})", ylabel="seeds above τ (%)")
-    axes.set_xlim(max(0, start), 100)
-    axes.set_ylim(-3, 103)
+_LIMIT: dict[str, Any] = {"color": palette.GREY, "linewidth": 0.8, "linestyle": (0, (3, 2))}
 
 
-def _profile(axes: Axes, data: Data, variant: str, success: Outcome) -> None:
-    look = palette.looks(data.variants)[variant]
-    scores = data.final.loc[data.final["variant"] == variant, success.name].dropna().to_numpy()
-    thresholds = np.linspace(0, 1, 1001)
-    share, low, high = statistics.performance_profile(scores, thresholds)
-    axes.fill_between(100 * thresholds, 100 * low, 100 * high, step="post", color=look.color, **style.BAND)
-    axes.step(100 * thresholds, 100 * share, where="post", color=look.color, linestyle=look.line)
-
-
-def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str]) -> None:
+def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str], *, crowded: bool) -> list[str]:
+    """Draw one panel; returns the numbers of the task that are marked in it, in words."""
     values = {
         variant: [table[measure.name].to_numpy(float) for table in data.final_episodes(variant).values()]
         for variant in variants
     }
     every = np.concatenate([own for seeds in values.values() for own in seeds])
     every = every[np.isfinite(every)]
+    axes.set(xlabel=captions.label(measure), ylim=(-3, 103))
     if not every.size:
-        return style.annotate(axes, f"No episode has a number in {measure.name}.")
-    low, high = np.quantile(every, (0.005, 0.995))  # A few episodes far away must not decide the axis.
+        style.annotate(axes, f"No episode has a number in {measure.name}.")
+        return []
+    low, high = np.quantile(every, (0.001, 0.999))  # A few episodes far away must not decide the axis.
     if low == high:
         low, high = low - 0.5, high + 0.5
     logarithmic = low > 0 and high / low > WIDE
     points = np.geomspace(low, high, 200) if logarithmic else np.linspace(low, high, 200)
-    for variant, seeds in values.items():
+    for place, (variant, seeds) in enumerate(values.items()):
         look = palette.looks(data.variants)[variant]
         # An episode without a number sorts to the end, above every value.
-        shares = [np.searchsorted(np.sort(own), points, side="right") / own.size for own in seeds]
+        shares = np.stack([np.searchsorted(np.sort(own), points, side="right") / own.size for own in seeds])
+        mean, lower, upper = (100 * part for part in statistics.rate_interval(shares, seeds[0].size))
+        axes.plot(points, mean, color=look.color, linestyle=look.line, zorder=2.5)
+        if crowded:
+            # Along the axis as it is drawn.
+            along = np.linspace(0, 1, points.size)
+            _bars_along(axes, points, along, (mean, lower, upper), variant, data, (place, len(values)))
+            continue
         for share in shares:
             axes.plot(points, 100 * share, color=look.color, **style.SEED_LINE)
-        mean, *limits = statistics.t_interval(np.stack(shares))
-        lower, upper = np.clip(limits, 0, 1)
-        axes.fill_between(points, 100 * lower, 100 * upper, color=look.color, **style.BAND)
-        axes.plot(points, 100 * mean, color=look.color, linestyle=look.line)
-    axes.set(xlabel=captions.label(measure), ylabel="episodes up to there (%)", ylim=(-3, 103))
+        if len(seeds) > 1:
+            style.band(axes, points, lower, upper, look)
     if logarithmic:
         axes.set_xscale("log")
-    return None
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(_plain)
+        axes.xaxis.set_minor_formatter("")
+    axes.set_xlim(low, high)
+    return _marks(axes, data, measure, variants)
 
 
-def time_to_threshold(data: Data) -> tuple[Figure, str]:
-    """Samples and wall-clock until a checkpoint first reaches a success rate."""
-    figure, grid = style.new_figure(style.TWO_COLUMNS, 2.5, 1, 2)
-    if missing := captions.no_success(data) or ("" if data.episodes else captions.no_episodes(data)):
-        return figure, style.nothing(grid, missing)
-    left, right = grid[0]
-    never = _panel(left, data, by_clock=False)
-    left.set_ylabel(data.sample_axis[1])
-    if any(data.hours(run) is not None for run in data.episodes):
-        _panel(right, data, by_clock=True)
-        right.set_ylabel("minutes of training")
-    else:
-        style.annotate(right, "No run logs its collection and learning time.")
-    handles = [
-        Line2D([], [], linestyle="none", color=look.color, marker=look.marker, label=variant)
-        for variant, look in palette.looks(data.variants).items()
-    ]
-    if never:
-        handles.append(Line2D([], [], linestyle="none", **OPEN, color=palette.GREY, label="not there by the end"))
-    if len(handles) > 1:
-        style.legend(figure, handles)
-    seeds = captions.seeds_in(data, data.rates)
-    several = max(map(len, seeds.values())) > 1
-    return figure, (
-        "Training until the success rate of a checkpoint is at least 50, 75 and 90 % for the first time; known to the "
-        f"distance between two checkpoints. {captions.meaning(data, data.successes[:1])} Filled: each seed; "
-        + ("bar: median seed (Kaplan and Meier), where at least half of the seeds got there; " if several else "")
-        + "open triangle: a seed that did not get there, at the end of its training. "
-        + (f"Not there by the end: {never}. " if never else "Every seed got there. ")
-        + captions.counts(data, seeds)
+def _plain(value: float, _place: float) -> str:
+    return f"{value:g}"
+
+
+def _bars_along(
+    axes: Axes,
+    points: np.ndarray,
+    along: np.ndarray,
+    interval: tuple[np.ndarray, ...],
+    variant: str,
+    data: Data,
+    among: tuple[int, int],
+) -> None:
+    """Bars at points that are evenly spaced on the drawn axis."""
+    place, of = among
+    count = max(2, min(6, 36 // of))
+    at = np.unique(np.abs(along[:, None] - (np.arange(count) + (place + 0.5) / of) / count).argmin(axis=0))
+    keep = np.full(points.size, np.nan)
+    keep[at] = 1.0
+    mean, low, high = interval
+    errors = np.clip([mean - low, high - mean], 0, None)
+    look = palette.looks(data.variants)[variant]
+    axes.errorbar(
+        points, mean * keep, yerr=errors, color=look.color, marker=look.marker, markersize=2.8, zorder=3, **style.BAR
     )
 
 
-def _panel(axes: Axes, data: Data, *, by_clock: bool) -> str:
-    """Draw one panel; returns which seeds did not get to which threshold."""
-    seeds = captions.seeds_in(data, data.rates)
-    width = 0.8 / len(seeds)
-    never: list[str] = []
-    for place, variant in enumerate(seeds):
-        look = palette.looks(data.variants)[variant]
-        for level, threshold in enumerate(THRESHOLDS):
-            times, arrived = _times(data, variant, threshold, by_clock)
-            if not times.size:
-                continue
-            middle = level + (place - (len(seeds) - 1) / 2) * width
-            x = middle + 0.55 * width * (np.linspace(-0.5, 0.5, times.size) if times.size > 1 else np.zeros(1))
-            axes.plot(x[arrived], times[arrived], look.marker, color=look.color, markersize=3)
-            axes.plot(x[~arrived], times[~arrived], color=look.color, linestyle="none", **OPEN)
-            median = statistics.censored_quantile(times, arrived).estimate
-            if np.isfinite(median) and times.size > 1:
-                ends = middle + 0.4 * width * np.array([-1, 1])
-                axes.plot(ends, [median, median], color=look.color, linewidth=1.6, solid_capstyle="butt")
-            if not arrived.all():
-                never.append(f"{variant} {(~arrived).sum()} of {times.size} at {100 * threshold:.0f} %")
-    axes.set_xticks(range(len(THRESHOLDS)), [f"{100 * threshold:.0f} %" for threshold in THRESHOLDS])
-    axes.set_xlim(-0.6, len(THRESHOLDS) - 0.4)
-    axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
-    axes.set_xlabel(f"success rate ({data.successes[0].title.lower()})")
-    axes.grid(axis="x", visible=False)
-    return ", ".join(never)
-
-
-def _times(data: Data, variant: str, threshold: float, by_clock: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Time of each seed to the threshold (as on the axis), and whether it got there by then."""
-    times, there = [], []
-    success = data.successes[0].name
-    rates: pd.DataFrame = data.rates[data.rates["variant"] == variant]
-    for run in (run for run in data.episodes if run.variant == variant):
-        own = rates[rates["seed"] == run.seed]
-        iterations = own["iteration"].to_numpy()
-        time = data.to_axis(variant, iterations)
-        if by_clock:
-            hours = data.hours(run)
-            if hours is None:
-                continue
-            time = 60 * hours[np.clip(iterations, 1, hours.size) - 1]
-        first, arrived = statistics.time_to_threshold(time, own[success].to_numpy()[None], threshold)
-        times.append(first[0])
-        there.append(arrived[0])
-    return np.array(times), np.array(there, dtype=bool)
+def _marks(axes: Axes, data: Data, measure: Outcome, variants: list[str]) -> list[str]:
+    if not measure.limit:
+        return []
+    numbers = dict.fromkeys(data.folder.number(measure.limit, variant, evaluation=True) for variant in variants)
+    for number in numbers:
+        axes.axvline(number, zorder=1.9, **_LIMIT)
+    unit = f" {measure.unit}" if measure.unit else ""
+    return [f"{measure.limit} = {number:g}{unit}" for number in numbers]

@@ -1,5 +1,6 @@
-"""How every figure looks and how it is saved: sizes, type, colors, lines, markers, formats."""
+"""How every figure looks and how it is saved: type, colors, lines, markers, legends, formats."""
 
+import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib import rcParamsDefault
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,18 +16,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from manyseeds.core.files import write_atomic
-from manyseeds.report.figures.palette import GREY, looks
-
-# Widths in inch of one and of two columns of the usual two-column paper (IEEE: 3.5 and 7.16).
-ONE_COLUMN = 3.5
-TWO_COLUMNS = 7.16
+from manyseeds.report.figures.palette import GREY, Look
 
 FORMATS = ("png", "svg", "pdf")
 
-SEED_LINE: dict[str, Any] = {"linewidth": 0.55, "alpha": 0.55}
-BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0}
+CROWD = 3
+"""With more variants in one panel, seeds are left out and intervals are bars at a few points."""
+ENOUGH_SEEDS = 6
+"""With fewer, bands are so wide that even three of them hide each other."""
+SEED_LINE: dict[str, Any] = {"linewidth": 0.45, "alpha": 0.45, "zorder": 1.8}
+BAND: dict[str, Any] = {"alpha": 0.28, "linewidth": 0, "zorder": 2.2}
+EDGE: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.9, "zorder": 2.3}
+BAR: dict[str, Any] = {"linestyle": "none", "elinewidth": 0.8, "capsize": 1.4, "capthick": 0.8}
+MEAN_MARK: dict[str, Any] = {"marker": "D", "markerfacecolor": "white", "markersize": 4.2, "markeredgewidth": 1.1}
 
+_KEPT = ("backend", "backend_fallback", "interactive", "toolbar", "timezone", "webagg.port")
+"""Settings that draw nothing, and which Matplotlib warns about."""
 RC: Any = {
+    # Names of variants and tags are no formulas.
+    "text.parse_math": False,
     # Matplotlib ships this font, so that every machine sets the same glyphs.
     "font.family": "DejaVu Sans",
     "font.size": 7,
@@ -37,7 +46,7 @@ RC: Any = {
     "ytick.labelsize": 6.5,
     "legend.fontsize": 6.5,
     "legend.frameon": False,
-    "legend.handlelength": 2.4,
+    "legend.handlelength": 3.0,  # So that every pattern of dashes shows.
     "legend.columnspacing": 1.4,
     "lines.linewidth": 1.5,
     "lines.markersize": 3.5,
@@ -45,6 +54,7 @@ RC: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.formatter.limits": (-3, 5),
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.4,
     "axes.axisbelow": True,
@@ -68,19 +78,24 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 
 
 def applied() -> AbstractContextManager[None]:
-    """Apply the style while a figure is drawn and saved."""
-    return matplotlib.rc_context(RC)
+    """Apply the style, and nothing of a user's matplotlibrc, while a figure is drawn and saved."""
+    return matplotlib.rc_context({key: value for key, value in rcParamsDefault.items() if key not in _KEPT} | RC)
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Put one legend above all panels, in as many columns as fit into the figure's width."""
+    """Put one legend above all panels, in as many columns as fit, and make the figure taller by its rows."""
     if not handles:
         return
-    # A letter of this size is about 0.05 inch wide; a line sample with its gaps takes 0.45.
-    widths = [0.45 + 0.05 * len(str(handle.get_label())) for handle in handles]
+    for handle in handles:
+        handle.set_label(wrapped(str(handle.get_label()), figure.get_figwidth() - 0.6))
+    # A letter of this size is about 0.05 inch wide; a line sample with its gaps takes 0.5.
+    lines = [str(handle.get_label()).split("\n") for handle in handles]
+    widths = [0.5 + 0.05 * max(map(len, own)) for own in lines]
     columns = len(handles)
     while columns > 1 and sum(max(widths[place::columns]) for place in range(columns)) > figure.get_figwidth():
         columns -= 1
+    rows = sum(max(map(len, lines[row : row + columns])) for row in range(0, len(lines), columns))
+    figure.set_figheight(figure.get_figheight() + 0.14 * rows)
     figure.legend(handles=_by_rows(handles, columns), loc="outside upper center", ncols=columns)
 
 
@@ -89,36 +104,69 @@ def _by_rows(handles: Sequence[Artist], columns: int) -> list[Artist]:
     return [handle for column in range(columns) for handle in handles[column::columns]]
 
 
-def curve_handles(variants: list[str], most: int, *, band: str, markers: bool = False) -> list[Artist]:
-    """Legend entries of a figure with a thin line per seed, a bold line per variant and an interval.
-
-    Args:
-        variants: their names.
-        most: the largest number of seeds of a variant.
-        band: what the interval is; no entry when empty.
-        markers: whether bold lines carry the variant's marker.
-    """
-    look_of = looks(variants)
-    first = next(iter(look_of.values()))
-    color = GREY if len(variants) > 1 else first.color
-    count = "one seed" if most == 1 else f"mean of {most} seeds"
-    names = dict(zip(variants, variants if len(variants) > 1 else [count], strict=True))
-    handles: list[Artist] = [
-        Line2D(
-            [],
-            [],
-            color=look.color,
-            linestyle=look.line,
-            marker=look.marker if markers else "",
-            label=names[variant],
-        )
-        for variant, look in look_of.items()
+def variant_handles(looks: dict[str, Look], labels: Sequence[str], *, markers: bool = False) -> list[Artist]:
+    """A legend entry for each variant, with its line and, if wanted, its marker."""
+    return [
+        Line2D([], [], color=look.color, linestyle=look.line, marker=look.marker if markers else "", label=label)
+        for look, label in zip(looks.values(), labels, strict=True)
     ]
-    if most > 1:
-        handles.append(Line2D([], [], color=color, **SEED_LINE, label="each seed"))
-        if band:
-            handles.append(Patch(color=color, alpha=BAND["alpha"], linewidth=0, label=band))
-    return handles
+
+
+def seed_handle(color: str, label: str = "each seed") -> Artist:
+    """The legend entry of the thin lines."""
+    return Line2D([], [], color=color, **SEED_LINE, label=label)
+
+
+def interval_handle(color: str, label: str, *, bars: bool) -> Artist:
+    """The legend entry of an interval, drawn as a band or as bars."""
+    if bars:
+        return Line2D([], [], color=color, linestyle="none", marker="|", markersize=8, label=label)
+    return Patch(facecolor=(color, BAND["alpha"]), edgecolor=color, linewidth=EDGE["linewidth"], label=label)
+
+
+def crowded(variants: int, seeds: int) -> bool:
+    """Whether bands of so many variants in one panel, the fewest with so many seeds, would hide each other."""
+    return variants > (CROWD if seeds >= ENOUGH_SEEDS else CROWD - 1)
+
+
+def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look, **options: Any) -> None:
+    """Draw an interval along x as a band with edges, which show through a bundle of lines of the same color."""
+    axes.fill_between(x, low, high, color=look.color, **BAND, **options)
+    step: dict[str, Any] = {"drawstyle": f"steps-{options['step']}"} if "step" in options else {}
+    for edge in (low, high):
+        axes.plot(x, edge, color=look.color, **EDGE, **step)
+
+
+def bars(
+    axes: Axes, x: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look, place: int, of: int
+) -> None:
+    """Draw an interval along x as bars at a few points, moved apart for `of` variants, of which this is one."""
+    known = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+    if not known.size:
+        return
+    points = max(2, min(6, 36 // of))
+    ends = x[known[0]], x[known[-1]]
+    step = (ends[1] - ends[0]) / points
+    wanted = ends[0] + step * (np.arange(points) + (place + 1) / of)
+    at = known[np.unique(np.abs(x[known][:, None] - wanted).argmin(axis=0))]
+    errors = np.clip([middle[at] - low[at], high[at] - middle[at]], 0, None)
+    marks: dict[str, Any] = {"marker": look.marker, "markersize": 2.8, "zorder": 3}
+    axes.errorbar(x[at], middle[at], yerr=errors, color=look.color, **BAR, **marks)
+
+
+def wrapped(text: str, inches: float) -> str:
+    """Break a text into lines of about so many inch."""
+    return textwrap.fill(text, max(8, int(inches / 0.053)))
+
+
+def label_below(figure: Figure, grid: np.ndarray, label: str) -> None:
+    """Name the horizontal axis that all panels share, once if they are narrow."""
+    columns = grid.shape[1]
+    if columns > 1 and figure.get_figwidth() / columns < 1.8:
+        figure.supxlabel(label, fontsize=RC["axes.labelsize"])
+        return
+    for axes in grid[-1]:
+        axes.set_xlabel(label)
 
 
 def annotate(axes: Axes, sentence: str) -> None:

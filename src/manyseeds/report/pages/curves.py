@@ -73,7 +73,7 @@ def _content(data: Data) -> dict[str, Any]:
         "t": {count: float(stdtrit(count - 1, 0.975)) for count in range(2, most + 1)},
         "variants": [
             {
-                "name": variant,
+                "name": data.label(variant),
                 "color": look.color,
                 "dash": ",".join(f"{length}px" for length in look.dash.split()) or "solid",
                 "samples": data.folder.samples_per_iteration.get(variant, 1),

@@ -74,6 +74,9 @@ def _cells(record: Mapping[str, Any] | None) -> list[str]:
     code, hardware = _mapping(record, "code"), _mapping(record, "hardware")
     commit = str(code.get("commit") or "")[:12]
     changed = ", changed" if code.get("dirty") else ""
+    made = _mapping(record, "made_by").get("digest")
+    changed += f", code digest {str(made)[:12]}" if made else ", unknown code digest"
+    changed += ", other code accepted" if record.get("accepted") else ""
     cores = f"{hardware.get('cpu') or 'unknown'}, {hardware.get('cores')} cores"
     return [
         f"{code.get('version', '')} {commit}{changed}".strip(),

@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 from manyseeds.report.tables.text import Grid
 from manyseeds.report.templates import render_html, render_tex
 
-LABELS = ("success-rates", "success-rates-compared")
-"""The LaTeX labels of the tables."""
-
 
 def markdown(grids: Sequence[Grid], provenance: str) -> str:
     """The tables in GitHub's Markdown; a comment says where they come from."""
@@ -34,8 +31,12 @@ def html(grids: Sequence[Grid], provenance: str) -> str:
 def latex(grids: Sequence[Grid], provenance: str) -> str:
     """The tables for a paper that loads the package booktabs; each spans both columns of a page."""
     tables = [
-        {"grid": grid, "label": label, "breaks": [_header_break(grid, place) for place in range(len(grid.header))]}
-        for grid, label in zip(grids, LABELS, strict=False)
+        {
+            "grid": grid,
+            "label": grid.label,
+            "breaks": [_header_break(grid, place) for place in range(len(grid.header))],
+        }
+        for grid in grids
     ]
     return render_tex("tables.tex.j2", tables=tables, description=provenance)
 

@@ -1,22 +1,43 @@
 """The final tables with their numbers set as text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from manyseeds import statistics
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.rates import SHARE, STATISTICS, at_the_end, column
-from manyseeds.analysis.results import ResultsFolder
+from manyseeds.analysis.estimates import OTHER, estimate_words, failure_sentences, spread_sentences
+from manyseeds.analysis.ledger import accounts
+from manyseeds.analysis.rates import SHARE, STATISTICS, column
+from manyseeds.analysis.results import RETURN, ResultsFolder
 from manyseeds.core.description import Outcome
 
-WHERE_NO_INTERVAL = "No interval is given for one seed, or where all seeds have the same number."
+LABEL = "success-rates"
+WHERE_NO_INTERVAL = "No interval is given for one seed, or where seeds agree and it is not known of how many episodes."
 COMPARED_NOTE = (
-    "Difference: mean of A minus mean of B (of rates, in percentage points), with Welch's 95 % interval over seeds. "
-    "p: of no difference, corrected for all comparisons of its column (Holm). A above B: probability that a seed of A "
-    "beats a seed of B, with its 95 % bootstrap interval. Further seeds: about how many more of each variant would "
-    "tell them apart in the first outcome with a power of 80 %, if they differ as seen here."
+    "Difference: mean of A minus mean of B (of rates, in percentage points). All intervals of a column hold together "
+    "with 95 % (Bonferroni), and an interval excludes 0 where its p, corrected in the same way, is below 0.05; columns "
+    "are not corrected for each other. Rates: MOVER, from the logit-t interval of each rate; other numbers: Welch. "
+    "A above B: probability that a seed of A beats a seed of B, with Newcombe's 95 % interval, not corrected. "
+    "Detectable: the smallest true difference that as many seeds would show with a power of 80 %."
+)
+SOURCES_NOTE = (
+    "What the uncertainty of each mean is made of, at the last checkpoint: shares of the variance of the mean (seeds; "
+    "episodes, as far as all seeds share them; and the rest), and by how much twice the seeds, or twice the episodes, "
+    "would shrink its standard error."
+)
+TASKS_NOTE = (
+    "Over all experiments, by the first success of each. Mean: mean over experiments of the mean over seeds, with its "
+    "95 % t interval for new seeds on these experiments. IQM: interquartile mean of all runs, with a 95 % bootstrap "
+    f"interval that resamples seeds within each experiment, from {statistics.LEAST_IQM} seeds each on."
+)
+EFFECTS_NOTE = (
+    "Effects of the settings, over all levels of the others. A main effect is the mean change from the level compared "
+    "with; an interaction of two settings, by how much the change by one depends on the other. All intervals of an "
+    "outcome hold together with 95 % (Bonferroni); p is corrected in the same way."
 )
 
 
@@ -30,6 +51,7 @@ class Grid:
         rows: cells, as many as the header has.
         bold: which rows stand out.
         notes: sentences that belong below.
+        label: the label of the table in LaTeX.
     """
 
     header: tuple[str, ...]
@@ -37,31 +59,43 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     bold: tuple[bool, ...]
     notes: tuple[str, ...]
+    label: str = LABEL
 
 
 def grids(data: Data) -> list[Grid]:
-    """The final table and, for two variants or more, the table that compares them."""
+    """The final table; for two variants or more, the comparison; effects of a grid; and sources of uncertainty."""
     tables = [final_grid(data)]
-    return [*tables, compared_grid(data.folder, data.comparisons)] if len(data.comparisons) else tables
+    if len(data.comparisons):
+        tables.append(compared_grid(data.folder, data.comparisons))
+    if len(data.effects):
+        tables.append(effects_grid(data.folder, data.effects))
+    if len(data.sources):
+        tables.append(sources_grid(data.folder, data.sources))
+    return tables
 
 
 def final_grid(data: Data) -> Grid:
-    """The last checkpoint of each variant: a row per seed and rows over seeds."""
+    """The reported numbers of each variant: a row per seed and rows over seeds."""
     folder, final, over_seeds = data.folder, data.final, data.final_over_seeds
     shown = _shown(data)
     rows: list[tuple[str, ...]] = []
     for variant in dict.fromkeys(final["variant"]):
         seeds = final[final["variant"] == variant]
         decimals = _decimals(seeds)
-        rows += [_seed_row(folder, row, shown, decimals) for _, row in seeds.iterrows()]
+        failed = {failure.seed for failure in data.failures if failure.variant == variant}
+        rows += [_seed_row(folder, row, shown, decimals, failed) for _, row in seeds.iterrows()]
         rows += _over_seeds_rows(folder, over_seeds[over_seeds["variant"] == variant].iloc[0], shown, decimals)
     when = "" if folder.evaluated else " in training"
     return Grid(
         ("Variant", "Seed", "Iteration", *(f"{outcome.title}{when}{_in_unit(outcome)}" for outcome in shown)),
         "llr" + "".join("l" if outcome in folder.compared else "r" for outcome in shown),
         tuple(rows),
-        tuple(row[1].startswith(STATISTICS[0].label) for row in rows),
-        (*(_evaluation_notes if folder.evaluated else _training_notes)(data, shown), *_notes_of_seeds(data)),
+        tuple(row[1].startswith(f"{STATISTICS[0].label},") for row in rows),
+        (
+            *(_evaluation_notes if folder.evaluated else _training_notes)(data, shown),
+            *_notes_of_seeds(data),
+            *folder.code_notes,
+        ),
     )
 
 
@@ -73,45 +107,85 @@ def _shown(data: Data) -> list[Outcome]:
     return [outcome for outcome in shown if folder.evaluated or data.rates[column(outcome)].notna().any()]
 
 
-def _seed_row(folder: ResultsFolder, row: pd.Series, shown: Sequence[Outcome], decimals: int) -> tuple[str, ...]:
+def _seed_row(
+    folder: ResultsFolder, row: pd.Series, shown: Sequence[Outcome], decimals: int, failed: Collection[int]
+) -> tuple[str, ...]:
     cells = []
     for outcome in shown:
         limits = [row.get(f"{outcome.name}_{end}", math.nan) for end in ("low", "high")]
         cells.append(_cell(outcome, row[column(outcome)], *limits, decimals=decimals))
-    return (str(row["variant"]), str(row["seed"]), str(row["iteration"]), *cells)
+    seed = f"{row['seed']} (failed)" if row["seed"] in failed else str(row["seed"])
+    return (folder.label(row["variant"]), seed, str(row["iteration"]), *cells)
 
 
 def _over_seeds_rows(
     folder: ResultsFolder, row: pd.Series, shown: Sequence[Outcome], decimals: int
 ) -> list[tuple[str, ...]]:
-    variant, iteration, seeds = str(row["variant"]), str(row["iteration"]), int(row["seeds"])
-    rows: list[tuple[str, ...]] = []
-    for statistic in STATISTICS if seeds > 1 else STATISTICS[:1]:
-        cells = []
-        for outcome in shown:
-            if outcome in folder.compared:
-                numbers = [row[f"{outcome.name}_{end}"] for end in statistic.columns]
-                cells.append(_cell(outcome, *numbers, decimals=decimals))
-            else:  # Of these there is only the mean, which stands in the first row.
-                cells.append(_cell(outcome, row[column(outcome)], decimals=decimals) if not rows else "")
-        rows.append((variant, f"{statistic.label}, {count_of(seeds)}", iteration, *cells))
-    if seeds > 1:
-        extremes = [
-            " to ".join(_cell(outcome, row[f"{outcome.name}_{end}"], decimals=decimals) for end in ("min", "max"))
+    variant, iteration, seeds = folder.label(row["variant"]), str(row["iteration"]), int(row["seeds"])
+
+    def cells(*columns: str) -> list[str]:
+        return [
+            _cell(outcome, *(row.get(f"{outcome.name}_{end}", math.nan) for end in columns), decimals=decimals)
             if outcome in folder.compared
             else ""
             for outcome in shown
         ]
-        rows.append((variant, "min to max", iteration, *extremes))
-    return rows
+
+    named = [(f"{statistic.label}, {count_of(seeds)}", cells(*statistic.columns)) for statistic in STATISTICS]
+    # Of other outcomes there is only the mean, which stands in the first row.
+    for place, outcome in enumerate(shown):
+        if outcome not in folder.compared:
+            named[0][1][place] = _cell(outcome, row[column(outcome)], decimals=decimals)
+    if seeds == 1:
+        return [(variant, named[0][0], iteration, *named[0][1])]
+    named.append((_other(folder), cells("other", "other_low", "other_high")))
+    extremes = zip(cells("min"), cells("max"), strict=True)
+    named.append(("min to max", [f"{low} to {high}" if low else "" for low, high in extremes]))
+    if folder.evaluate.requirement is not None:
+        below = [_below(row, outcome, seeds) if outcome in folder.successes else "" for outcome in shown]
+        named.append((f"seeds below {_rate(folder.evaluate.requirement)} %", below))
+    return [(variant, label, iteration, *texts) for label, texts in named if any(texts)]
+
+
+def _other(folder: ResultsFolder) -> str:
+    return estimate_words(1 if folder.evaluate.checkpoints > 1 else OTHER)
+
+
+def _below(row: pd.Series, outcome: Outcome, seeds: int) -> str:
+    below, high = row.get(f"{outcome.name}_below", math.nan), row.get(f"{outcome.name}_below_high", math.nan)
+    return "" if pd.isna(below) else f"{below:.0f} of {seeds} (at most {100 * high:.0f} % of all)"
+
+
+def _rate(share: float) -> str:
+    return f"{100 * share:.6g}"
 
 
 def _evaluation_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
-    return [
-        "Rates of the last checkpoint, never of the best one. " + meanings(shown) + " Row of a seed: share of its "
-        "episodes, with the 95 % Wilson interval of this one policy, or mean over the episodes that have a number. "
-        + " ".join([*(statistic.note for statistic in STATISTICS), WHERE_NO_INTERVAL])
+    folder, several = data.folder, data.folder.evaluate.checkpoints > 1
+    estimate = estimate_words(folder.evaluate.checkpoints)
+    seed = "share of its episodes, " + ("" if several else "with the 95 % Wilson interval of this one policy, ")
+    notes = [
+        f"Rates of the {estimate}, never of the best one. {meanings(shown)} Row of a seed: {seed}"
+        "or mean over the episodes that have a number. "
+        + " ".join([*(statistic.note for statistic in STATISTICS), _interval_note(data), WHERE_NO_INTERVAL])
     ]
+    if folder.evaluate.requirement is not None and folder.successes:
+        notes.append(
+            f"Seeds below {_rate(folder.evaluate.requirement)} %: how many miss the requirement, and the upper limit "
+            "(Clopper and Pearson, one-sided 95 %) of the share of all seeds that would. No other interval here covers "
+            "seeds that fail in a way in which none of these did."
+        )
+    return notes
+
+
+def _interval_note(data: Data) -> str:
+    if not len(data.sources):
+        return "Intervals are for the episodes that were played."
+    widest = data.sources["widening"].max()
+    return (
+        "The intervals of means are for new seeds and new episodes; for these episodes alone they would be up to "
+        f"{100 * (widest - 1):.0f} % narrower."
+    )
 
 
 def _training_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
@@ -127,7 +201,9 @@ def _training_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
             notes.append(f"{outcome.title} is left out: no run logged {outcome.tag} at its end.")
             continue
         notes.append(f"{outcome.title}: {outcome.tag}.")
-        if missing := [f"{row['variant']} seed {row['seed']}" for _, row in _without(rates, outcome).iterrows()]:
+        if missing := [
+            f"{data.label(row['variant'])} seed {row['seed']}" for _, row in _without(rates, outcome).iterrows()
+        ]:
             notes.append(f"{outcome.tag} was not logged at the end of {', '.join(missing)}.")
     last = " or ".join(map(str, sorted(set(rates["averaged"]))))
     notes.append(
@@ -142,18 +218,31 @@ def _without(rates: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
 
 
 def _notes_of_seeds(data: Data) -> list[str]:
-    """How many seeds and episodes each variant has, and which seeds lack its last checkpoint."""
+    """How many seeds and episodes each variant has, and what became of those that failed."""
     notes = []
-    for variant, own in data.rates.groupby("variant", sort=False):
-        final = at_the_end(own)
+    for variant, final in data.final.groupby("variant", sort=False):
         episodes = f"{final['episodes'].iloc[0]} episodes per seed, " if "episodes" in final else ""
-        notes.append(f"{variant}: {episodes}{count_of(len(final))}.")
-        for seed in sorted(set(own["seed"]) - set(final["seed"])):
-            last = own.loc[own["seed"] == seed, "iteration"].max()
-            notes.append(
-                f"{variant}: seed {seed} is left out, its last checkpoint is {last} and not {own['iteration'].max()}."
-            )
-    return notes
+        conditional = _numbers_of_measure(data, str(variant))
+        notes.append(f"{data.label(str(variant))}: {episodes}{count_of(len(final))}.{conditional}")
+    return [
+        *notes,
+        *spread_sentences(data.folder, data.final),
+        *failure_sentences(data.folder, data.failures),
+        *accounts(data.folder),
+    ]
+
+
+def _numbers_of_measure(data: Data, variant: str) -> str:
+    """Of how many episodes a measure is the mean, where not every episode has a number."""
+    sentences = []
+    episodes = data.final_episodes(variant)
+    for outcome in (outcome for outcome in _shown(data) if outcome.kind == "measure" and outcome != RETURN):
+        counts = [int(table[outcome.name].notna().sum()) for table in episodes.values()]
+        total = sum(len(table) for table in episodes.values())
+        if episodes and sum(counts) < total:
+            has = f"{sum(counts)} of {total} episodes, of {count_of(sum(count > 0 for count in counts))}"
+            sentences.append(f" {outcome.title}: mean over the {has}, that have it.")
+    return "".join(sentences)
 
 
 def meanings(outcomes: Sequence[Outcome]) -> str:
@@ -166,6 +255,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
     tables = dict(list(comparisons.groupby("outcome", sort=False)))
     outcomes = [outcome for outcome in folder.compared if outcome.name in tables]
     first = outcomes[0]
+    settings = folder.evaluate
     header, align = ["A", "B"], "ll"
     for outcome in outcomes:
         unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
@@ -174,16 +264,111 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
         if outcome is first:
             header.append(f"{outcome.title}, A above B (%)")
             align += "l"
+    last = ["Detectable"]
+    if settings.smallest_difference is not None:
+        last.append(f"Seeds for {_size(first, settings.smallest_difference)}")
+    if settings.looks:
+        last.append("Sequential test")
     rows = []
     for pair in zip(*(tables[outcome.name].to_dict("records") for outcome in outcomes), strict=True):
-        cells = [str(pair[0]["a"]), str(pair[0]["b"])]
+        cells = [folder.label(pair[0]["a"]), folder.label(pair[0]["b"])]
         for outcome, row in zip(outcomes, pair, strict=True):
             cells += [_cell(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
             if outcome is first:
                 cells.append(_percent(row["improvement"], row["improvement_low"], row["improvement_high"], 0))
-        needed = pair[0]["seeds_needed"]
-        rows.append((*cells, "" if pd.isna(needed) else str(needed)))
-    return Grid((*header, "Further seeds"), align + "r", tuple(rows), (False,) * len(rows), (COMPARED_NOTE,))
+        row = pair[0]
+        cells.append(_cell(first, row["detectable"], decimals=1))
+        if settings.smallest_difference is not None:
+            cells.append("" if pd.isna(row["seeds_for_smallest"]) else str(row["seeds_for_smallest"]))
+        if settings.looks:
+            cells.append(_look(row))
+        rows.append(tuple(cells))
+    notes = [COMPARED_NOTE, *_notes_of_comparisons(folder, tables[first.name])]
+    return Grid(
+        (*header, *last), align + "r" * len(last), tuple(rows), (False,) * len(rows), tuple(notes), f"{LABEL}-compared"
+    )
+
+
+def _notes_of_comparisons(folder: ResultsFolder, table: pd.DataFrame) -> list[str]:
+    settings, notes = folder.evaluate, []
+    first = folder.compared[0]
+    few = table[table["exact_p"] > 0.05]
+    for (a, b), rows in few.groupby(["seeds_a", "seeds_b"]):
+        p = rows["exact_p"].iloc[0]
+        notes.append(
+            f"With {a} against {b} seeds no permutation test gives p below {p:.2g}: a smaller p rests on the "
+            "assumption that seeds are distributed as the formula says."
+        )
+    if settings.smallest_difference is not None:
+        notes.append(
+            f"Seeds for {_size(first, settings.smallest_difference)}: how many of each variant would show the smallest "
+            "difference that matters (evaluate.smallest_difference) with a power of 80 %, if they spread as these do."
+        )
+    if settings.looks:
+        notes.append(
+            "Sequential test: group sequential permutation test (AdaStop) at the planned numbers of seeds "
+            f"({', '.join(map(str, settings.looks))}), with the probability of a false alarm spent so far."
+        )
+    return notes
+
+
+def _size(outcome: Outcome, difference: float) -> str:
+    return f"{_rate(difference)} points" if outcome.kind == "share" else f"{difference:g} {outcome.unit}".strip()
+
+
+def _look(row: Mapping[Hashable, Any]) -> str:
+    if pd.isna(row["look"]):
+        return "no look yet"
+    verdict = "different" if row["shown"] else "not shown"
+    return f"{verdict} at {row['look']} seeds ({100 * row['spent']:.2g} % spent)"
+
+
+def effects_grid(folder: ResultsFolder, effects: pd.DataFrame) -> Grid:
+    """A row per effect of a setting or two, from `manyseeds.analysis.estimates.effects`."""
+    outcomes = {outcome.name: outcome for outcome in folder.compared}
+    rows = []
+    for row in effects.to_dict("records"):
+        outcome = outcomes[row["outcome"]]
+        change = _cell(outcome, row["estimate"], row["low"], row["high"], decimals=1, sign="+")
+        unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
+        rows.append((f"{outcome.title}{unit}", row["factors"], row["levels"], row["compared_with"], change, _p(row)))
+    header = ("Outcome", "Setting", "Level", "Compared with", "Effect", "p")
+    return Grid(header, "lllllr", tuple(rows), (False,) * len(rows), (EFFECTS_NOTE,), f"{LABEL}-effects")
+
+
+def sources_grid(folder: ResultsFolder, sources: pd.DataFrame) -> Grid:
+    """A row per variant and success, from `manyseeds.analysis.estimates.sources`."""
+    titles = {outcome.name: outcome.title for outcome in folder.successes}
+    rows = []
+    for row in sources.to_dict("records"):
+        shares = [f"{100 * row[name]:.0f}" for name in ("from_seeds", "from_episodes", "from_rest")]
+        gains = [f"{100 * (row[name] - 1):+.0f}" for name in ("twice_the_seeds", "twice_the_episodes")]
+        rows.append((folder.label(row["variant"]), titles[row["outcome"]], *shares, *gains))
+    header = (
+        "Variant",
+        "Outcome",
+        "From seeds (%)",
+        "From episodes (%)",
+        "From the rest (%)",
+        "Twice the seeds (%)",
+        "Twice the episodes (%)",
+    )
+    return Grid(header, "llrrrrr", tuple(rows), (False,) * len(rows), (SOURCES_NOTE,), f"{LABEL}-sources")
+
+
+def tasks_grid(table: pd.DataFrame) -> Grid:
+    """A row per variant over several experiments, from `manyseeds.analysis.tasks.over_tasks`."""
+    rows = [
+        (
+            str(row["variant"]),
+            f"{row['tasks']} with {count_of(row['seeds'])}",
+            _percent(row["mean"], row["low"], row["high"], 1),
+            _percent(row["iqm"], row["iqm_low"], row["iqm_high"], 1),
+        )
+        for row in table.to_dict("records")
+    ]
+    header = ("Variant", "Experiments", "Mean (%)", "IQM (%)")
+    return Grid(header, "llll", tuple(rows), (False,) * len(rows), (TASKS_NOTE,), f"{LABEL}-over-tasks")
 
 
 def count_of(seeds: int) -> str:
@@ -229,6 +414,6 @@ def _with_interval(texts: Sequence[str]) -> str:
     return f"{value} [{low}, {high}]" if low and high else value
 
 
-def _p(row: dict[str, float]) -> str:
+def _p(row: Mapping[Hashable, Any]) -> str:
     p = row["p_corrected"]
     return "" if pd.isna(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

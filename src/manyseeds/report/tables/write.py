@@ -1,13 +1,16 @@
 """Write the success-rate tables of an experiment: CSV of every checkpoint, Markdown, HTML and LaTeX of the last."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import ResultsFolder
+from manyseeds.analysis.results import ResultsFolder, find_results, read_files
+from manyseeds.analysis.tasks import over_tasks
 from manyseeds.core.files import write_atomic
+from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
-from manyseeds.report.tables.formats import FORMATS
-from manyseeds.report.tables.text import grids
+from manyseeds.report.tables.formats import FORMATS, markdown
+from manyseeds.report.tables.text import grids, tasks_grid
 
 
 def write_tables(folder: ResultsFolder) -> str:
@@ -23,19 +26,36 @@ def write_tables(folder: ResultsFolder) -> str:
     frames = {
         "success_rates": data.rates,
         "success_rates_over_seeds": data.rates_over_seeds,
+        "success_rates_final": data.final_over_seeds,
         "success_rates_compared": data.comparisons,
+        "success_rates_effects": data.effects,
+        "success_rates_sources": data.sources,
     }
     texts = {suffix: render(grids(data), data.provenance) for suffix, render in FORMATS.items()}
+    made = [folder.folder / f"{name}.csv" for name in frames]
+    made += [folder.folder / f"success_rates.{suffix}" for suffix in texts]
     for name, frame in frames.items():
         with write_atomic(folder.folder / f"{name}.csv") as path:
             frame.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
     for suffix, text in texts.items():
         with write_atomic(folder.folder / f"success_rates.{suffix}") as path:
             path.write_text(text, encoding="utf-8")
+    write_manifest(folder.folder, "tables", made, read_files(folder))
     return texts["md"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the tables of every experiment in a results folder and print the final ones."""
     arguments = results_parser("tables", __doc__).parse_args(argv)
-    return for_each_folder(arguments.results_dir, write_tables)
+    code = for_each_folder(arguments.results_dir, write_tables)
+    return code or _write_over_tasks(arguments.results_dir)
+
+
+def _write_over_tasks(results_dir: Path) -> int:
+    """Write and print the table over several experiments with the same variants, if there are several."""
+    table = over_tasks([Data(folder) for folder in find_results(results_dir)])
+    if len(table):
+        with write_atomic(results_dir / "success_rates_over_tasks.csv") as path:
+            table.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
+        print(markdown([tasks_grid(table)], "over all experiments"))
+    return 0

@@ -24,7 +24,10 @@ DESCRIPTION = Description(
     outcomes=(
         Outcome("reached", "Reached", "share", "the object came within the tolerance of its target at some time"),
         Outcome(
-            "held", "Held to the end", "share", "the object was within the tolerance of its target at the last step"
+            "held",
+            "Held at the last step",
+            "share",
+            "the object was within the tolerance of its target at the last step",
         ),
         Outcome("dropped", "Dropped", "share", "the object fell off the table", better="lower"),
         Outcome(
@@ -43,8 +46,11 @@ DESCRIPTION = Description(
             "distance from object to target at the last step",
             "m",
             "lower",
+            limit="success_distance",
         ),
     ),
+    numbers={"success_distance": 0.05, "grasp_start_share": 0.0},
+    easier_starts={"grasp_start_share": "start on the way to a grasp"},
     maps=(
         Map("object at the start, from above", "object_y", "object_x", flip=True),
         Map("target, from above", "target_y", "target_x", flip=True),

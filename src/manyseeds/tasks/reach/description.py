@@ -15,9 +15,26 @@ DESCRIPTION = Description(
     outcomes=(
         Outcome("reached", "Reached", "share", "the hand was within both tolerances of its target at the last step"),
         Outcome("first_reached_s", "First reached", "measure", "when the hand first was at its target", "s", "lower"),
-        Outcome("final_distance", "Final distance", "measure", "distance to the target at the last step", "m", "lower"),
-        Outcome("final_angle", "Final angle", "measure", "angle to the target at the last step", "rad", "lower"),
+        Outcome(
+            "final_distance",
+            "Final distance",
+            "measure",
+            "distance to the target at the last step",
+            "m",
+            "lower",
+            limit="success_distance",
+        ),
+        Outcome(
+            "final_angle",
+            "Final angle",
+            "measure",
+            "angle to the target at the last step",
+            "rad",
+            "lower",
+            limit="success_angle",
+        ),
     ),
+    numbers={"success_distance": 0.02, "success_angle": 0.2},
     maps=(
         Map("target, from above", "target_y", "target_x", flip=True),
         Map("target, height and yaw", "target_yaw", "target_z"),

@@ -1,0 +1,66 @@
+"""The ledger of an experiment, ledger.json: what was planned when, so that no batch of runs is forgotten.
+
+A plan is what decides which numbers are reported: the seeds, how runs are evaluated and summarized, and what was used
+for development. The workflow enters a plan before the first run starts under it, and every run records the plan's hash.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import write_json
+from manyseeds.core.layout import LEDGER
+from manyseeds.core.text import now
+
+
+def plan_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan of a resolved experiment, given as `config.json` holds it."""
+    return {
+        "variants": list(config["variants"]),
+        "seeds": list(config["seeds"]),
+        "evaluate": config.get("evaluate", {}),
+        "development": config.get("development", {}),
+    }
+
+
+def plan_digest(plan: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a plan, hexadecimal."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+
+
+def enter(folder: Path, config: Mapping[str, Any]) -> None:
+    """Add the plan of a resolved experiment to the ledger in its folder, unless it is the last one there.
+
+    Raises:
+        UserError: when the ledger cannot be read.
+    """
+    plan, entries = plan_of(config), read(folder)
+    digest = plan_digest(plan)
+    if not entries or entries[-1]["plan"] != digest:
+        write_json(folder / LEDGER, {"plans": [*entries, {"plan": digest, "since": now(), **plan}]})
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return the plans in the ledger of an experiment's folder, in the order of time; none without a ledger.
+
+    Returns:
+        Each with `plan` (its hash), `since`, and the keys of `plan_of`.
+
+    Raises:
+        UserError: when the ledger cannot be read, or an entry is not the plan that its hash says.
+    """
+    path = folder / LEDGER
+    if not path.is_file():
+        return []
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["plans"]
+        wrong = [entry for entry in entries if entry["plan"] != plan_digest(plan_of(entry))]
+        _ = [entry["since"] for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a ledger: {error!r}") from error
+    if wrong:
+        raise UserError(f"{path}: the plan of {wrong[0]['since']} was changed after it was entered")
+    return list(entries)

@@ -1,0 +1,60 @@
+"""The code and data that decide what an external trainer gives: its `inputs`, and the repositories they are in."""
+
+import os
+from pathlib import Path
+
+from manyseeds.config.external import External
+from manyseeds.core.code import Code, digests
+from manyseeds.core.errors import UserError
+
+MOST_FILES = 20_000
+
+
+def inputs_code(trainer: External) -> Code:
+    """Return the digests of a trainer's inputs; relative names are seen from the working directory.
+
+    Raises:
+        UserError: when one names no file, or a file cannot be read.
+    """
+    found: dict[str, Path] = {}
+    for given in trainer.inputs:
+        files = _files(Path(given).expanduser())
+        if not files:
+            raise UserError(
+                f"trainer {trainer.name}: trainer.inputs has {given}, which names no file; it must be a file, a folder"
+                " with files or a pattern of files"
+            )
+        found |= {f"inputs/{path.as_posix().lstrip('/')}": path for path in files}
+        if len(found) > MOST_FILES:
+            raise UserError(f"trainer {trainer.name}: trainer.inputs names more than {MOST_FILES} files, with {given}")
+    try:
+        return Code(digests(found), {})
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+def repositories(trainer: External) -> list[tuple[Path, list[str]]]:
+    """Return the folders of a trainer's inputs, each with the paths in it that count."""
+    found: dict[Path, list[str]] = {}
+    for given in trainer.inputs:
+        path = Path(given).expanduser()
+        if path.is_dir():
+            found.setdefault(path, []).append(".")
+        else:
+            parent = next((folder for folder in path.parents if folder.is_dir()), Path())
+            found.setdefault(parent, []).append(path.relative_to(parent).as_posix())
+    return list(found.items())
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        files = []
+        for place, folders, names in os.walk(path):
+            folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
+            files += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
+        return files
+    start = Path(path.anchor) if path.is_absolute() else Path()
+    pattern = path.relative_to(start).as_posix() if path.is_absolute() else path.as_posix()
+    return sorted(file for file in start.glob(pattern) if file.is_file()) if pattern else []

@@ -1,0 +1,45 @@
+"""The ledger: every plan of an experiment stays in it, in the order in which they held."""
+
+import json
+
+import pytest
+
+from manyseeds.core import ledger
+from manyseeds.core.errors import UserError
+
+CONFIG = {"variants": {"default": {}}, "seeds": [1, 2], "evaluate": {"episodes": 10}, "development": {}}
+
+
+def test_a_plan_is_entered_once_and_a_changed_one_beside_it(tmp_path):
+    ledger.enter(tmp_path, CONFIG)
+    ledger.enter(tmp_path, CONFIG)
+    ledger.enter(tmp_path, CONFIG | {"seeds": [1, 2, 3]})
+    first, second = ledger.read(tmp_path)
+    assert (first["seeds"], second["seeds"]) == ([1, 2], [1, 2, 3])
+    assert first["plan"] == ledger.plan_digest(ledger.plan_of(CONFIG)) != second["plan"]
+    assert first["since"] <= second["since"]
+
+
+def test_what_decides_no_reported_number_is_no_part_of_the_plan():
+    assert ledger.plan_of(CONFIG) == ledger.plan_of(CONFIG | {"gpus": "none", "keep_state": False})
+    for change in ({"seeds": [1]}, {"evaluate": {"episodes": 11}}, {"development": {"seeds": [7]}}):
+        assert ledger.plan_of(CONFIG) != ledger.plan_of(CONFIG | change)
+
+
+def test_a_folder_without_a_ledger_has_no_plans(tmp_path):
+    assert ledger.read(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", ["no json", "{}", json.dumps({"plans": [{"plan": "x"}]}), "[]"])
+def test_what_is_no_ledger_is_one_sentence(tmp_path, content):
+    (tmp_path / "ledger.json").write_text(content)
+    with pytest.raises(UserError, match=r"ledger.json is not a ledger"):
+        ledger.read(tmp_path)
+
+
+def test_a_plan_that_was_changed_later_is_noticed(tmp_path):
+    ledger.enter(tmp_path, CONFIG)
+    path = tmp_path / "ledger.json"
+    path.write_text(path.read_text().replace("10", "20"))
+    with pytest.raises(UserError, match="was changed after it was entered"):
+        ledger.read(tmp_path)

@@ -1,0 +1,51 @@
+"""A program that leaves what an RSL-RL trainer leaves, in a moment; its end and its curves as the options say."""
+
+import argparse
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from helpers.event_files import scalar, write_events
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--seed", type=int)
+parser.add_argument("--num_envs", type=int)
+parser.add_argument("--max_iterations", type=int)
+parser.add_argument("--first", type=int, default=0, help="number of the first iteration in the event file")
+parser.add_argument("--last", type=int, help="number of the last checkpoint")
+parser.add_argument("--every", type=int, default=1, help="iterations between logged ones")
+parser.add_argument("--axes", action="store_true", help="log the return over seconds and samples, too")
+parser.add_argument("--needs", help="a module to import")
+parser.add_argument("--end", choices=("segv", "hang", "background", "fail"))
+args = parser.parse_args()
+
+if args.needs:
+    importlib.import_module(args.needs)
+n, logs = args.max_iterations, Path("logs/now")
+events = []
+for i in range(0, n, args.every):
+    step = args.first + i
+    events += [scalar("Train/mean_reward", step, i + args.seed), scalar("Loss/value", step, 1 / (i + 1))]
+    if args.axes:
+        events += [
+            scalar("Time/mean_reward", int(1.7 * (i + 1)), i),
+            scalar("Timesteps/mean_reward", 98304 * (i + 1), i),
+        ]
+write_events(logs / "events.out.tfevents.1.host", events)
+if args.end != "fail":
+    (logs / f"model_{n - 1 if args.last is None else args.last}.pt").write_bytes(b"checkpoint of %d" % args.seed)
+print(f"Learning iteration {n}/{n}", flush=True)
+if args.end == "segv":
+    os.kill(os.getpid(), signal.SIGSEGV)
+if args.end == "fail":
+    sys.exit(3)
+if args.end == "hang":
+    time.sleep(3600)
+if args.end == "background":
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"], close_fds=False)

@@ -1,0 +1,86 @@
+"""Effects of the factors of a grid, and aggregation over tasks."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from manyseeds import statistics
+
+FACTORS = {"gamma": [0.98, 0.99], "size": ["small", "wide"]}
+
+
+def cells(random, seeds, *, gamma=0.0, size=0.0, both=0.0, spread=1.0):
+    return {
+        (g, s): gamma * (g == 0.99)
+        + size * (s == "wide")
+        + both * (g == 0.99) * (s == "wide")
+        + spread * random.normal(size=seeds)
+        for g in FACTORS["gamma"]
+        for s in FACTORS["size"]
+    }
+
+
+def test_effects_of_a_grid_by_hand():
+    grid = {(0.98, "small"): [1, 3], (0.99, "small"): [4, 6], (0.98, "wide"): [2, 4], (0.99, "wide"): [9, 11]}
+    found = {effect.factors: effect for effect in statistics.factorial_effects(FACTORS, grid)}
+    assert found["gamma",].estimate == pytest.approx((5 - 2 + 10 - 3) / 2)
+    assert found["size",].estimate == pytest.approx((3 - 2 + 10 - 5) / 2)
+    assert found["gamma", "size"].estimate == pytest.approx((10 - 3) - (5 - 2))
+    assert found["gamma",].levels == ((0.99, 0.98),)
+    # All cells have variance 2 of 2 seeds: the standard error is 1 with 4 degrees of freedom, 2 of the interaction.
+    assert found["gamma",].high - found["gamma",].estimate == pytest.approx(stats.t.ppf(1 - 0.05 / 6, 4))
+    assert found["gamma", "size"].p == pytest.approx(min(1, 3 * 2 * stats.t.sf(4 / 2, 4)))
+
+
+def test_all_effects_of_a_grid_are_covered_together():
+    random = np.random.default_rng(0)
+    truth = {("gamma",): 1 + 0.7 / 2, ("size",): -0.5 + 0.7 / 2, ("gamma", "size"): 0.7}
+    hits = []
+    for _ in range(2000):
+        grid = cells(random, 5, gamma=1, size=-0.5, both=0.7)
+        hits.append(all(e.low <= truth[e.factors] <= e.high for e in statistics.factorial_effects(FACTORS, grid)))
+    assert 94 <= 100 * np.mean(hits) <= 97.5
+
+
+def test_a_level_is_compared_with_the_first_and_a_missing_cell_is_named():
+    factors = {"gamma": [0.9, 0.95, 0.99]}
+    found = statistics.factorial_effects(factors, {(0.9,): [1, 2], (0.95,): [2, 3], (0.99,): [5, 6]})
+    assert [(effect.levels, effect.estimate) for effect in found] == [(((0.95, 0.9),), 1.0), (((0.99, 0.9),), 4.0)]
+    with pytest.raises(ValueError, match=r"no scores for \(0.95,\)"):
+        statistics.factorial_effects(factors, {(0.9,): [1, 2], (0.99,): [1, 2]})
+
+
+def test_single_seeds_give_effects_without_limits():
+    (effect,) = statistics.factorial_effects({"gamma": [1, 2]}, {(1,): [0.5], (2,): [0.7, 0.8]})
+    assert effect.estimate == pytest.approx(0.25)
+    assert np.isnan([effect.low, effect.p]).all()
+
+
+def test_scores_are_normalized_between_two_references():
+    np.testing.assert_allclose(statistics.normalize([10, 20, 35], 10, 30), [0, 0.5, 1.25])
+    with pytest.raises(ValueError, match="must differ"):
+        statistics.normalize([1], 2, 2)
+
+
+def test_the_mean_over_tasks_covers_with_three_seeds_each():
+    """Tasks of very different difficulty and spread; their difference is no uncertainty."""
+    random = np.random.default_rng(1)
+    hits = []
+    for _ in range(3000):
+        tasks = {name: random.normal(mean, 1, size=3) for name, mean in zip("abcd", (0, 5, -3, 10), strict=True)}
+        found = statistics.mean_over_tasks(tasks)
+        hits.append(found.low <= 3 <= found.high)
+    assert 94 <= 100 * np.mean(hits) <= 97
+
+
+def test_one_task_is_students_interval():
+    scores = [0.1, 0.5, 0.6]
+    assert statistics.mean_over_tasks({"a": scores}) == pytest.approx(statistics.t_interval(scores))
+    assert np.isnan(statistics.mean_over_tasks({"a": [0.5]}).low)
+
+
+def test_the_stratified_bootstrap_never_mixes_tasks():
+    """Tasks without any spread between seeds leave nothing to resample."""
+    found = statistics.iqm_over_tasks({"a": [0.0] * 10, "b": [1.0] * 10}, resamples=50)
+    assert (found.estimate, found.low, found.high) == (0.5, 0.5, 0.5)
+    assert np.isnan(statistics.iqm_over_tasks({"a": [0.1, 0.2]}, resamples=50).low)
