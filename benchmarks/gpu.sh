@@ -8,8 +8,9 @@
 #   isaaclab  the same task in Isaac Lab with Newton: speed, memory, success (ISAACLAB_PYTHON has Isaac Lab)
 #   peers     mjlab's cube lift on the same card (PEERS_PYTHON has mjlab)
 #   ranks     one run on two GPUs over NCCL
-# It takes at most N seconds (530), and some more to end what it cuts off. FOLDER (gpu_results) gets report.md and one log for each part. Both grow while the
-# script runs, so it may be killed at any time; what is unfinished says so. --tiny runs the same lines on a CPU, small.
+# It takes at most N seconds (530), and a few more to end what it cuts off. FOLDER (gpu_results) gets report.md, one log
+# for each part, and the small files of the runs. All grow while the script runs, so it may be killed at any time; what
+# is unfinished says so. --tiny runs the same lines on a CPU, small.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export PYTHONPATH=$PWD/src${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
