@@ -8,14 +8,15 @@
 #   isaaclab  the same task in Isaac Lab with Newton: speed, memory, success (ISAACLAB_PYTHON has Isaac Lab)
 #   peers     mjlab's cube lift on the same card (PEERS_PYTHON has mjlab)
 #   ranks     one run on two GPUs over NCCL
-# It takes at most N seconds (540). FOLDER (gpu_results) gets report.md and one log for each part. Both grow while the
-# script runs, so it may be killed at any time; what is unfinished says so. --tiny runs the same lines on a CPU, small.
+# It takes at most N seconds (530), and a few more to end what it cuts off. FOLDER (gpu_results) gets report.md, one log
+# for each part, and the small files of the runs. All grow while the script runs, so it may be killed at any time; what
+# is unfinished says so. --tiny runs the same lines on a CPU, small.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export PYTHONPATH=$PWD/src${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 
 parts=(guide seeds repeat isaaclab peers ranks)
-out=gpu_results seconds=540 tiny='' chosen=()
+out=gpu_results seconds=530 tiny='' chosen=()
 while [ $# -gt 0 ]; do
     case $1 in
         --out) out=$2; shift ;;
