@@ -1,5 +1,6 @@
 """Nothing of somebody else's results folder, checkpoint or dump is run; see docs/security.md."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -75,6 +76,18 @@ def name_task(received: Path, name: str) -> None:
     content = read_sealed(path)
     content["config"]["task"] = name
     write_sealed(path, content)
+
+
+def exchange(path: Path, content: dict | bytes) -> None:
+    """Write another checkpoint, with its checksum in the record, as somebody who wants it to be read does."""
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    record = path.with_name("run.json")
+    said = json.loads(record.read_text())
+    said["outputs"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    record.write_text(json.dumps(said))
 
 
 @dataclass
@@ -161,7 +174,7 @@ def test_a_dump_with_other_contents_is_one_sentence(received, run, change, sente
 @pytest.mark.parametrize("verb", ["evaluate", "export"])
 def test_a_checkpoint_with_other_contents_is_one_sentence(received, run, verb, change, sentence):
     path = received / "run/model_2.pt"
-    torch.save(torch.load(path, weights_only=True) | change, path)
+    exchange(path, torch.load(path, weights_only=True) | change)
     done = run(verb)
     assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
 
@@ -171,13 +184,13 @@ def test_weights_that_are_not_numbers_are_named(received, run, verb):
     path = received / "run/model_2.pt"
     content = torch.load(path, weights_only=True)
     content["actor_state_dict"]["mlp.0.weight"][0, 0] = torch.nan
-    torch.save(content, path)
+    exchange(path, content)
     done = run(verb)
     assert done.returncode == 2 and "holds numbers that are not finite, in mlp.0.weight" in done.stderr
 
 
 def test_garbage_is_damaged_and_not_said_to_run_code(received, run):
-    (received / "run/model_2.pt").write_bytes(b"garbage" * 100)
+    exchange(received / "run/model_2.pt", b"garbage" * 100)
     done = run("evaluate")
     assert done.returncode == 2 and "is damaged or not a checkpoint" in done.stderr and "run code" not in done.stderr
 

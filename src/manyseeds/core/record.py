@@ -61,16 +61,16 @@ _NO_COMMIT = {"commit": None, "dirty": None}
 
 def commit(folder: Path) -> dict[str, Any]:
     """Return the git commit that a folder's files are of (None outside a repository) and whether they have changes."""
-    found = _git(folder, "rev-parse", "HEAD")
+    found = git(folder, "rev-parse", "HEAD")
     if not found:
         return _NO_COMMIT
-    return {"commit": found, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+    return {"commit": found, "dirty": bool(git(folder, "status", "--porcelain", "--untracked-files=no"))}
 
 
 def diff(folder: Path, paths: Sequence[str]) -> str:
     """Return what has changed in a folder's files since its git commit, as `git diff`; "" outside a repository."""
-    # Neither programs nor filters that a repository's configuration names may run.
-    found = _git(folder, "diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", *paths)
+    # No program that a repository's configuration names for showing differences may run.
+    found = git(folder, "diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", *paths)
     return f"{found}\n" if found else ""
 
 
@@ -79,7 +79,7 @@ def _is_checkout() -> bool:
     return PACKAGE == REPOSITORY / "src" / "manyseeds"
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def git(folder: Path, *arguments: str) -> str | None:
     """Ask git; a hook's variables, which lead to another repository, do not count."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return _output("git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments, environment=inherited)

@@ -6,13 +6,13 @@ with the working directory as home and mounted; the rest is said here, by enviro
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.record import git
 
 CACHES = Path(".snakemake") / "caches"
 """Where caches of jobs in containers go: relative to the working directory, which can always be written."""
@@ -107,8 +107,5 @@ def _outside(folders: Iterable[str | Path]) -> list[str]:
 
 def _git_folder() -> list[str]:
     """Return the Git folder of the checkout; for a linked work tree it is outside the checkout."""
-    command = ["git", "-C", str(REPOSITORY), "rev-parse", "--path-format=absolute", "--git-common-dir"]
-    try:
-        return [subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()]
-    except (OSError, subprocess.SubprocessError):
-        return []
+    found = git(REPOSITORY, "rev-parse", "--path-format=absolute", "--git-common-dir")
+    return [found] if found else []

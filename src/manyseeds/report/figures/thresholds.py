@@ -17,7 +17,7 @@ THRESHOLDS = (0.5, 0.75, 0.9)
 
 
 def time_to_threshold(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
-    """Samples and wall-clock between which a success rate was reached for good."""
+    """Samples and wall-clock between which success rose above a threshold for good."""
     if missing := captions.no_success(data) or ("" if data.episodes else captions.no_episodes(data)):
         figure, grid = style.new_figure(options.inches(ONE_COLUMN), 1.5)
         return figure, style.nothing(grid, missing)
