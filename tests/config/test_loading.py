@@ -673,3 +673,13 @@ def test_no_text_in_the_file_gives_a_traceback(tmp_path_factory, text):
         load([path])
     except UserError as error:
         assert str(error)
+
+
+def test_the_next_published_batch_keeps_apart_from_all_earlier_seeds_and_episodes():
+    files = [REPOSITORY / "config.yaml", REPOSITORY / "experiments" / "held_out.yaml"]
+    experiment = load(files)
+    published = json.loads((REPOSITORY / "results" / "published" / "lift_object" / "config.json").read_text())
+    assert set(published["seeds"]) <= set(experiment.development.seeds)
+    assert experiment.development.episodes == (published["evaluate"]["seed"],)
+    with pytest.raises(UserError, match=r"seeds has 92, which development\.seeds names"):
+        load(files, {"seeds": [92, 200]})
