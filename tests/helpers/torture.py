@@ -42,7 +42,8 @@ EXPERIMENT = {
     "evaluate": {"episodes": 4},
 }
 RESULTS = Path("results") / "tiny"
-COMPARED = ("default/seed_1/model_*.pt", "default/seed_1/episodes.csv", "success_rates*")
+# Other tables hold the checksum of scalars that measure time.
+COMPARED = ("default/seed_1/model_*.pt", "default/seed_1/episodes.csv", "success_rates*.csv")
 JOB = re.compile(rb"\0manyseeds\0(launch|train|evaluate|scalars|curves|tables)\0")
 STARTS = 8
 """Starts of a workflow that are disturbed; the next ones must end."""

@@ -23,7 +23,16 @@ from manyseeds.config.external import External, fill, render, split
 from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import expanded, write_atomic, write_json
-from manyseeds.core.layout import ANEW, EVENT_FILE, EXTERNAL_WORK, JOURNAL, REPOSITORY, RUN_RECORD, SUPERSEDED
+from manyseeds.core.layout import (
+    ANEW,
+    CODE_DIFF,
+    EVENT_FILE,
+    EXTERNAL_WORK,
+    JOURNAL,
+    REPOSITORY,
+    RUN_RECORD,
+    SUPERSEDED,
+)
 from manyseeds.core.record import Journal, accept_code, image_digest, other_code, write_run_record
 from manyseeds.core.text import flatten, now
 from manyseeds.launch.inputs import inputs_code, repositories
@@ -349,7 +358,8 @@ def train(attempt: Attempt, job: Job) -> None:
         subprocess.CalledProcessError: when training fails.
     """
     folder, run = attempt.run.log_dir, attempt.run
-    for pattern in (f".{Path(RUN_RECORD).stem}.*.json", f".{Path(JOURNAL).stem}.*.json", ".*.link", "params/.*.link"):
+    written = [f".{Path(name).stem}.*{Path(name).suffix}" for name in (RUN_RECORD, JOURNAL, CODE_DIFF, ANEW)]
+    for pattern in (*written, ".*.link", "params/.*.link"):
         for partial in folder.glob(pattern):  # of a killed process
             partial.unlink()
     account = attempt.finished()

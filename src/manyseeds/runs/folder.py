@@ -39,6 +39,8 @@ _PARTIALS = (
     ".diverged_*.pt",
     f".{Path(RUN_RECORD).stem}.*.json",
     f".{Path(JOURNAL).stem}.*.json",
+    f".{Path(CODE_DIFF).stem}.*.diff",
+    f".{ANEW}.*",
     "params/.*.yaml",
     f"{VIDEOS}/.*.mp4",
 )
