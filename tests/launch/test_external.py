@@ -215,7 +215,7 @@ def test_a_wrong_definition_is_one_sentence(change: dict, sentence: str) -> None
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"trainer": "nowhere.yaml"}, "trainer is 'nowhere.yaml'; it must be manyseeds, the path"),
+        ({"trainer": "nowhere.yaml"}, "trainer is 'nowhere.yaml', which does not exist; it must be manyseeds"),
         ({"trainer": {"command": "x"}}, "trainer.name is missing"),
         ({"trainer": {"file": "trainers/isaaclab.yaml", "name": ""}}, "trainer.name is ''"),
         (

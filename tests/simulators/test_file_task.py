@@ -16,7 +16,7 @@ from helpers import file_task
 from helpers.training_runs import AGENT
 from manyseeds.core.description import Map, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.evaluation.evaluate import _evaluate, evaluation_starts
+from manyseeds.evaluation.evaluate import evaluate_policy, evaluation_starts
 from manyseeds.evaluation.evaluate import main as evaluate
 from manyseeds.evaluation.export import export
 from manyseeds.evaluation.film import main as film
@@ -236,7 +236,7 @@ def test_a_file_is_trained_evaluated_filmed_and_exported(tmp_path: Path, capsys:
         file.write_text(whole.replace(part, "{}" if "draws" in part else ""))
         env = make_env("mujoco", str(file), num_envs=2, seed=0, auto_reset=False)
         with pytest.raises(UserError, match=f"task push: {words}"):
-            _evaluate(env, lambda obs: torch.zeros(2, 1), 1, evaluation_starts(env, 2, 0))
+            evaluate_policy(env, lambda obs: torch.zeros(2, 1), 1, evaluation_starts(env, 2, 0))
     file.write_text(whole + "# a comment\n")
     assert evaluate([*evaluation, "--output", str(tmp_path / "c.csv")]) == 0
     assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "a.csv").read_bytes()

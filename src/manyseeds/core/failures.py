@@ -60,7 +60,7 @@ def told(error: BaseException, name: str) -> tuple[list[str], int]:
     if isinstance(error, UserError):
         code = FAILED if isinstance(error, StorageError) else BAD_INPUT
         return [f"error: {line}" for line in str(error).splitlines()], code
-    if isinstance(error, MemoryError) or _is_out_of_memory(error):
+    if is_out_of_memory(error):
         what = re.sub(r"^\[[^]]*\]\s*", "", str(error).split("\n")[0]).rstrip(".")
         return [f"error: {name}: there is not enough memory{f': {what}' if what else ''}."], FAILED
     if isinstance(error, OSError) and error.errno is not None:
@@ -72,10 +72,11 @@ def told(error: BaseException, name: str) -> tuple[list[str], int]:
     return [f"error: {name}: a bug in manyseeds: {said.rstrip('.')} ({_kept(error, name)})."], BUG
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch, which has no class of error for the CPU's memory, found none."""
-    return type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is not enough memory; torch has no class of error for the CPU's."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
     )
 
 

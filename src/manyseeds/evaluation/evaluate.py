@@ -155,12 +155,17 @@ def evaluate_run(
         policy.parallelize()
         starts = evaluation_starts(env, episodes, seed)
         for path in paths.values():
-            yield _evaluate(env, policy.model, policy.load(path), starts)
+            yield evaluate_policy(env, policy.model, policy.load(path), starts)
     finally:
         env.close()
 
 
-def _evaluate(env: "TaskEnv", model: Any, iteration: int, starts: "Starts") -> Episodes:
+def evaluate_policy(env: "TaskEnv", model: Any, iteration: int, starts: "Starts") -> Episodes:
+    """Play episodes with a model and judge them.
+
+    Raises:
+        UserError: when the task's judge leaves out a column of its description.
+    """
     import torch
 
     description = env.task.description

@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -175,8 +176,13 @@ def _load_file(path: Path) -> "Task":
         raise UserError(f"task file {path}{_line(error, place)}: {_said(error)}.") from error
     if not hasattr(module, "TASK"):
         raise UserError(f"task file {path} defines no TASK.")
-    _loaded[place, digest] = _checked(module.TASK, f"task file {path}: TASK")
-    return _loaded[place, digest]
+    task = _checked(module.TASK, f"task file {path}: TASK")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", task.name):
+        raise UserError(f"task file {path}: TASK.name is {task.name!r}; it must be a name of letters and digits.")
+    if task.name in _built_in():
+        raise UserError(f"task file {path}: TASK.name is {task.name!r}, which is the name of an installed task.")
+    _loaded[place, digest] = task
+    return task
 
 
 def _checked(task: object, where: str) -> "Task":

@@ -10,10 +10,11 @@ from typing import Any
 from manyseeds.config.experiment import Experiment, from_dict
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.failures import guarded
+from manyseeds.core.layout import PACKAGE
 
 
-def checked(experiment: Experiment, source: str) -> Experiment:
+def checked(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
     """Check the agent and task values of every variant by the code that will use them.
 
     In the analysis environment, which has no trainer, nothing can be trained and nothing is checked; what an external
@@ -22,6 +23,7 @@ def checked(experiment: Experiment, source: str) -> Experiment:
     Args:
         experiment: the resolved experiment.
         source: the config file's name, for the error messages.
+        cluster: whether jobs get the memory that they ask a scheduler for, and not this machine's.
 
     Returns:
         The experiment with the description of its task.
@@ -36,6 +38,7 @@ def checked(experiment: Experiment, source: str) -> Experiment:
     from manyseeds.learning.agent import resolve_agent
     from manyseeds.tasks import registry
     from manyseeds.tasks.base import configure
+    from manyseeds.workflow import rehearsal
 
     task = registry.load(experiment.task)
     problems = []
@@ -52,21 +55,22 @@ def checked(experiment: Experiment, source: str) -> Experiment:
                 )
         except UserError as error:
             problems.append(str(error))
+    problems = problems or list(rehearsal.problems(experiment, task, source, cluster))
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
     return experiment.described(task.description)
 
 
-def checked_apart(experiment: Experiment, source: str) -> Experiment:
+def checked_apart(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
     """Run `checked` in a separate process, unless the trainer's packages are already loaded here.
 
     They take 300 MB, which the planning of thousands of jobs does not need.
     """
     if "rsl_rl" in sys.modules or not _can_check(experiment):
-        return checked(experiment, source)
-    path = os.pathsep.join([str(REPOSITORY / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return checked(experiment, source, cluster)
+    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, "-m", "manyseeds.workflow.content", source],
+        [sys.executable, "-P", "-m", "manyseeds.workflow.content", source, *(["cluster"] if cluster else [])],
         input=experiment.to_json(),
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
@@ -76,7 +80,7 @@ def checked_apart(experiment: Experiment, source: str) -> Experiment:
     if done.returncode == 2:
         raise UserError(done.stdout.rstrip("\n"))
     if done.returncode:
-        raise RuntimeError(f"the check of {source} failed:\n{done.stderr}")
+        raise UserError(f"the check of {source} failed: {(done.stderr.strip().splitlines() or ['it was killed'])[-1]}")
     # What the task's own file prints comes before the last line.
     description: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return experiment.described(Description.from_dict(description))
@@ -88,8 +92,9 @@ def _can_check(experiment: Experiment) -> bool:
 
 def _main() -> int:
     """Check the resolved experiment on standard input; print its description, or what is wrong and return 2."""
+    experiment = from_dict(json.load(sys.stdin))
     try:
-        print(json.dumps(checked(from_dict(json.load(sys.stdin)), sys.argv[1]).description))
+        print(json.dumps(checked(experiment, sys.argv[1], sys.argv[2:] == ["cluster"]).description))
     except UserError as error:
         print(error)
         return 2
@@ -97,4 +102,4 @@ def _main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(guarded("manyseeds config", _main))

@@ -398,7 +398,7 @@ def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cor
     if experiment.description is None:
         plan = replace(plan, experiment=_with_recorded_description(experiment, Path(plan.config_json)))
     if not plan.is_written():
-        plan = replace(plan, experiment=checked_apart(experiment, files[-1]))
+        plan = replace(plan, experiment=checked_apart(experiment, files[-1], cluster=cores is None))
     return plan
 
 

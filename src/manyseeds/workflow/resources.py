@@ -17,6 +17,8 @@ BASE_MB = 2000
 SERIAL_SHARE = 0.28
 # Measured: 0.1 MB for each environment; the learner's buffers grow with the observations.
 MB_PER_ENV = 1.0
+LEAST_MB = 300
+LEAST_MB_PER_ENV = 0.05
 
 
 def training_minutes(samples: int, threads: int, on_gpu: bool) -> int:
@@ -32,6 +34,23 @@ def evaluation_minutes(samples: int, threads: int) -> int:
 def memory_mb(num_envs: int) -> int:
     """Return the memory to ask for with that many environments, in MB."""
     return math.ceil(BASE_MB + MB_PER_ENV * num_envs)
+
+
+def needed_mb(num_envs: int, samples: int, batch: int, observation: int, action: int, parameters: int) -> int:
+    """Return about how much memory one process of a training takes at least, in MB.
+
+    Args:
+        num_envs: environments.
+        samples: environment steps of an iteration.
+        batch: samples of a mini-batch.
+        observation: numbers of an observation.
+        action: numbers of an action.
+        parameters: numbers of the actor and the critic.
+    """
+    row = observation + 4 * action + 8
+    # The rollout and its shuffled copy; a mini-batch; parameters, gradients, Adam's averages and a checkpoint of them.
+    numbers = 2 * samples * row + batch * row + 8 * parameters
+    return math.ceil(LEAST_MB + 4 * numbers / 1e6 + LEAST_MB_PER_ENV * num_envs)
 
 
 def speedup(threads: int) -> float:
