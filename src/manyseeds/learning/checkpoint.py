@@ -47,14 +47,27 @@ def read_plain(source: str | Path | io.BytesIO, name: str | Path | None = None) 
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}.") from error
     except Exception as error:  # damaged bytes can raise any exception
-        code = re.search(r"(Unsupported (?:class|global)[^\n]*|GLOBAL \S+)", str(error))
-        if isinstance(error, pickle.UnpicklingError) and code:
+        code = re.search(r"(Unsupported [^\n]*|GLOBAL \S+)", str(error))
+        garbage = "Unsupported operand" in str(error) and not _is_pickle(source)
+        if isinstance(error, pickle.UnpicklingError) and code and not garbage:
             raise UserError(
                 f"{name} is refused: it holds more than tensors, numbers and text, and loading it could run code "
                 f"({code[1].rstrip('.')})."
             ) from error
-        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        # Torch's own sentence advises to run whatever is in the file.
+        reason = "it is not what torch.save writes" if garbage else str(error).split("\n")[0].rstrip(".")
+        reason = reason or type(error).__name__
         raise UserError(f"{name} is damaged or not a checkpoint: {reason}.") from error
+
+
+def _is_pickle(source: str | Path | io.BytesIO) -> bool:
+    """Return whether a file begins as a pickle does, or as the archive around one."""
+    if isinstance(source, io.BytesIO):
+        first = source.getvalue()[:2]
+    else:
+        with Path(source).open("rb") as stream:
+            first = stream.read(2)
+    return first[:1] == pickle.PROTO or first == b"PK"
 
 
 def dump(content: Any) -> bytes:
