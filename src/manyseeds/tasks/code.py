@@ -104,6 +104,8 @@ def check_task(run: Path, task: str) -> None:
 
 
 def _code(files: dict[str, Path], simulator: str, installed: bool) -> Code:
+    if simulator not in SIMULATORS:
+        raise UserError(f"unknown simulator '{simulator}'; allowed are {', '.join(SIMULATORS)}")
     packages = versions({*PACKAGES, *SIMULATORS[simulator].packages}) if installed else {}
     try:
         return Code(digests(files), packages)

@@ -4,35 +4,18 @@ from typing import Any
 
 from manyseeds.core.description import Description, Map, Outcome, Start
 
+_DISTANCE, _ANGLE = "distance to the target at the last step", "angle to the target at the last step"
 DESCRIPTION = Description(
     summary="a Franka arm brings its hand to a commanded pose and keeps it there",
     starts=(
-        Start("target_x", "target x", "m"),
-        Start("target_y", "target y", "m"),
-        Start("target_z", "target z", "m"),
+        *(Start(f"target_{axis}", f"target {axis}", "m") for axis in "xyz"),
         Start("target_yaw", "target yaw", "rad"),
     ),
     outcomes=(
         Outcome("reached", "Reached", "share", "the hand was within both tolerances of its target at the last step"),
         Outcome("first_reached_s", "First reached", "measure", "when the hand first was at its target", "s", "lower"),
-        Outcome(
-            "final_distance",
-            "Final distance",
-            "measure",
-            "distance to the target at the last step",
-            "m",
-            "lower",
-            limit="success_distance",
-        ),
-        Outcome(
-            "final_angle",
-            "Final angle",
-            "measure",
-            "angle to the target at the last step",
-            "rad",
-            "lower",
-            limit="success_angle",
-        ),
+        Outcome("final_distance", "Final distance", "measure", _DISTANCE, "m", "lower", limit="success_distance"),
+        Outcome("final_angle", "Final angle", "measure", _ANGLE, "rad", "lower", limit="success_angle"),
     ),
     numbers={"success_distance": 0.02, "success_angle": 0.2},
     maps=(
