@@ -176,7 +176,7 @@ def test_variants_with_special_characters_come_through_every_format(tmp_path: Pa
     assert main([str(tmp_path)]) == 0
     assert r"a\&b\_50\%\textless{}i\textgreater{}\textbar{}x" in (tmp_path / "success_rates.tex").read_text()
     assert "a&amp;b_50%&lt;i&gt;|x" in (tmp_path / "success_rates.html").read_text()
-    assert r"a&b_50%<i>\|x" in (tmp_path / "success_rates.md").read_text()
+    assert r"a&b_50%&lt;i>\|x" in (tmp_path / "success_rates.md").read_text()
 
 
 def test_every_row_of_the_html_table_has_every_column(results: Path) -> None:

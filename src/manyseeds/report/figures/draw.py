@@ -14,6 +14,7 @@ from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.figures import FIGURES, NAMES
 from manyseeds.report.figures.options import BY_VARIANT, DEFAULT, WIDTHS, Options
+from manyseeds.report.templates import escape_rst
 
 # Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
 os.environ["MPLBACKEND"] = "agg"
@@ -63,7 +64,7 @@ def draw(
             paths += style.save(figure, stem, name.replace("_", " "), data.provenance)
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
-            partial.write_text(" ".join((caption, *folder.code_notes)) + "\n", encoding="utf-8")
+            partial.write_text(escape_rst(" ".join((caption, *folder.code_notes))) + "\n", encoding="utf-8")
     if output is None and tuple(names) == NAMES:
         write_manifest(folder.folder, "figures", paths, read_files(folder))
     return paths

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from manyseeds.report.tables.text import Grid
-from manyseeds.report.templates import render_html, render_tex
+from manyseeds.report.templates import escape_markdown, render_html, render_tex
 
 
 def markdown(grids: Sequence[Grid], provenance: str) -> str:
@@ -13,10 +13,10 @@ def markdown(grids: Sequence[Grid], provenance: str) -> str:
     for grid in grids:
         lines = [_markdown_line(grid.header), _markdown_line(["---:" if side == "r" else "---" for side in grid.align])]
         for row, bold in zip(grid.rows, grid.bold, strict=True):
-            cells = [cell.replace("|", "\\|") for cell in row]
+            cells = [escape_markdown(cell) for cell in row]
             lines.append(_markdown_line([f"**{cell}**" if bold and cell else cell for cell in cells]))
-        parts += ["\n".join(lines), *grid.notes]
-    return "\n\n".join([*parts, f"<!-- {provenance} -->"]) + "\n"
+        parts += ["\n".join(lines), *map(escape_markdown, grid.notes)]
+    return "\n\n".join([*parts, f"<!-- {provenance.replace('>', '&gt;')} -->"]) + "\n"
 
 
 def _markdown_line(cells: Sequence[str]) -> str:
@@ -38,7 +38,7 @@ def latex(grids: Sequence[Grid], provenance: str) -> str:
         }
         for grid in grids
     ]
-    return render_tex("tables.tex.j2", tables=tables, description=provenance)
+    return render_tex("tables.tex.j2", tables=tables, description=" ".join(provenance.split()))
 
 
 def _header_break(grid: Grid, place: int) -> int:

@@ -45,6 +45,18 @@ def _environment(**options: Any) -> "Environment":
     )
 
 
+def escape_markdown(text: str) -> str:
+    """Escape what Markdown reads as HTML, a link, code or the border of a cell."""
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
+    return re.sub(r"[|`]|(?<=\])\(", r"\\\g<0>", text)
+
+
+def escape_rst(text: str) -> str:
+    """Escape what Snakemake's report reads as a template of Jinja2 or as markup of reStructuredText."""
+    escaped = re.sub(r"[\\`*|]|_(?!\w)|:(?=\S)", r"\\\g<0>", " ".join(text.split()))
+    return re.sub(r"\{(?=[{%#])", "{{ '{' }}", escaped)
+
+
 def escape_tex(text: str) -> str:
     """Escape what TeX reads as something else, and set a hyphen before a number or a space as a minus."""
     escaped = "".join(_TEX_SPECIAL.get(character, character) for character in text)
