@@ -48,7 +48,10 @@ def ours(**overrides) -> dict:
         (ours(**{"algorithm.optimizer": "sgd"}), ["variant default", "agent generic_policy.json", "adam"]),
         (ours(**{"policy.noise_std_type": "log"}), ["variant default", "scalar"]),
         (ours(**{"policy.activation": "relu"}), ["variant default", "agent generic_policy.json"]),
-        (ours(**{"algorithm.normalize_advantage_per_mini_batch": True}), ["variant default", "mini-batch"]),
+        (
+            ours(**{"algorithm.normalize_advantage_per_mini_batch": True}),
+            ["variant default", "normalize_advantage_per_mini_batch is true"],
+        ),
         (ours(**{"algorithm.init_std": [0.5]}), ["variant default"]),
         (agent(**{"algorithm.num_mini_batches": 10000}), ["num_mini_batches is 10000; it must be at most", ", 384."]),
         (agent(num_steps_per_env=10**9), ["needs about", "this machine has", "fewer num_envs"]),
@@ -151,5 +154,5 @@ def test_equal_shapes_are_tried_once(monkeypatch):
     variants = {"a": {"agent": {"overrides": {"algorithm.gamma": [0.9, 0.95, 0.99]}}}, "b": {"train": {"num_envs": 8}}}
     check(variants=variants)
     assert len(tried) == 1
-    check(variants={"a": None, "b": {"agent": {"overrides": {"policy.activation": "tanh"}}}})
+    check(variants={"a": None, "b": {"agent": {"overrides": {"policy.actor_hidden_dims": [[16]]}}}})
     assert len(tried) == 3

@@ -92,8 +92,9 @@ def test_figures_are_drawn_again_from_csv_files_alone(finished, tmp_path):
     assert result.returncode == 0, result.stdout
     for name in ("figures/learning_curves.png", "figures/learning_curves.pdf", "figures/throughput.png"):
         assert (copy / name).read_bytes() == (results / name).read_bytes(), name
-    # The titles of the outcomes are in config.json.
-    shutil.copy(results / "config.json", copy)
+    # The titles of the outcomes are in config.json, and since when the plan holds in ledger.json.
+    for name in ("config.json", "ledger.json"):
+        shutil.copy(results / name, copy)
     result = snakemake(tmp_path, "figures", "--config", f"results={copy}")
     assert result.returncode == 0, result.stdout
     for name in ("success_rates.md", "success_rates.html", "figures/final_success.png", "curves.html"):

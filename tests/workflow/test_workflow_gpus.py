@@ -48,9 +48,7 @@ def machine(tmp_path, monkeypatch) -> Path:
     script.chmod(0o755)
     (tmp_path / "start").mkdir()
     (tmp_path / "start" / "sitecustomize.py").write_text(ON_THE_CPU)
-    python = tmp_path / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path / "start"}:$PYTHONPATH exec {sys.executable} "$@"\n')
-    python.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "start"), prepend=os.pathsep)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     monkeypatch.setenv("MANYSEEDS_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv("NOTES", str(tmp_path / "notes"))

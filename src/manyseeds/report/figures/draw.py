@@ -16,8 +16,6 @@ from manyseeds.report.figures import FIGURES, NAMES
 from manyseeds.report.figures.options import BY_VARIANT, DEFAULT, WIDTHS, Options
 from manyseeds.report.templates import escape_rst
 
-# Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
-os.environ["MPLBACKEND"] = "agg"
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -52,6 +50,8 @@ def draw(
     Raises:
         UserError: when an input file is malformed, or the panels are of something in which variants do not differ.
     """
+    # Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
+    os.environ["MPLBACKEND"] = "agg"
     from manyseeds.report.figures import style
 
     data = Data(folder, band)
