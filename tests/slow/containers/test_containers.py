@@ -253,6 +253,8 @@ def test_another_trainer_is_started_in_its_own_image(images: dict[str, Path], tm
         "first_iteration": 1,
         "container": str(images["mujoco"]),
         "versions": "python -m pip list --format=freeze",
+        # A stranger's Python does not get this package.
+        "environment": {"PYTHONPATH": str(REPOSITORY / "src")},
     }
     fields = {
         "experiment": "boxed",
