@@ -210,7 +210,7 @@ def test_odd_variant_names_are_shown_and_not_run(browser: Browser, tmp_path: Pat
 
 def test_the_tables_are_a_page_that_needs_nothing(browser: Browser, results: Path) -> None:
     browser.open(results / "success_rates.html")
-    assert browser.run("return document.querySelectorAll('table').length") == 2
+    assert browser.run("return document.querySelectorAll('table').length") == 3
     assert browser.run("return document.querySelector('.bold').innerText").startswith("default\tmean, 3 seeds")
     assert len([url for url in browser.requests() if url.startswith(("http", "file"))]) == 1
     assert browser.console() == []
