@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
-from manyseeds.core.failures import told
+from manyseeds.core.failures import sentences_of
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow.slurm import after_queued, queued
@@ -23,7 +23,7 @@ def exit_on_error(function, *arguments):
     try:
         return function(*arguments)
     except Exception as error:
-        sys.exit("\n".join(told(error, "snakemake")[0]))
+        sys.exit("\n".join(sentences_of(error, "snakemake")[0]))
 
 
 plan = exit_on_error(
@@ -95,11 +95,11 @@ def again(pattern):
 def as_planned(job):
     """Return what `stops` and `prepare` need to know of a job."""
     outputs, settings = [str(path) for path in job.output], workflow.dag_settings
-    told = settings.forceall or not {job.rule.name, *outputs}.isdisjoint(
+    requested = settings.forceall or not {job.rule.name, *outputs}.isdisjoint(
         settings.forcerun
     )
     return Planned(
-        job.rule.name, (outputs or [""])[0], workflow.dag.reason(job).forced, told
+        job.rule.name, (outputs or [""])[0], workflow.dag.reason(job).forced, requested
     )
 
 

@@ -27,18 +27,14 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from helpers import kills
+from helpers.workflows import TINY
 from manyseeds.core.layout import REPOSITORY, SUPERSEDED
 
 BEGIN, END = "<!-- torture: begin -->", "<!-- torture: end -->"
 SIMULATORS = ("mujoco", "mujoco_warp")
-EXPERIMENT = {
-    "experiment": "tiny",
+EXPERIMENT = TINY | {
     "seeds": [1],
     "train": {"num_envs": 8, "max_iterations": 12, "save_interval": 4, "state_interval": 1},
-    "agent": {
-        "file": "generic_policy.json",
-        "overrides": {"policy.actor_hidden_dims": [16], "policy.critic_hidden_dims": [16]},
-    },
     "evaluate": {"episodes": 4},
 }
 RESULTS = Path("results") / "tiny"

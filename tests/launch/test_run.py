@@ -16,6 +16,7 @@ import pytest
 
 from helpers.disks import FullDisk, ReadOnly
 from helpers.kills import fingerprint
+from helpers.workflows import TINY
 from manyseeds.audit.verify import verify
 from manyseeds.config import resolve
 from manyseeds.core.layout import EVENT_FILE, LOCK, PARAMS
@@ -30,10 +31,7 @@ FIELDS = {
     "experiment": "tiny",
     "seeds": [1],
     "train": {"num_envs": 8, "max_iterations": 3, "save_interval": 2, "state_interval": 1},
-    "agent": {
-        "file": "generic_policy.json",
-        "overrides": {"policy.actor_hidden_dims": [16], "policy.critic_hidden_dims": [16]},
-    },
+    "agent": TINY["agent"],
 }
 OUTPUTS = ["model_2.pt", "model_3.pt", EVENT_FILE, *PARAMS]
 

@@ -15,6 +15,7 @@ from manyseeds import statistics
 from manyseeds.analysis.rates import Sample, at_the_end, column, mean_of, over_seeds
 from manyseeds.analysis.results import ResultsFolder, Run
 from manyseeds.core.description import Outcome
+from manyseeds.core.text import flatten
 
 OTHER = 3
 """Next to the last checkpoint stands the mean of so many last ones."""
@@ -197,10 +198,10 @@ def estimates(
     """
     other = 1 if folder.evaluate.checkpoints > 1 else OTHER
     zeros = failed if folder.evaluate.failed_runs == "count_as_zero" else ()
-    beside = final_rates(folder, rates, other, zeros) if folder.evaluated else rates.iloc[:0]
+    alternative = final_rates(folder, rates, other, zeros) if folder.evaluated else rates.iloc[:0]
     rows = []
     for variant, group in final.groupby("variant", sort=False):
-        others = beside[beside["variant"] == variant]
+        others = alternative[alternative["variant"] == variant]
         enough = rates.loc[rates["variant"] == variant, "iteration"].nunique() >= other
         row: dict[str, object] = {
             "variant": variant,
@@ -284,7 +285,14 @@ def grid_of(
         The levels of each factor, in the order of the variants, and the variant of each cell; both are empty where the
         variants are no full grid.
     """
-    flat = {variant: _flat(own) for variant, own in settings.items()}
+    flat = {
+        variant: {
+            key: str(value)
+            for key, value in flatten(own).items()
+            if key != "agent_file" and not isinstance(value, Mapping)
+        }
+        for variant, own in settings.items()
+    }
     keys = list(dict.fromkeys(key for own in flat.values() for key in own))
     levels: dict[str, list[str]] = {}
     seen: set[tuple[int, ...]] = set()
@@ -299,13 +307,3 @@ def grid_of(
     factors = {name: list(dict.fromkeys(column)) for name, column in levels.items()}
     full = len(cells) == len(flat) == math.prod(map(len, factors.values()))
     return (factors, cells) if factors and full else ({}, {})
-
-
-def _flat(value: object, prefix: str = "") -> dict[str, str]:
-    if isinstance(value, Mapping):
-        found: dict[str, str] = {}
-        for key, inner in value.items():
-            if key != "agent_file":
-                found |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-        return found
-    return {prefix: str(value)}

@@ -33,7 +33,6 @@ OURS = "manyseeds"
 """The name of the trainer of this package."""
 
 
-CHANGED_CODE = ("stop", "redo", "accept")
 ChangedCode = Annotated[Literal["stop", "redo", "accept"], Allowed("stop, redo or accept")]
 
 

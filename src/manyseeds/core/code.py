@@ -9,8 +9,9 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import os
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,6 +76,13 @@ class Code:
 def some(changes: list[str], most: int = 4) -> str:
     """Return the first few of a list as text."""
     return ", ".join(changes[:most]) + (f" and {len(changes) - most} more" if len(changes) > most else "")
+
+
+def tree(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, without hidden and compiled ones."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
 def digests(files: Mapping[str, Path]) -> dict[str, str]:

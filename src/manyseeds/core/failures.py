@@ -42,13 +42,13 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         _discard_output()
         return PIPE_CLOSED
     except (Exception, KeyboardInterrupt) as error:
-        sentences, code = told(error, name)
+        sentences, code = sentences_of(error, name)
         with contextlib.suppress(OSError):
             print("\n".join(sentences), file=sys.stderr, flush=True)
     return code
 
 
-def told(error: BaseException, name: str) -> tuple[list[str], int]:
+def sentences_of(error: BaseException, name: str) -> tuple[list[str], int]:
     """Return the sentences that tell an error, each on a line of its own, and the exit code.
 
     Args:

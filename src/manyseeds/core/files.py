@@ -48,6 +48,12 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+def partials(name: str) -> str:
+    """Return the pattern of what a killed process left of a file that `write_atomic` was writing."""
+    path = Path(name)
+    return str(path.with_name(f".{path.stem}.*{path.suffix}"))
+
+
 def refuse_links(folder: Path) -> None:
     """Check that nothing in a folder leads out of it, before anything in it is written.
 

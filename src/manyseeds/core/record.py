@@ -297,11 +297,8 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        try:
-            content = json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
-            self.fields = {name: content[name] for name in _fresh_journal()}
-        except (OSError, ValueError, KeyError, TypeError):
-            self.fields = _fresh_journal()
+        fresh, known = _fresh_journal(), _object(folder / JOURNAL) or {}
+        self.fields = {name: known[name] for name in fresh} if fresh.keys() <= known.keys() else fresh
 
     def start(self, *notes: str, code: Code | None = None, repositories: Iterable[tuple[Path, list[str]]] = ()) -> None:
         """Note that the run starts from the beginning; keep what has changed since the commit.

@@ -22,7 +22,7 @@ from manyseeds.config import RunConfig
 from manyseeds.config.external import External, fill, render, split
 from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import expanded, write_atomic, write_json
+from manyseeds.core.files import expanded, partials, write_atomic, write_json
 from manyseeds.core.layout import (
     ANEW,
     CODE_DIFF,
@@ -358,8 +358,7 @@ def train(attempt: Attempt, job: Job) -> None:
         subprocess.CalledProcessError: when training fails.
     """
     folder, run = attempt.run.log_dir, attempt.run
-    written = [f".{Path(name).stem}.*{Path(name).suffix}" for name in (RUN_RECORD, JOURNAL, CODE_DIFF, ANEW)]
-    for pattern in (*written, ".*.link", "params/.*.link"):
+    for pattern in (*map(partials, (RUN_RECORD, JOURNAL, CODE_DIFF, ANEW)), ".*.link", "params/.*.link"):
         for partial in folder.glob(pattern):  # of a killed process
             partial.unlink()
     account = attempt.finished()

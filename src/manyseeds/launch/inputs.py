@@ -1,10 +1,9 @@
 """The code and data that decide what an external trainer gives: its `inputs`, and the repositories they are in."""
 
-import os
 from pathlib import Path
 
 from manyseeds.config.external import External
-from manyseeds.core.code import Code, digests
+from manyseeds.core.code import Code, digests, tree
 from manyseeds.core.errors import UserError
 
 MOST_FILES = 20_000
@@ -50,11 +49,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        files = []
-        for place, folders, names in os.walk(path):
-            folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
-            files += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
-        return files
+        return list(tree(path))
     start = Path(path.anchor) if path.is_absolute() else Path()
     pattern = path.relative_to(start).as_posix() if path.is_absolute() else path.as_posix()
     return sorted(file for file in start.glob(pattern) if file.is_file()) if pattern else []

@@ -117,6 +117,22 @@ def resolve_agent(content: Any, source: str = "agent") -> dict[str, Any]:
     return agent
 
 
+def too_few_samples(agent: Mapping[str, Any], num_envs: int) -> str | None:
+    """Say that a process collects fewer samples in an iteration than there are mini-batches; None if it does not.
+
+    Args:
+        agent: the complete configuration.
+        num_envs: environments of one process.
+    """
+    samples, batches = num_envs * agent["num_steps_per_env"], agent["algorithm"]["num_mini_batches"]
+    if samples >= batches:
+        return None
+    return (
+        f"algorithm.num_mini_batches is {batches}; it must be at most num_envs (of one process) times"
+        f" num_steps_per_env, {samples}."
+    )
+
+
 def resolve_actor(content: Any, source: str) -> dict[str, Any]:
     """Check what acting needs of a run's params/agent.yaml: obs_groups and actor.
 

@@ -17,6 +17,7 @@ from tensordict import TensorDict
 from torch import Tensor, distributed, nn
 
 from manyseeds.core.errors import UserError
+from manyseeds.core.text import shown
 from manyseeds.learning.parallel import CHUNK, Map, elu, one_by_one
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -49,7 +50,7 @@ def unsupported(agent: Mapping[str, Any]) -> str | None:
     ]
     for key, value, needed in values:
         if value != needed:
-            return f"{key} is {_shown(value)}; manyseeds' PPO needs {_shown(needed)}"
+            return f"{key} is {shown(value)}; manyseeds' PPO needs {shown(needed)}"
     return None
 
 
@@ -363,10 +364,6 @@ class PPO(algorithms.PPO):
     def _bound_std(self) -> None:
         if self._max_std < math.inf:
             self.actor.distribution.std_param.clamp_(max=self._max_std)
-
-
-def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"'{value}'"
 
 
 @torch.no_grad()

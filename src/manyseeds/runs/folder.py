@@ -12,7 +12,7 @@ import yaml
 
 from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import refuse_links, sha256, write_atomic
+from manyseeds.core.files import partials, refuse_links, sha256, write_atomic
 from manyseeds.core.layout import (
     ANEW,
     CODE_DIFF,
@@ -37,10 +37,7 @@ _PARTIALS = (
     ".model_*.pt",
     ".state*.pt",
     ".diverged_*.pt",
-    f".{Path(RUN_RECORD).stem}.*.json",
-    f".{Path(JOURNAL).stem}.*.json",
-    f".{Path(CODE_DIFF).stem}.*.diff",
-    f".{ANEW}.*",
+    *map(partials, (RUN_RECORD, JOURNAL, CODE_DIFF, ANEW)),
     "params/.*.yaml",
     f"{VIDEOS}/.*.mp4",
 )
@@ -90,7 +87,7 @@ def find_state(
         max_iterations: iterations asked for.
         save_interval: iterations between checkpoints.
         code: what else decides the results.
-        changed_code: what to do where the run began with other code, one of `CHANGED_CODE`.
+        changed_code: what to do where the run began with other code, a `ChangedCode`.
         must_continue: whether it is an error if there is none.
 
     Returns:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from manyseeds.config.yaml_file import read_yaml
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256
 from manyseeds.core.layout import PARAMS, STATES, checkpoint_name, checkpoints
@@ -33,10 +32,9 @@ class Start:
 def begun(log_dir: Path) -> dict[str, Any]:
     """Return the parameters of the environments of the run in a folder; nothing if none has begun there."""
     try:
-        env = yaml.safe_load((log_dir / PARAMS[1]).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        return read_yaml(log_dir / PARAMS[1])
+    except UserError:
         return {}
-    return env if isinstance(env, dict) else {}
 
 
 def has_state(log_dir: Path | None) -> bool:

@@ -34,7 +34,7 @@ class Comparison:
     interval excludes 0 where `p_corrected` is below 1 - confidence, and nowhere else.
 
     Attributes:
-        difference: mean over seeds of `a` minus that of `b`.
+        difference: mean over seeds of `a` minus the mean over seeds of `b`.
         low: lower limit of the difference; all limits of a table hold together.
         high: upper limit.
         p: two-sided p value for no difference, of this comparison alone.

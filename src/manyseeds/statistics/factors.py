@@ -13,7 +13,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike
 
-from manyseeds.statistics.intervals import check_confidence, mean_and_error, seeds_first
+from manyseeds.statistics.intervals import check_confidence, mean_and_error, satterthwaite, seeds_first
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _contrast(
     parts = (weights * error) ** 2
     if not parts.sum() > 0:  # also where one is NaN
         return estimate, np.nan, np.nan, np.nan
-    freedom = 1 / ((parts / parts.sum()) ** 2 / (count - 1)).sum()
+    freedom = satterthwaite(parts, count)
     whole = np.sqrt(parts.sum())
     half = scipy.special.stdtrit(freedom, 1 - alpha / 2) * whole
     p = min(1.0, effects * 2 * float(scipy.special.stdtr(freedom, -abs(estimate) / whole)))

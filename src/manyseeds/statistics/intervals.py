@@ -41,6 +41,16 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
         return Interval(mean, mean - quantile * error, mean + quantile * error)
 
 
+def satterthwaite(variances: Floats, seeds: NDArray[np.int64] | Floats) -> float:
+    """Degrees of freedom of a sum of independent estimates (F. E. Satterthwaite, Biometrics Bulletin 2, 1946).
+
+    Args:
+        variances: (parts,) squared standard error of each part.
+        seeds: (parts,) how many seeds each is of.
+    """
+    return float(1 / ((variances / variances.sum()) ** 2 / (seeds - 1)).sum())
+
+
 def rate_interval(
     rates: ArrayLike,
     episodes: ArrayLike | None = None,

@@ -10,7 +10,7 @@ import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike
 
 from manyseeds.statistics.bootstrap import LEAST_IQM, bootstrap_interval, iqm
-from manyseeds.statistics.intervals import Interval, check_confidence, mean_and_error, seeds_first
+from manyseeds.statistics.intervals import Interval, check_confidence, mean_and_error, satterthwaite, seeds_first
 
 
 def normalize(scores: ArrayLike, worst: float, best: float) -> np.ndarray:
@@ -38,7 +38,7 @@ def mean_over_tasks(tasks: Mapping[str, ArrayLike], confidence: float = 0.95) ->
     estimate, parts = float(mean.mean()), (error / len(moments)) ** 2
     if not parts.sum() > 0:
         return Interval(estimate, np.nan, np.nan)
-    freedom = 1 / ((parts / parts.sum()) ** 2 / np.maximum(count - 1, 1)).sum()
+    freedom = satterthwaite(parts, count)
     half = float(scipy.special.stdtrit(freedom, 0.5 + check_confidence(confidence) / 2) * np.sqrt(parts.sum()))
     return Interval(estimate, estimate - half, estimate + half)
 

@@ -7,9 +7,10 @@ import re
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from manyseeds.core.code import XML, Code, digests, remembered, some, versions
+from manyseeds.core.code import XML, Code, digests, remembered, some, tree, versions
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import PACKAGE
 from manyseeds.core.record import known_code
@@ -59,24 +60,12 @@ def training_code(task: str, simulator: str, installed: bool = True) -> Code:
     Raises:
         UserError: when there is no such task, or a file cannot be read.
     """
-    ours = {
-        name: path
-        for folder in FOLDERS
-        for name, path in _modules(folder)
-        if name not in WITHOUT_INFLUENCE and _of_simulator(name, simulator) and _is_shared(name)
-    }
-    return _code(ours | _of_task(task, judged=False), simulator, installed)
+    return _code(_modules(FOLDERS, simulator) | _of_task(task, judged=False), simulator, installed)
 
 
 def evaluation_code(task: str, simulator: str, installed: bool = True) -> Code:
     """Return what decides the result of an evaluation besides its settings and the checkpoints; as `training_code`."""
-    ours = {name: PACKAGE / name for name in OF_EVALUATION}
-    for folder in ("simulators", "tasks"):
-        ours |= {
-            name: path
-            for name, path in _modules(folder)
-            if name not in WITHOUT_INFLUENCE and _of_simulator(name, simulator) and _is_shared(name)
-        }
+    ours = {name: PACKAGE / name for name in OF_EVALUATION} | _modules(("simulators", "tasks"), simulator)
     return _code(ours | _of_task(task, judged=True), simulator, installed)
 
 
@@ -113,10 +102,15 @@ def _code(files: dict[str, Path], simulator: str, installed: bool) -> Code:
         raise UserError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
-def _modules(folder: str) -> Iterator[tuple[str, Path]]:
-    """Yield the modules below a folder of this package by their names in it."""
-    for path in sorted((PACKAGE / folder).rglob("*.py")):
-        yield path.relative_to(PACKAGE).as_posix(), path
+def _modules(folders: Iterable[str], simulator: str) -> dict[str, Path]:
+    """Return the modules below folders of this package that decide results with a simulator, whatever the task."""
+    paths = (path for folder in folders for path in sorted((PACKAGE / folder).rglob("*.py")))
+    found = {path.relative_to(PACKAGE).as_posix(): path for path in paths}
+    return {
+        name: path
+        for name, path in found.items()
+        if name not in WITHOUT_INFLUENCE and _of_simulator(name, simulator) and _is_shared(name)
+    }
 
 
 def _of_simulator(name: str, simulator: str) -> bool:
@@ -150,12 +144,9 @@ def _tree(folder: Path) -> list[tuple[str, Path]]:
     Raises:
         UserError: when there are too many of them.
     """
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
-        found += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
-        if len(found) > MOST_FILES:
-            raise UserError(f"{folder} holds more than {MOST_FILES} files; put a task into a folder of its own")
+    found = list(islice(tree(folder), MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        raise UserError(f"{folder} holds more than {MOST_FILES} files; put a task into a folder of its own")
     return [(path.relative_to(folder).as_posix(), path) for path in found]
 
 
@@ -185,15 +176,15 @@ def _reached(start: Iterable[Path], home: Path) -> dict[str, Path]:
 
 
 def _of_python(path: Path, home: Path) -> Iterator[Path]:
-    beside = (home, Path.cwd())
+    folders = (home, Path.cwd())
     for level, name in json.loads(remembered("references", path.read_bytes(), _references)):
         if level is None:
             for folder in path.parents[:4]:
                 yield from _named(name, folder, with_folders=folder == path.parent)
             if re.fullmatch(r"[A-Za-z_][\w.]*", name):  # `Task.kernels` names a module
-                yield from _module(name, beside, home)
+                yield from _module(name, folders, home)
         else:
-            yield from _module(name, [path.parents[level - 1]] if 0 < level <= len(path.parents) else beside, home)
+            yield from _module(name, [path.parents[level - 1]] if 0 < level <= len(path.parents) else folders, home)
 
 
 def _references(source: bytes) -> str:

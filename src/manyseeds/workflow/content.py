@@ -41,12 +41,13 @@ def checked(experiment: Experiment, source: str, cluster: bool = False) -> Exper
     from manyseeds.workflow import rehearsal
 
     task = registry.load(experiment.task)
-    problems = []
+    problems: list[str] = []
+    agents: dict[str, dict[str, Any]] = {}
     overrides = [("", {}), ("evaluate.", experiment.evaluate.overrides)]
     for variant in experiment.variants:
         where = f"{source}: variant {variant.name}: "
         try:
-            agent = resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
+            agent = agents[variant.name] = resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
             for section, changes in overrides:
                 configure(task, variant.task_cfg | changes, f"{where}{section or 'task '}overrides")
             if checkpoint := variant.train.init_from:
@@ -55,7 +56,7 @@ def checked(experiment: Experiment, source: str, cluster: bool = False) -> Exper
                 )
         except UserError as error:
             problems.append(str(error))
-    problems = problems or list(rehearsal.problems(experiment, task, source, cluster))
+    problems = problems or list(rehearsal.problems(experiment, agents, task, source, cluster))
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
     return experiment.described(task.description)

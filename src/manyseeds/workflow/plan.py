@@ -86,16 +86,14 @@ class Plan:
         else:
             own = f'python() {{ {shlex.quote(sys.executable)} "$@"; }}'
             prefix = f'set -euo pipefail; export PYTHONPATH={path}"${{PYTHONPATH:+:$PYTHONPATH}}"; {own}; '
-        # Snakemake fills in what stands in braces.
-        return prefix.replace("{", "{{").replace("}", "}}")
+        return _literal(prefix)
 
     @property
     def allow_code(self) -> str:
         """The flag by which evaluation may run the code that this config names, for the shell command of a rule."""
         agents = [variant.agent for variant in self.variants]
         names = foreign.named(agents, self.experiment.task) if self.evaluates else []
-        # No brace may look like a wildcard.
-        return f" --allow_code {shlex.join(names)}".replace("{", "{{").replace("}", "}}") if names else ""
+        return _literal(f" --allow_code {shlex.join(names)}") if names else ""
 
     @property
     def evaluation_overrides(self) -> str:
@@ -132,8 +130,8 @@ class Plan:
             raise UserError(f"{self.results} cannot be written: {error.strerror}") from error
 
     def conda(self, environment: str) -> str:
-        """Return the file of a conda environment; no brace of its path may look like a wildcard."""
-        return f"{REPOSITORY}/envs/{environment}.yaml".replace("{", "{{").replace("}", "}}")
+        """Return the file of a conda environment."""
+        return _literal(f"{REPOSITORY}/envs/{environment}.yaml")
 
     def image(self, environment: str) -> str:
         """Return the container image of an environment: a simulator's, or "analysis"."""
@@ -158,8 +156,7 @@ class Plan:
                 f"{self.source}: python.{environment} is {named}, which is not a program; it must be the path of a"
                 " Python interpreter"
             )
-        # No brace of a path may look like a wildcard.
-        return shlex.quote(str(Path(found).absolute())).replace("{", "{{").replace("}", "}}")
+        return _literal(shlex.quote(str(Path(found).absolute())))
 
     def look(self, deployed: bool) -> Findings:
         """Compare the files of the experiment with the present code and with what its steps left.
@@ -367,6 +364,11 @@ class Plan:
 
 def _resource(demand: Callable[[str], dict[str, int]], name: str) -> Callable[[Any], int]:
     return lambda wildcards: demand(wildcards.variant)[name]
+
+
+def _literal(text: str) -> str:
+    """Return a text in which Snakemake, which fills in what stands in braces, finds nothing to fill in."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cores: int | None) -> Plan:

@@ -32,32 +32,34 @@ SCALAR_BYTES = 60
 ROW_BYTES = 150
 
 
-def problems(experiment: Experiment, task: "Task", source: str, cluster: bool) -> Iterator[str]:
+def problems(
+    experiment: Experiment, agents: Mapping[str, Mapping[str, Any]], task: "Task", source: str, cluster: bool
+) -> Iterator[str]:
     """Yield a sentence for everything that the jobs of an experiment would refuse.
 
     Args:
         experiment: the resolved experiment, whose agents and numbers of the task are allowed.
+        agents: the complete configuration of each variant's agent.
         task: its task.
         source: the config file's name.
         cluster: whether a scheduler gives the memory that jobs ask for; otherwise they have this machine's.
     """
-    from manyseeds.learning.agent import resolve_agent
+    from manyseeds.learning.agent import too_few_samples
 
     seen: set[str] = set()
     disk = 0.0
     for variant in experiment.variants:
         where = f"{source}: variant {variant.name}: "
-        agent = resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
+        agent = agents[variant.name]
         parameters = _parameters(agent, task)
-        samples = variant.train.num_envs // experiment.ranks * agent["num_steps_per_env"]
-        if samples < (batches := agent["algorithm"]["num_mini_batches"]):
-            yield (
-                f"{where}agent {variant.agent_file}: algorithm.num_mini_batches is {batches}; it must be at most"
-                f" num_envs (of one process) times num_steps_per_env, {samples}."
-            )
+        own_envs = variant.train.num_envs // experiment.ranks
+        if problem := too_few_samples(agent, own_envs):
+            yield f"{where}agent {variant.agent_file}: {problem}"
             continue
+        samples = own_envs * agent["num_steps_per_env"]
+        batch = samples // agent["algorithm"]["num_mini_batches"]
         needed = needed_mb(
-            variant.train.num_envs, samples, samples // batches, task.observation_width, task.action_width, parameters
+            variant.train.num_envs, samples, batch, task.observation_width, task.action_width, parameters
         )
         limit = memory_mb(variant.train.num_envs) if cluster else _machines_mb()
         if needed > limit and experiment.device != "cuda":

@@ -27,7 +27,7 @@ from manyseeds.core.layout import (
     SCALARS,
     run_folder,
 )
-from manyseeds.core.manifest import manifest_path, read_manifest
+from manyseeds.core.manifest import manifest_path, problems, read_manifest
 from manyseeds.core.record import accept_code, accept_in, changes_since, other_code, read_record
 from manyseeds.launch.inputs import inputs_code
 from manyseeds.tasks.code import evaluation_code, training_code
@@ -76,7 +76,7 @@ class Findings:
 
     def stops(self, experiment: Experiment, jobs: Sequence["Planned"]) -> bool:
         """Whether no job may start before the user has said what to do: by `changed_code`, or by forcing a job."""
-        forced = {job.output for job in jobs if job.told}
+        forced = {job.output for job in jobs if job.requested}
         trained = {job.output for job in jobs if job.rule == "train_run"}
         reads = any(job.rule not in ("train_run", "train") for job in jobs)
         evaluations = {
@@ -95,13 +95,13 @@ class Planned:
         rule: the name of its rule.
         output: its first output.
         forced: whether it runs whatever its files say.
-        told: whether that is so because the user said so (`--forcerun`, `--forceall`).
+        requested: whether that is so because the user asked for it (`--forcerun`, `--forceall`).
     """
 
     rule: str
     output: str
     forced: bool
-    told: bool
+    requested: bool
 
 
 _WHAT_TO_DO = {
@@ -208,9 +208,9 @@ def _why_anew(findings: Findings, experiment: Experiment, job: Planned) -> str:
     """Return why a run is trained from the beginning; "" where its state may make what is missing."""
     record = job.output
     if record in findings.stale:
-        accepted = experiment.changed_code == "accept" and not job.told
+        accepted = experiment.changed_code == "accept" and not job.requested
         return "" if accepted else f"the code has changed: {some(list(findings.stale[record]))}"
-    if record in findings.again and not job.told:
+    if record in findings.again and not job.requested:
         # Our trainer looks at every file itself.
         ours = experiment.trainer.evaluates
         return "" if ours or record not in findings.damaged else findings.again[record]
@@ -235,7 +235,7 @@ def _of_run(record: Path, sums: "_Sums", allow_corrupt: bool) -> tuple[str, bool
     try:
         outputs = read_record(record)["outputs"]
     except UserError as error:
-        return f"{str(error).split(':')[0]}", True
+        return str(error).split(":")[0], True
     missing, damaged = [], []
     for name, expected in outputs.items():
         if name == CODE_DIFF:  # nothing can make it again; verify names it
@@ -256,15 +256,11 @@ def _of_step(folder: Path, step: str, name: str, sums: "_Sums") -> str:
     if not path.is_file():
         return f"{folder / name} has no {path.name} that vouches for it" if (folder / name).is_file() else ""
     try:
-        content = read_manifest(path)
+        content, wrong = read_manifest(path), problems(path, sums.of)
     except UserError:
         return f"{path} cannot be read"
-    for output, expected in content["outputs"].items():
-        file = folder / output
-        if not file.is_file():
-            return f"{file} is missing"
-        if sums.of(file) != expected:
-            return f"{file} is not the file that `manyseeds {step}` left"
+    if wrong:
+        return wrong[0]
     for given, expected in content["inputs"].items():
         if (file := folder / given).is_file() and sums.of(file) != expected:
             return f"{folder / name} was made from another {file.name}"

@@ -1,6 +1,6 @@
 """Sentences and names that several figures share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 
@@ -46,6 +46,19 @@ def label(item: Outcome | Start) -> str:
 def of_seeds(count: int) -> str:
     """So many seeds, in words."""
     return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def line_labels(data: Data, variants: Collection[str], most: int) -> list[str]:
+    """What a legend calls the bold lines: the variants, or of a single one what its line is.
+
+    Args:
+        data: the experiment.
+        variants: those that are drawn.
+        most: the largest number of seeds of one of them.
+    """
+    if len(variants) > 1:
+        return [data.label(variant) for variant in variants]
+    return ["one seed" if most == 1 else f"mean of {most} seeds"]
 
 
 def meaning(data: Data, outcomes: Sequence[Outcome]) -> str:

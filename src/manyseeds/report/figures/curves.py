@@ -37,11 +37,9 @@ def reward_terms_wall_clock(data: Data, options: Options = DEFAULT) -> tuple[Fig
 
 
 def _samples(data: Data) -> str:
-    return (
-        "against samples (environment steps, all environments together)"
-        if data.knows_samples
-        else ("against iterations")
-    )
+    if data.knows_samples:
+        return "against samples (environment steps, all environments together)"
+    return "against iterations"
 
 
 _CLOCK = (
@@ -60,12 +58,8 @@ def _main(data: Data, options: Options, get: Getter, label: str, factor: float, 
     width = options.inches(TWO_COLUMNS if len(groups) > 1 else ONE_COLUMN)
     figure, grid = style.new_figure(width, 3.5, 2, len(groups), sharex=True, sharey="row")
     tags = data.folder.tags
-    rows = [
-        (row, tag, name)
-        for row, tag, name in zip(
-            grid, (tags.reward, tags.success), ("return per episode", "success rate in training (%)"), strict=True
-        )
-    ]
+    names = ("return per episode", "success rate in training (%)")
+    rows = list(zip(grid, (tags.reward, tags.success), names, strict=True))
     drawing = _Drawing(data, get, factor, max(len(own) for _, own in groups))
     for row, tag, name in rows:
         row[0].set_ylabel(name)
@@ -155,7 +149,7 @@ class _Drawing:
         x, mean, low, high = curve.band_x * self.factor, *(scale * np.stack((curve.mean, curve.low, curve.high)))
         axes.plot(x, mean, color=look.color, linestyle=look.line, zorder=2.5)
         if self.crowded:
-            style.bars(axes, x, mean, low, high, look, place, of)
+            style.bars(axes, x, mean, low, high, look, place + 1, of)
             return
         for own, y in zip(curve.x, curve.seeds, strict=True):
             axes.plot(own * self.factor, y * scale, color=look.color, **style.SEED_LINE)
@@ -169,10 +163,9 @@ class _Drawing:
         """Say what lines and bands are."""
         if not self._most:
             return
-        looks, several = self.looks, len(self.looks) > 1
-        color = palette.GREY if several else next(iter(looks.values())).color
-        one = "one seed" if self._most == 1 else f"mean of {self._most} seeds"
-        handles = style.variant_handles(looks, [self.data.label(v) for v in looks] if several else [one])
+        looks = self.looks
+        color = palette.legend_color(looks, len(looks))
+        handles = style.variant_handles(looks, captions.line_labels(self.data, looks, self._most))
         if self._most > 1:
             if not self.crowded:
                 handles.append(style.seed_handle(color))

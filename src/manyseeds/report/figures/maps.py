@@ -63,11 +63,11 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         for variant, (own, failures, seeds) in found.items()
     }
     highest = max(np.nanmax(rates) for own in binned.values() for _, _, rates in own)
-    norm = PowerNorm(0.5, 0, max(highest, 1e-3))
+    norm = PowerNorm(0.5, 0, 100 * max(highest, 1e-3))
     mesh = None
     for row, (variant, (own, failures, seeds)) in zip(grid, found.items(), strict=True):
         for axes, item, (across, up, rates) in zip(row, maps, binned[variant], strict=True):
-            mesh = axes.pcolormesh(across, up, 100 * rates.T, norm=_percent(norm), cmap=_COLORS, zorder=1)
+            mesh = axes.pcolormesh(across, up, 100 * rates.T, norm=norm, cmap=_COLORS, zorder=1)
             _dots(axes, own[item.across].to_numpy(), own[item.up].to_numpy(), failures, seeds)
             axes.set(aspect="equal", ylabel=titles[item.up], xlabel=titles[item.across])
             axes.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
@@ -105,10 +105,6 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
 
 
 _COLORS = matplotlib.colormaps["OrRd"]
-
-
-def _percent(norm: PowerNorm) -> PowerNorm:
-    return PowerNorm(norm.gamma, 0, 100 * float(norm.vmax or 1.0))
 
 
 def _binned(

@@ -1,6 +1,7 @@
 """Colors, lines and markers of the variants, for figures and for the page of curves."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,3 +42,8 @@ def looks(variants: list[str]) -> dict[str, Look]:
         strict=True,
     )
     return {variant: Look(*look) for variant, look in zip(variants, cycle, strict=False)}
+
+
+def legend_color(looks: Mapping[str, Look], drawn: int) -> str:
+    """The color of legend entries that are not of one variant: grey, or the variant's own where only one is drawn."""
+    return GREY if drawn > 1 else next(iter(looks.values())).color

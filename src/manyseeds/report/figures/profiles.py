@@ -112,8 +112,7 @@ def _profile(axes: Axes, data: Data, variant: str, scores: np.ndarray, threshold
 
 
 def _profile_handles(data: Data, scores: dict[str, np.ndarray]) -> list[Artist]:
-    looks = palette.looks(data.variants)
-    color = palette.GREY if len(scores) > 1 else next(iter(looks.values())).color
+    color = palette.legend_color(palette.looks(data.variants), len(scores))
     handles: list[Artist] = [Line2D([], [], color=color, label="share of the seeds")]
     if any(len(own) >= LEAST_SEEDS for own in scores.values()):
         handles.append(style.interval_handle(color, _band_words(data)[0], bars=False))
@@ -148,10 +147,9 @@ def measures(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         if place % columns == 0:
             axes.set_ylabel("episodes up to there (%)")
     looks = {variant: palette.looks(data.variants)[variant] for variant in seeds}
-    most, several = max(map(len, seeds.values())), len(seeds) > 1
-    color = palette.GREY if several else next(iter(looks.values())).color
-    one = "one seed" if most == 1 else f"mean of {most} seeds"
-    handles = style.variant_handles(looks, [data.label(v) for v in seeds] if several else [one], markers=crowded)
+    most = max(map(len, seeds.values()))
+    color = palette.legend_color(looks, len(seeds))
+    handles = style.variant_handles(looks, captions.line_labels(data, seeds, most), markers=crowded)
     if most > 1:
         if not crowded:
             handles.append(style.seed_handle(color))
@@ -198,9 +196,9 @@ def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str]
         mean, lower, upper = (100 * part for part in statistics.rate_interval(shares, seeds[0].size))
         axes.plot(points, mean, color=look.color, linestyle=look.line, zorder=2.5)
         if crowded:
-            # Along the axis as it is drawn.
+            # Evenly spaced on the axis as it is drawn.
             along = np.linspace(0, 1, points.size)
-            _bars_along(axes, points, along, (mean, lower, upper), variant, data, (place, len(values)))
+            style.bars(axes, points, mean, lower, upper, look, place + 0.5, len(values), along)
             continue
         for share in shares:
             axes.plot(points, 100 * share, color=look.color, **style.SEED_LINE)
@@ -217,29 +215,6 @@ def _distributions(axes: Axes, data: Data, measure: Outcome, variants: list[str]
 
 def _plain(value: float, _place: float) -> str:
     return f"{value:g}"
-
-
-def _bars_along(
-    axes: Axes,
-    points: np.ndarray,
-    along: np.ndarray,
-    interval: tuple[np.ndarray, ...],
-    variant: str,
-    data: Data,
-    among: tuple[int, int],
-) -> None:
-    """Bars at points that are evenly spaced on the drawn axis."""
-    place, of = among
-    count = max(2, min(6, 36 // of))
-    at = np.unique(np.abs(along[:, None] - (np.arange(count) + (place + 0.5) / of) / count).argmin(axis=0))
-    keep = np.full(points.size, np.nan)
-    keep[at] = 1.0
-    mean, low, high = interval
-    errors = np.clip([mean - low, high - mean], 0, None)
-    look = palette.looks(data.variants)[variant]
-    axes.errorbar(
-        points, mean * keep, yerr=errors, color=look.color, marker=look.marker, markersize=2.8, zorder=3, **style.BAR
-    )
 
 
 def _marks(axes: Axes, data: Data, measure: Outcome, variants: list[str]) -> list[str]:

@@ -138,17 +138,36 @@ def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, look: Loo
 
 
 def bars(
-    axes: Axes, x: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look, place: int, of: int
+    axes: Axes,
+    x: np.ndarray,
+    middle: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    look: Look,
+    place: float,
+    of: int,
+    along: np.ndarray | None = None,
 ) -> None:
-    """Draw an interval along x as bars at a few points, moved apart for `of` variants, of which this is one."""
+    """Draw an interval along x as bars at a few points, moved apart for several variants.
+
+    Args:
+        axes: the panel.
+        x: (points,).
+        middle: (points,) between the limits `low` and `high`.
+        low: (points,); NaN where there is no interval.
+        high: (points,).
+        look: of the variant.
+        place: how far its bars are moved, from 0 to `of`.
+        of: how many variants there are.
+        along: (points,) where x is on the drawn axis, if the axis is not linear.
+    """
     known = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
     if not known.size:
         return
+    drawn = (x if along is None else along)[known]
     points = max(2, min(6, 36 // of))
-    ends = x[known[0]], x[known[-1]]
-    step = (ends[1] - ends[0]) / points
-    wanted = ends[0] + step * (np.arange(points) + (place + 1) / of)
-    at = known[np.unique(np.abs(x[known][:, None] - wanted).argmin(axis=0))]
+    wanted = drawn[0] + (drawn[-1] - drawn[0]) / points * (np.arange(points) + place / of)
+    at = known[np.unique(np.abs(drawn[:, None] - wanted).argmin(axis=0))]
     errors = np.clip([middle[at] - low[at], high[at] - middle[at]], 0, None)
     marks: dict[str, Any] = {"marker": look.marker, "markersize": 2.8, "zorder": 3}
     axes.errorbar(x[at], middle[at], yerr=errors, color=look.color, **BAR, **marks)

@@ -53,12 +53,9 @@ def success_per_checkpoint(data: Data, options: Options = DEFAULT) -> tuple[Figu
     for axes in grid[-1]:
         axes.set_xlabel(data.sample_axis[1])
     most = max(map(len, seeds.values()))
-    several = len(seeds) > 1
     looks = {variant: palette.looks(data.variants)[variant] for variant in seeds}
-    color = palette.GREY if several else next(iter(looks.values())).color
-    one = "one seed" if most == 1 else f"mean of {most} seeds"
-    labels = [data.label(variant) for variant in seeds] if several else [one]
-    handles = style.variant_handles(looks, labels, markers=True)
+    color = palette.legend_color(looks, len(seeds))
+    handles = style.variant_handles(looks, captions.line_labels(data, seeds, most), markers=True)
     if most > 1:
         if not crowded:
             handles.append(Line2D([], [], color=color, **_SEED_DOT, label="each seed"))
@@ -215,8 +212,7 @@ def _has_wilson(data: Data) -> bool:
 
 
 def _final_handles(data: Data, seeds: dict[str, list[int]]) -> list[Artist]:
-    looks = palette.looks(data.variants)
-    color = palette.GREY if len(seeds) > 1 else next(iter(looks.values())).color
+    color = palette.legend_color(palette.looks(data.variants), len(seeds))
     wilson = ", 95 % Wilson interval over episodes" if _has_wilson(data) else ""
     handles: list[Artist] = [
         Line2D([], [], color=color, linewidth=0.5, marker="o", markersize=2.8, label=f"one seed{wilson}")

@@ -145,8 +145,7 @@ class _Panel:
 
 
 def _handles(data: Data, seeds: dict[str, list[int]], *, late: bool) -> list[Artist]:
-    looks = palette.looks(data.variants)
-    color = palette.GREY if len(seeds) > 1 else next(iter(looks.values())).color
+    color = palette.legend_color(palette.looks(data.variants), len(seeds))
     handles: list[Artist] = [
         Line2D([], [], color=color, linewidth=1.8, alpha=0.55, label="one seed, between two checkpoints")
     ]

@@ -47,10 +47,9 @@ def throughput(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     else:
         style.annotate(speed, f"No run logs {STEPS}.")
     medians = _split(split, data, rows)
-    several, most = len(data.variants) > 1, max(map(len, seeds.values()), default=0)
-    color = palette.GREY if several else looks[data.variants[0]].color
-    one = "one seed" if most == 1 else f"mean of {most} seeds"
-    handles = style.variant_handles(looks, [data.label(v) for v in looks] if several else [one]) if seeds else []
+    most = max(map(len, seeds.values()), default=0)
+    color = palette.legend_color(looks, len(looks))
+    handles = style.variant_handles(looks, captions.line_labels(data, looks, most)) if seeds else []
     if most > 1 and not crowded:
         handles.append(style.seed_handle(color))
     if rows:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import ResultsFolder, find_results, read_files
+from manyseeds.analysis.results import ResultsFolder, read_files
 from manyseeds.analysis.tasks import over_tasks
 from manyseeds.core.files import write_atomic
 from manyseeds.core.manifest import write_manifest
@@ -22,7 +22,11 @@ def write_tables(folder: ResultsFolder) -> str:
     Raises:
         UserError: when there is nothing to make rates of, or a CSV file is malformed.
     """
-    data = Data(folder)
+    return _write(Data(folder))
+
+
+def _write(data: Data) -> str:
+    folder = data.folder
     frames = {
         "success_rates": data.rates,
         "success_rates_over_seeds": data.rates_over_seeds,
@@ -31,7 +35,8 @@ def write_tables(folder: ResultsFolder) -> str:
         "success_rates_effects": data.effects,
         "success_rates_sources": data.sources,
     }
-    texts = {suffix: render(grids(data), data.provenance) for suffix, render in FORMATS.items()}
+    tables = grids(data)
+    texts = {suffix: render(tables, data.provenance) for suffix, render in FORMATS.items()}
     made = [folder.folder / f"{name}.csv" for name in frames]
     made += [folder.folder / f"success_rates.{suffix}" for suffix in texts]
     for name, frame in frames.items():
@@ -47,13 +52,19 @@ def write_tables(folder: ResultsFolder) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the tables of every experiment in a results folder and print the final ones."""
     arguments = results_parser("tables", __doc__).parse_args(argv)
-    code = for_each_folder(arguments.results_dir, write_tables)
-    return code or _write_over_tasks(arguments.results_dir)
+    experiments: list[Data] = []
+
+    def work(folder: ResultsFolder) -> str:
+        experiments.append(Data(folder))
+        return _write(experiments[-1])
+
+    code = for_each_folder(arguments.results_dir, work)
+    return code or _write_over_tasks(arguments.results_dir, experiments)
 
 
-def _write_over_tasks(results_dir: Path) -> int:
+def _write_over_tasks(results_dir: Path, experiments: Sequence[Data]) -> int:
     """Write and print the table over several experiments with the same variants, if there are several."""
-    table = over_tasks([Data(folder) for folder in find_results(results_dir)])
+    table = over_tasks(experiments)
     if len(table):
         with write_atomic(results_dir / "success_rates_over_tasks.csv") as path:
             table.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
