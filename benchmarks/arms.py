@@ -1,4 +1,4 @@
-"""The arm of lift_object beside Isaac Lab's Franka: step responses, and how far the noise of a policy moves the hand.
+"""The arm of lift_object compared with Isaac Lab's Franka: step responses, and how far the noise of a policy moves the hand.
 
 Both arms have the same bodies. Isaac Lab's has the gains of its FRANKA_PANDA_LEGACY_CFG, which Isaac Lab Arena's
 `lift_object` uses: kp 80, kd 4, armature 0.001, gravity on. With `--isaaclab PYTHON`, both are stepped in Isaac Lab with

@@ -3,7 +3,7 @@
 #   benchmarks/gpu.sh [--out FOLDER] [--seconds N] [--tiny] [PART...]
 # PART is one of the following; without any, all of them share the time.
 #   guide     the policy-training guide's agent and rewards, 4,096 environments x 2,000 iterations, 1,000 episodes
-#   seeds     config.yaml as delivered, three seeds: time to 90 and 95 % of the evaluation's episodes, reached and held
+#   seeds     the unchanged config.yaml, three seeds: time to 90 and 95 % of the evaluation's episodes, reached and held
 #   repeat    one seed twice, and once interrupted: from which iteration on they differ
 #   isaaclab  the same task in Isaac Lab with Newton: speed, memory, success (ISAACLAB_PYTHON has Isaac Lab)
 #   peers     mjlab's cube lift on the same card (PEERS_PYTHON has mjlab)
