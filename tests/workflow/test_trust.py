@@ -72,6 +72,12 @@ def test_a_comment_and_a_docstring_change_nothing(copy):
     assert rules(result) == set() and "other code" not in result.stdout
 
 
+def test_another_simulator_in_the_config_is_a_setting_and_no_other_code(copy):
+    edit(copy / "config.yaml", "experiment: tiny", "experiment: tiny\nsimulator: mujoco_warp")
+    result = snakemake(copy, "--dry-run")
+    assert "train_run" in rules(result) and "other code" not in result.stdout
+
+
 def test_an_edit_of_the_model_stops_everything_until_the_user_decides_and_accepting_is_written_everywhere(copy):
     edit(copy / "push.py", *HEAVIER)
     before = {path: path.read_bytes() for path in (copy / RESULTS).rglob("*.*") if path.is_file()}

@@ -23,6 +23,7 @@ from manyseeds.core.layout import (
     EVENT_FILE,
     JOURNAL,
     LEARNING_CURVES,
+    RUN_CONFIG,
     RUN_RECORD,
     SCALARS,
     run_folder,
@@ -143,7 +144,9 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             run = folder / run_folder(variant.name, seed)
             record = run / RUN_RECORD
             begun = record.is_file() or (ours and (run / JOURNAL).is_file())
-            changes = other_code(run, code) if begun else []
+            # With another simulator the settings are others, and so is the code that counts: Snakemake trains it anew.
+            moved = ours and begun and _simulator_of(run) not in (None, experiment.simulator)
+            changes = other_code(run, code) if begun and not moved else []
             # Without a record the job asks the run's state.
             if changes is None and record.is_file() and (ours or code.files):
                 changes = [UNKNOWN]
@@ -159,7 +162,7 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             for step, name in [("scalars", SCALARS), ("evaluate", EPISODES)][: 2 if ours else 1]:
                 if problem := _of_step(run, step, name, sums):
                     again[str(run / name)] = problem
-            known = evaluation and (run / EPISODES).is_file() and str(run / EPISODES) not in again
+            known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
             if evaluation and known and (changed := changes_since(manifest_path(run, "evaluate"), evaluation)):
                 stale_evaluations[str(run / EPISODES)] = changed
     whole = (
@@ -222,6 +225,17 @@ def _forced_by(experiment: Experiment, results: str, paths: Sequence[str]) -> di
     if paths and experiment.changed_code == "accept":  # tables and captions say it
         return {f"{results}/success_rates.html": "", f"{results}/curves.html": ""}
     return dict.fromkeys(paths, "")
+
+
+def _simulator_of(run: Path) -> str | None:
+    """Return the simulator of a run by its record, or else by the settings of its last start; None if neither says."""
+    for name, keys in ((RUN_RECORD, ("config", "simulator")), (RUN_CONFIG, ("simulator",))):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads((run / name).read_text(encoding="utf-8"))
+            for key in keys:
+                content = content[key]
+            return str(content)
+    return None
 
 
 def _of_run(record: Path, sums: "_Sums", allow_corrupt: bool) -> tuple[str, bool]:
