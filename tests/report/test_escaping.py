@@ -30,7 +30,7 @@ HOSTILE = (
 def as_snakemake_shows_it(caption: str) -> str:
     """The HTML that Snakemake's report makes of a caption."""
     text = Environment().from_string(caption).render()
-    return publish_parts(text, writer_name="html", settings_overrides={"halt_level": 5, "report_level": 5})["fragment"]
+    return publish_parts(text, writer="html", settings_overrides={"halt_level": 5, "report_level": 5})["fragment"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
