@@ -256,20 +256,26 @@ def test_the_documented_sbatch_line_trains(folder, page):
 
 
 def test_a_run_on_two_gpus_gets_both_on_one_node(folder, monkeypatch):
-    """The GPUs are stand-ins, so training is told to use the CPU, by a `python` that no container has."""
+    """The GPUs are stand-ins, so training is told to use the CPU, by a module that no container sees."""
     monkeypatch.setattr(sys.modules[__name__], "IMAGES", None)
     two_gpus(folder, monkeypatch)
     write_config(folder, device="cuda", gpus_per_run=2, seeds=[1], train=TINY["train"] | {"max_iterations": 2})
+    before = geometries().keys()
     process = start(folder, "train")
-    # The most nodes that it asked for, 0 for any number, and its GPUs.
-    geometry = ["squeue", "--noheader", "--Format=MaxNodes,tres-per-job:40", "--states=PENDING,RUNNING,COMPLETED"]
-    seen: set[str] = set()
+    seen: dict[str, tuple[str, ...]] = {}
     while process.poll() is None:
-        seen |= set(subprocess.run(geometry, check=True, capture_output=True, text=True).stdout.split("\n"))
+        seen |= geometries()
         time.sleep(0.2)
     assert process.returncode == 0, log_of(folder).read_text()
-    assert {tuple(line.split()) for line in seen if line} == {("1", "gres:gpu:2")}
+    assert {seen[job] for job in seen.keys() - before} == {("1", "gres:gpu:2")}
     assert record(folder, 1)["gpus"] == ["0 (GPU-a)", "1 (GPU-b)"] and record(folder, 1)["config"]["ranks"] == 2
+
+
+def geometries() -> dict[str, tuple[str, ...]]:
+    """Return by job the most nodes that it asks for (0 for any number), and its GPUs."""
+    command = ["squeue", "--noheader", "--Format=JobID,MaxNodes,tres-per-job:40", "--states=PENDING,RUNNING,COMPLETED"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return {job: tuple(geometry) for job, *geometry in map(str.split, lines)}
 
 
 def two_gpus(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,14 +287,11 @@ def two_gpus(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "if 'train' in sys.orig_argv and '--run' in sys.orig_argv:\n"
         "    sys.argv += ['--device', 'cpu', '--simulator', 'mujoco']\n"
     )
-    programs = {
-        "nvidia-smi": "printf '0, GPU-a, 0, 80000\\n1, GPU-b, 0, 80000\\n'",
-        "python": f'PYTHONPATH={folder / "start"}:$PYTHONPATH exec {sys.executable} "$@"',
-    }
-    for name, text in programs.items():
-        (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / "bin" / name).chmod(0o755)
+    nvidia_smi = folder / "bin" / "nvidia-smi"
+    nvidia_smi.write_text("#!/bin/sh\nprintf '0, GPU-a, 0, 80000\\n1, GPU-b, 0, 80000\\n'\n")
+    nvidia_smi.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(folder / "start"), prepend=os.pathsep)
 
 
 def submit(folder: Path, log: Path, *script: str) -> str:
