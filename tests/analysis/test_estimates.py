@@ -184,6 +184,12 @@ def test_a_config_json_with_a_wrong_evaluation_is_one_sentence(folder: Path, key
         find_results(folder)
 
 
+def test_a_config_json_of_another_version_is_one_sentence_with_a_way_out(folder: Path) -> None:
+    change(folder, evaluate={"points": 3})
+    with pytest.raises(UserError, match=r"config.json: evaluate.points is a key that this .* writes the file anew"):
+        find_results(folder)
+
+
 def test_every_plan_and_every_run_that_is_not_reported_stands_below_the_table(folder: Path) -> None:
     assert "plan" not in notes(data_of(folder))
     config = change(folder, evaluate={"episodes": 50}, development={"seeds": []})

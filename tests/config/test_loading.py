@@ -683,3 +683,11 @@ def test_the_next_published_batch_keeps_apart_from_all_earlier_seeds_and_episode
     assert experiment.development.episodes == (published["evaluate"]["seed"],)
     with pytest.raises(UserError, match=r"seeds has 92, which development\.seeds names"):
         load(files, {"seeds": [92, 200]})
+
+
+def test_the_schema_says_limits_in_json_schemas_own_words():
+    """Words of its own, such as pydantic's `ge`, are ignored by editors: -1 seeds would look right."""
+    text = schema_text()
+    assert '"minimum"' in text and not re.search(r'"(ge|gt|le|lt)":', text)
+    check = jsonschema.Draft202012Validator(schema()).is_valid
+    assert not check(changed("evaluate.episodes", 0)) and not check(changed("development.seeds", [-1]))

@@ -88,7 +88,18 @@ def test_gpus_are_found_and_named_by_uuid(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("visible", "names"),
-    [("1", ["1"]), ("GPU-bbbb", ["GPU-bbbb"]), ("1,0", ["1", "0"]), ("", []), ("-1", []), ("0,-1,1", ["0"])],
+    [
+        ("1", ["1"]),
+        ("GPU-bbbb", ["GPU-bbbb"]),
+        ("1,0", ["1", "0"]),
+        ("", []),
+        ("-1", []),
+        ("0,-1,1", ["0"]),
+        ("7", []),
+        ("all", []),
+        ("0,7,1", ["0"]),
+        ("MIG-1", ["MIG-1"]),
+    ],
 )
 def test_visible_devices_are_obeyed_as_they_are_named(visible, names, tmp_path, monkeypatch):
     nvidia_smi(tmp_path / "bin", monkeypatch, *TWO)

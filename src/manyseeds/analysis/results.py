@@ -321,6 +321,11 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, ("evaluate", *first["loc"])))
+        if first["type"] == "extra_forbidden":
+            raise UserError(
+                f"{config}: {place} is a key that this version of manyseeds does not know; running the workflow with "
+                "the experiment's config.yaml writes the file anew"
+            ) from error
         raise UserError(f"{config}: {place} is {first['input']!r}: {first['msg']}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error

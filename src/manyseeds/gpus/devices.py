@@ -101,10 +101,12 @@ def _visible(found: Sequence[Reading], environment: Mapping[str, str]) -> tuple[
         return None
     devices = []
     for name in (part.strip() for part in text.split(",")):
-        if name in ("", "-1", "NoDevFiles"):  # CUDA ignores everything after such an entry
-            break
         # A UUID may be shortened.
         same = [one for one in found if name == one.number or (name.startswith("GPU-") and one.uuid.startswith(name))]
+        # nvidia-smi's list has no part of a GPU ("MIG-...").
+        unknown = bool(found) and not same and not name.startswith("MIG-")
+        if unknown or name in ("", "-1", "NoDevFiles"):  # CUDA ignores such an entry and everything after it
+            break
         devices.append(Device(name, same[0].number, same[0].uuid) if same else Device(name, name))
     return tuple(dict.fromkeys(devices))
 
