@@ -64,6 +64,14 @@ def test_a_mistake_in_a_file_is_one_sentence_with_its_line(tmp_path: Path, conte
     assert not {name for name in set(sys.modules) - before if content.startswith("x = 1\ny") and "task_file" in name}
 
 
+def test_a_task_without_any_rate_is_refused(tmp_path: Path) -> None:
+    """Otherwise it trains, and the tables after that have nothing to show."""
+    path = tmp_path / "my_task.py"
+    path.write_text(Path(FILE).read_text().replace('"share"', '"measure"'))
+    with pytest.raises(UserError, match=r"its description has no outcome of the kind share, and so no success rate"):
+        registry.load(str(path))
+
+
 def test_numbers_of_a_description_are_the_defaults_of_the_task(tmp_path: Path) -> None:
     """Otherwise captions and axes would give a tolerance that the task does not have."""
     path = tmp_path / "my_task.py"

@@ -190,6 +190,8 @@ def _checked(task: object, where: str) -> "Task":
 
     if not isinstance(task, Task):
         raise UserError(f"{where} is of the type {type(task).__name__}; it must be a manyseeds.tasks.base.Task.")
+    if not task.description.shares:
+        raise UserError(f"{where}: its description has no outcome of the kind share, and so no success rate.")
     defaults = {number.name: number.default for number in dataclasses.fields(task.cfg)}
     for name, value in task.description.numbers.items():
         if defaults.get(name) != value:
