@@ -56,6 +56,13 @@ def test_the_interval_of_a_difference_holds_also_for_unequal_numbers_of_seeds(se
     assert 93 <= coverage.differences(PUBLISHED, PUBLISHED, seeds, coverage.mover, REPLICATES) <= 98.5
 
 
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_the_simultaneous_band_holds_for_returns_like_the_published_ones_and_the_pointwise_one_does_not(seeds):
+    name = next(iter(coverage.RETURNS))
+    assert coverage.return_bands(name, seeds, True, 500) >= 92
+    assert coverage.return_bands(name, seeds, False, 500) < 40
+
+
 @pytest.mark.parametrize("variants", [3, 6])
 def test_all_intervals_of_a_comparison_table_hold_together(variants):
     own = coverage.beta(0.9, 0.05)
