@@ -2,6 +2,6 @@
 
 import sys
 
-from manyseeds.runs.command import main
+from manyseeds.cli import main
 
-sys.exit(main())
+sys.exit(main(["train", *sys.argv[1:]]))
