@@ -33,6 +33,19 @@ def test_the_record_says_what_made_the_run(run):
     assert record["packages"]["numpy"] and record["python"] and record["hardware"]["cores"] >= 1
 
 
+def test_runs_behind_links_are_checked_once(run, tmp_path):
+    """The analysis follows links to variants, so a damaged run behind one must not pass."""
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "wide").symlink_to(run.parent)
+    (linked / "again").symlink_to(run.parent)
+    (run / "round").symlink_to(linked)
+    (run / "model_1.pt").write_bytes(b"another policy")
+    [problem] = verify(linked).problems
+    assert problem.endswith("seed_1/model_1.pt is not the file that the run left")
+    assert len(verify(tmp_path).problems) == 1
+
+
 def test_what_is_collected_is_plain_json():
     assert json.loads(json.dumps(collect())) == collect()
 

@@ -1,5 +1,7 @@
 """Verify results: are the files of every run still what the run left?"""
 
+import fnmatch
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -139,9 +141,21 @@ def _unfinished(results: Path) -> list[Path]:
 
 
 def _in_runs(results: Path, name: str) -> list[Path]:
-    """Return the files of a name in folders of runs, except superseded files and logs of external trainers."""
+    """Return the files of a name in folders of runs, except superseded files and logs of external trainers.
+
+    Links to folders are followed, as the analysis follows them; each folder is read once.
+    """
     elsewhere = rf"/seed_\d+/{EXTERNAL_WORK}/|/{SUPERSEDED}_\d+/"
-    return [path for path in sorted(results.rglob(name)) if not re.search(elsewhere, path.absolute().as_posix())]
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(results, followlinks=True):
+        folders.sort()
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, own) for own in fnmatch.filter(names, name)]
+    return [path for path in sorted(found) if not re.search(elsewhere, path.absolute().as_posix())]
 
 
 def _experiments(results: Path) -> list[Path]:
