@@ -141,6 +141,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch)
         (["--save_interval", "0"], ["--save_interval is 0"]),
         (["--state_interval", "0"], ["--state_interval is 0"]),
         (["--seed", "-1"], ["--seed is -1"]),
+        (["--seed", "2147483648"], ["--seed is 2147483648", "at most 2147483647"]),
         (["--env_spacing", "nan"], ["--env_spacing is nan"]),
         (["--device", "gpu"], ["--device is 'gpu'", "cuda:N"]),
         (["--device", "cuda:99"], ["cuda:99", "PyTorch sees no GPU here", "--device cpu trains without one"]),
