@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_serializer
 
 from manyseeds.config.external import External, Ours, Trainer
 from manyseeds.config.fields import (
+    WHOLE,
     Allowed,
     Count,
     Environment,
@@ -21,7 +22,6 @@ from manyseeds.config.fields import (
     SimulatorName,
     Text,
     Unique,
-    Whole,
     default_images,
     environments,
 )
@@ -61,7 +61,7 @@ class Common(Model):
         "cpu", description="where policies are trained; auto: a GPU where there is one"
     )
     gpus: Annotated[
-        Literal["auto", "none"] | Annotated[tuple[Annotated[Whole, Ge(0)], ...], *Unique],
+        Literal["auto", "none"] | Annotated[tuple[Annotated[int, Ge(0), WHOLE], ...], *Unique],
         Allowed("auto, none or a list of at least one GPU's number, each once"),
     ] = Field("auto", description="GPUs that runs may use: auto (all), a list of numbers, or none (do not manage GPUs)")
     jobs_per_gpu: Count = Field(1, description="runs that share one GPU")

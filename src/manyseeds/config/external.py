@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Le
 from pydantic import Field, model_validator
 
-from manyseeds.config.fields import IMAGE, Allowed, Count, Image, Model, Name, Text, Whole
+from manyseeds.config.fields import IMAGE, WHOLE, Allowed, Count, Image, Model, Name, Text
 from manyseeds.config.settings import NUM_STEPS_PER_ENV, OURS, TrainSettings
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
@@ -126,7 +126,7 @@ class External(Model):
         "model_{iteration}.pt", description="how it names its checkpoints"
     )
     # Stock RSL-RL counts from 0, so that the last checkpoint of N iterations is model_<N-1>.pt.
-    first_iteration: Annotated[Whole, Ge(0), Le(1)] = Field(
+    first_iteration: Annotated[int, Ge(0), Le(1), WHOLE] = Field(
         0, description="the number of its first iteration in checkpoints and event files"
     )
     steps_per_env: Count | None = Field(None, description="environment steps of an iteration in each environment")

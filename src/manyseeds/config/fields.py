@@ -87,9 +87,9 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-"""A whole number; 1e3 is one."""
-Count = Annotated[Whole, Ge(1)]
+WHOLE = BeforeValidator(_whole)
+"""The last metadata of a whole number, for which 1e3 is one. Limits after it would not get into the JSON schema."""
+Count = Annotated[int, Ge(1), WHOLE]
 Number = Annotated[float, Field(strict=True)]
 Positive = Annotated[Number, Gt(0)]
 Text = Annotated[str, Field(min_length=1)]
@@ -97,7 +97,7 @@ Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Allowed("a name of letters, digits, '_', '.' and '-'")
 ]
 Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,60}$"), Allowed("one line of at most 60 characters")]
-Seed = Annotated[Whole, Ge(0), Le(2**31 - 1)]
+Seed = Annotated[int, Ge(0), Le(2**31 - 1), WHOLE]
 """Fits all that take a seed; Isaac Lab and NumPy take no larger one."""
 Unique = (
     BeforeValidator(as_tuple),

@@ -106,21 +106,7 @@ def schema() -> dict[str, Any]:
     trainer["properties"] = {"file": {"type": "string", "description": "a trainer's YAML file"}} | trainer["properties"]
     made["$defs"]["External"] = trainer
     made["properties"]["trainer"]["anyOf"] = [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/External"}]
-    words = _in_json_schema(made)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **words, "title": "manyseeds experiment"}
-
-
-_LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-
-
-def _in_json_schema(value: Any) -> Any:
-    """Call limits what JSON Schema calls them; pydantic leaves its own words on types with a check of their own."""
-    if isinstance(value, list):
-        return [_in_json_schema(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    limits = {_LIMITS.get(key, key) if isinstance(one, int | float) else key: one for key, one in value.items()}
-    return {key: _in_json_schema(one) for key, one in limits.items()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "manyseeds experiment"}
 
 
 def schema_text() -> str:

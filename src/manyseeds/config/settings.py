@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from manyseeds.config.fields import (
     FLAG,
     NO_IDENTITY,
+    WHOLE,
     Allowed,
     Count,
     Ge,
@@ -23,7 +24,6 @@ from manyseeds.config.fields import (
     Seed,
     SeedSet,
     Text,
-    Whole,
     as_tuple,
 )
 
@@ -66,7 +66,7 @@ class TrainSettings(Model):
 class EvaluateSettings(Model):
     """Keys below `evaluate:`."""
 
-    episodes: Annotated[Count, Le(1_000_000)] = Field(
+    episodes: Annotated[int, Ge(1), Le(1_000_000), WHOLE] = Field(
         1000, description="episodes of each checkpoint, the same for every seed and checkpoint"
     )
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
@@ -86,7 +86,7 @@ class EvaluateSettings(Model):
         None, description="smallest difference between variants that matters; tables say how many seeds it takes"
     )
     looks: Annotated[
-        tuple[Annotated[Whole, Ge(2)], ...],
+        tuple[Annotated[int, Ge(2), WHOLE], ...],
         BeforeValidator(as_tuple),
         AfterValidator(_ascending),
         Allowed("a list of rising numbers of at least 2"),
