@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import LEARNING_CURVES, RUN_RECORD
+from manyseeds.core.layout import LEARNING_CURVES, RUN_RECORD, folders_below
 from manyseeds.core.manifest import check_made, manifest_path
 from manyseeds.core.record import accepted_changes
 from manyseeds.core.text import did_you_mean
@@ -215,7 +215,7 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
     if not results_dir.is_dir():
         raise UserError(f"{results_dir}: no such folder; give the results folder of an experiment")
     found: dict[Path, list[Run]] = {}
-    for folder in sorted(_below(results_dir)):
+    for folder in sorted(folders_below(results_dir)):
         match = re.fullmatch(r"seed_(\d+)", folder.name)
         depth = len(folder.relative_to(results_dir).parts)
         if match is None or depth < 2:
@@ -234,16 +234,6 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
             check_made(run.episodes, "evaluate")
         check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
-
-
-def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield all folders below a folder but those within runs; links are followed, but not in circles."""
-    above |= {folder.resolve()}
-    for path in folder.iterdir():
-        if path.is_dir() and path.resolve() not in above:
-            yield path
-            if not path.name.startswith("seed_"):
-                yield from _below(path, above)
 
 
 def _check_name(folder: Path) -> None:

@@ -1,7 +1,5 @@
 """Verify results: are the files of every run still what the run left?"""
 
-import fnmatch
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -11,7 +9,16 @@ from pathlib import Path
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256, write_atomic
-from manyseeds.core.layout import EXTERNAL_WORK, JOURNAL, MANIFEST, NOT_SHIPPED, PUBLISHED, RUN_RECORD, SUPERSEDED
+from manyseeds.core.layout import (
+    EXTERNAL_WORK,
+    JOURNAL,
+    MANIFEST,
+    NOT_SHIPPED,
+    PUBLISHED,
+    RUN_RECORD,
+    SUPERSEDED,
+    folders_below,
+)
 from manyseeds.core.manifest import other_inputs
 from manyseeds.core.manifest import problems as manifest_problems
 from manyseeds.core.record import read_record
@@ -143,19 +150,16 @@ def _unfinished(results: Path) -> list[Path]:
 def _in_runs(results: Path, name: str) -> list[Path]:
     """Return the files of a name in folders of runs, except superseded files and logs of external trainers.
 
-    Links to folders are followed, as the analysis follows them; each folder is read once.
+    Links to folders are followed, as the analysis follows them; each file is named once.
     """
     elsewhere = rf"/seed_\d+/{EXTERNAL_WORK}/|/{SUPERSEDED}_\d+/"
-    found: list[Path] = []
-    seen: set[str] = set()
-    for place, folders, names in os.walk(results, followlinks=True):
-        folders.sort()
-        if (real := os.path.realpath(place)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        found += [Path(place, own) for own in fnmatch.filter(names, name)]
-    return [path for path in sorted(found) if not re.search(elsewhere, path.absolute().as_posix())]
+    found = {
+        path.resolve(): path
+        for folder in (results, *(folders_below(results) if results.is_dir() else ()))
+        for path in folder.glob(name)
+        if not re.search(elsewhere, path.absolute().as_posix())
+    }
+    return sorted(found.values())
 
 
 def _experiments(results: Path) -> list[Path]:

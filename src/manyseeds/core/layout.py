@@ -1,6 +1,7 @@
 """Names and places of files, each in one place."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -59,6 +60,16 @@ NOT_SHIPPED = "not_shipped.txt"
 def run_folder(variant: str, seed: int | str) -> str:
     """Return the folder of a run below its experiment's."""
     return f"{variant}/seed_{seed}"
+
+
+def folders_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield all folders below a folder but those within runs; links are followed, but not in circles."""
+    above |= {folder.resolve()}
+    for path in folder.iterdir():
+        if path.is_dir() and path.resolve() not in above:
+            yield path
+            if not path.name.startswith("seed_"):
+                yield from folders_below(path, above)
 
 
 def checkpoint_name(iteration: int | str) -> str:
