@@ -12,7 +12,7 @@ from manyseeds.simulators.rendering import choose_renderer
 
 
 @pytest.mark.parametrize("display", [None, ":99", "localhost:10.0"])
-def test_a_picture_is_drawn_whatever_display_is_named(display, tmp_path):
+def test_a_picture_is_drawn_whatever_display_is_named(display):
     """Of `ssh -X`, DISPLAY outlives the X server that it names."""
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MUJOCO_GL")}
     code = (

@@ -256,7 +256,7 @@ def test_the_documented_sbatch_line_trains(folder, page):
 
 
 def test_a_run_on_two_gpus_gets_both_on_one_node(folder, monkeypatch):
-    """The GPUs are stand-ins, so training is told to use the CPU, by a module that no container sees."""
+    """The GPUs are stand-ins, so a module on PYTHONPATH, which containers do not see, makes it train on the CPU."""
     monkeypatch.setattr(sys.modules[__name__], "IMAGES", None)
     two_gpus(folder, monkeypatch)
     write_config(folder, device="cuda", gpus_per_run=2, seeds=[1], train=TINY["train"] | {"max_iterations": 2})
