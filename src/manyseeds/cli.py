@@ -14,7 +14,7 @@ GROUPS = {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
         "film": ("evaluation.film", "film a policy"),
-        "export": ("evaluation.export", "export a policy to ONNX or TorchScript"),
+        "export": ("evaluation.export", "export a policy to ONNX or TorchScript, or as a folder for a robot team"),
         "tasks": ("tasks.show", "list the tasks"),
     },
     "report": {
