@@ -8,7 +8,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
 from manyseeds.core.failures import sentences_of
-from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.layout import FILM, FILM_PAGE, REPOSITORY
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
@@ -66,9 +66,7 @@ ANALYSIS_CONDA = plan.conda("analysis") if DEPLOYED else None
 
 
 # Jobs that a killed Snakemake left in Slurm's queue continue; a new job for the same run starts after the old one.
-left_in_queue = (
-    queued(Path.cwd()) if workflow.is_main_process and ON_CLUSTER else {}
-)
+left_in_queue = queued(Path.cwd()) if workflow.is_main_process and ON_CLUSTER else {}
 
 
 # What Snakemake does not see: other code, and files that are not what their steps left.

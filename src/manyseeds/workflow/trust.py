@@ -21,6 +21,8 @@ from manyseeds.core.layout import (
     CODE_DIFF,
     EPISODES,
     EVENT_FILE,
+    FILM,
+    FILM_PAGE,
     JOURNAL,
     LEARNING_CURVES,
     RUN_CONFIG,
@@ -165,6 +167,9 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
             if evaluation and known and (changed := changes_since(manifest_path(run, "evaluate"), evaluation)):
                 stale_evaluations[str(run / EPISODES)] = changed
+        for step, name in (("film", FILM), ("film-page", FILM_PAGE)) if ours else ():
+            if problem := _of_step(folder / variant.name, step, name, sums):
+                again.setdefault(str(folder / variant.name / FILM), problem)
     whole = (
         ("curves", LEARNING_CURVES),
         ("tables", "success_rates.html"),
