@@ -8,11 +8,14 @@ from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
 from manyseeds.core.failures import sentences_of
-from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.layout import FILM, FILM_PAGE, REPOSITORY
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
 from manyseeds.workflow.trust import Findings, Planned, prepare
+
+# Snakemake limits the number of jobs on a cluster only. It sets `workflow.executor_plugin` after it has read this file.
+ON_CLUSTER = workflow.resource_settings.nodes is not None
 
 # Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
@@ -33,7 +36,7 @@ plan = exit_on_error(
     # A cluster job must plan with the cores of the submitting process, not of its own machine.
     (
         workflow.resource_settings.cores
-        if workflow.local_exec and workflow.is_main_process
+        if workflow.is_main_process and not ON_CLUSTER
         else None
     ),
 )
@@ -63,13 +66,7 @@ ANALYSIS_CONDA = plan.conda("analysis") if DEPLOYED else None
 
 
 # Jobs that a killed Snakemake left in Slurm's queue continue; a new job for the same run starts after the old one.
-left_in_queue = (
-    queued(Path.cwd())
-    if workflow.is_main_process
-    and not workflow.local_exec
-    and workflow.executor_plugin.name == "slurm"
-    else {}
-)
+left_in_queue = queued(Path.cwd()) if workflow.is_main_process and ON_CLUSTER else {}
 
 
 # What Snakemake does not see: other code, and files that are not what their steps left.

@@ -116,14 +116,21 @@ rule draw:
         " 2>&1 | tee {log:q}"
 
 
+FILM_COMMAND = (
+    f"{SIMULATOR_PYTHON} -m manyseeds film {{params.checkpoint:q}} --output {{output.animation:q}}"
+    f" --seed {{params.seed}}{plan.allow_code}"
+)
+
+
 # A machine without OpenGL gets a picture that says so; the run does not fail.
 rule animate:
     input:
         f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/run.json",
+        again(f"{RESULTS}/{{variant}}/{FILM}"),
     output:
-        animation=f"{RESULTS}/{{variant}}/policy.gif",
+        animation=f"{RESULTS}/{{variant}}/{FILM}",
         page=report(
-            f"{RESULTS}/{{variant}}/policy.html",
+            f"{RESULTS}/{{variant}}/{FILM_PAGE}",
             caption="../report/animation.rst",
             category="Policies",
             labels={"variant": "{variant}"},
@@ -138,8 +145,6 @@ rule animate:
         checkpoint=lambda wildcards: plan.filmed(wildcards.variant),
         seed=plan.experiment.evaluate.seed,
     shell:
-        f"{{{{ {SIMULATOR_PYTHON}"
-        " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed}"
-        f"{plan.allow_code} 2>&1"
-        " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
+        f"{{{{ {FILM_COMMAND} 2>&1 | tee {{log:q}}"
+        f" || {FILM_COMMAND} --stand_in {{workflow.basedir:q}}/workflow/report/no_animation.gif; }}}}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"

@@ -1,7 +1,6 @@
 """The files of a results folder: found, read and checked. Tables, figures and pages start here."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
+from manyseeds.core.files import parse_json
 from manyseeds.core.layout import LEARNING_CURVES, RUN_RECORD, folders_below
 from manyseeds.core.manifest import check_made, manifest_path
 from manyseeds.core.record import accepted_changes
@@ -289,7 +289,7 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
     if not config.is_file():
         return None, {}
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
+        content = parse_json(config.read_text(encoding="utf-8"))
         planned = [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
         fields: dict[str, Any] = {"band": content.get("curves", {}).get("band", BANDS[0])}
         external = content.get("trainer", OURS)
