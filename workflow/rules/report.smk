@@ -1,3 +1,4 @@
+# Tables and figures take seconds, so on a cluster they are made next to Snakemake.
 rule tables:
     input:
         rules.aggregate.output,
@@ -48,6 +49,7 @@ rule tables:
         ),
     log:
         f"{LOGS}/tables.log",
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
@@ -100,6 +102,7 @@ rule draw:
         ),
     log:
         f"{LOGS}/draw.log",
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
@@ -141,5 +144,5 @@ rule animate:
         f"{{{{ {SIMULATOR_PYTHON}"
         " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed}"
         f"{plan.allow_code} 2>&1"
-        " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
+        f" | tee {{log:q}} || cp {plan.no_animation} {{output.animation:q}}; }}}}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"
