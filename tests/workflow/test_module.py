@@ -29,6 +29,15 @@ rule summary:
 onstart:
     print("the handler of the other workflow")
 """
+DEPLOYED = """
+configfile: "config/config.yaml"
+
+module manyseeds:
+    snakefile: "{snakefile}"
+    config: config
+
+use rule * from manyseeds
+"""
 ONE_RUN = {"seeds": [1], "train": {"num_envs": 8, "max_iterations": 1, "save_interval": 1}}
 
 
@@ -90,10 +99,15 @@ def test_a_mistake_is_one_sentence_before_any_job(tmp_path: Path, arguments, sen
     assert done.returncode != 0 and sentence in done.stdout and "Traceback" not in done.stdout
 
 
-def test_the_place_that_snakedeploy_looks_at_is_the_same_workflow(tmp_path: Path) -> None:
-    workflow(tmp_path, snakefile="workflow/Snakefile")
-    rules = planned(tmp_path, snakefile=tmp_path / "Snakefile")
-    assert {"robots_train_run", "robots_evaluate_run", "robots_tables", "summary"} <= rules
+def test_what_snakedeploy_writes_makes_all_that_the_workflow_makes(tmp_path: Path) -> None:
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
+    deployed = tmp_path / "workflow" / "Snakefile"
+    deployed.write_text(DEPLOYED.format(snakefile=REPOSITORY / "workflow" / "Snakefile"), encoding="utf-8")
+    assert {"train_run", "evaluate_run", "tables", "draw", "animate", "everything"} <= planned(
+        tmp_path, snakefile=deployed
+    )
     template = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
     assert template["experiment"] == "lift_object"
 
