@@ -25,4 +25,4 @@ rule evaluate_run:
         f"{SIMULATOR_PYTHON}"
         " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
         " --overrides {params.overrides:q} --threads {threads} --output {output:q}"
-        f"{plan.allow_code} 2>&1 | tee {{log:q}}" + TIDY
+        f"{plan.allow_code} 2>&1 | tee {{log:q}}{TIDY}"

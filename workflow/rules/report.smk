@@ -1,3 +1,4 @@
+# Tables and figures take seconds, so on a cluster they are made next to Snakemake.
 rule tables:
     input:
         rules.aggregate.output,
@@ -48,6 +49,7 @@ rule tables:
         ),
     log:
         f"{LOGS}/tables.log",
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
@@ -100,6 +102,7 @@ rule draw:
         ),
     log:
         f"{LOGS}/draw.log",
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
@@ -146,5 +149,5 @@ rule animate:
         seed=plan.experiment.evaluate.seed,
     shell:
         f"{{{{ {FILM_COMMAND} 2>&1 | tee {{log:q}}"
-        f" || {FILM_COMMAND} --stand_in {{workflow.basedir:q}}/workflow/report/no_animation.gif; }}}}"
+        f" || {FILM_COMMAND} --stand_in {plan.no_animation}; }}}}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"
