@@ -10,6 +10,7 @@ from manyseeds.config.external import ENVIRONMENT_VARIABLE
 from manyseeds.core.failures import sentences_of
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
+from manyseeds.workflow import summary
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
 from manyseeds.workflow.trust import Findings, Planned, prepare
@@ -106,6 +107,10 @@ def as_planned(job):
 report: "workflow/report/workflow.rst"
 
 
+# What `onsuccess` tells: the jobs, and the seconds until the first of them started.
+done, planning_s = [], []
+
+
 # Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
     jobs = list(workflow.dag.needrun_jobs())
@@ -122,6 +127,16 @@ onstart:
             exit_on_error(plan.check_trainer)
         if not DEPLOYED:
             exit_on_error(plan.check_simulator)
+    done.extend(
+        summary.Done(job.rule.name, Path(str(job.benchmark or ""))) for job in jobs
+    )
+    planning_s.append(summary.since_start())
+
+
+onsuccess:
+    if not {job.rule for job in done}.isdisjoint(summary.STAGES):
+        told = summary.lines(plan, done, planning_s[0], summary.since_start())
+        print("", *told, sep="\n", file=sys.stderr)
 
 
 # Run as many trainings at once as there are GPUs, without a flag.

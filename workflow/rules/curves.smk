@@ -13,6 +13,8 @@ rule export:
         ANALYSIS_CONDA
     container:
         ANALYSIS_IMAGE
+    message:
+        "Reading the scalars of {wildcards.variant}, seed {wildcards.seed}"
     params:
         run=subpath(input[0], parent=True),
         first=plan.first_iteration,
@@ -39,6 +41,8 @@ rule aggregate:
         ANALYSIS_CONDA
     container:
         ANALYSIS_IMAGE
+    message:
+        f"Computing the learning curves of {RESULTS} over seeds"
     params:
         config=plan.config_json,
         # A function: braces in a command line would be taken for wildcards.

@@ -48,6 +48,8 @@ rule tables:
         ),
     log:
         f"{LOGS}/tables.log",
+    benchmark:
+        f"{LOGS}/tables.benchmark.tsv"
     conda:
         ANALYSIS_CONDA
     container:
@@ -100,6 +102,8 @@ rule draw:
         ),
     log:
         f"{LOGS}/draw.log",
+    benchmark:
+        f"{LOGS}/draw.benchmark.tsv"
     conda:
         ANALYSIS_CONDA
     container:
@@ -130,6 +134,8 @@ rule animate:
         ),
     log:
         f"{LOGS}/{{variant}}/animate.log",
+    benchmark:
+        f"{LOGS}/{{variant}}/animate.benchmark.tsv"
     conda:
         SIMULATOR_CONDA
     container:
@@ -137,6 +143,8 @@ rule animate:
     params:
         checkpoint=lambda wildcards: plan.filmed(wildcards.variant),
         seed=plan.experiment.evaluate.seed,
+    message:
+        "Filming the policy of {wildcards.variant}"
     shell:
         f"{{{{ {SIMULATOR_PYTHON}"
         " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed}"
