@@ -23,7 +23,8 @@ from manyseeds.workflow.summary import since_start
 MEASURED_S = 1.0
 """How long iterations are measured, over all variants; each has at least one."""
 SLOWER = 1.7
-"""Iterations become slower where a policy makes contacts: lift_object's take 1.6 times as long in the mean as at first."""
+"""How many times as long as the first iterations the mean one may take: for lift_object it is 1.6, because a grasp has
+many contacts."""
 JOB_STARTS, FIGURES_STARTS = 2.0, 4.0
 """What a run's jobs, and what the tables, figures and pages take besides their work, as multiples of a start of Python
 with all packages. Measured with cart_pole on two cores."""
@@ -109,8 +110,8 @@ def forecast(experiment: Experiment, cores: int, start_s: float) -> str:
     what = f"{experiment.experiment}: {runs} run{'s' if runs > 1 else ''} of {said} iterations."
     if not experiment.trainer.evaluates:
         return f"{what} How long {experiment.trainer.name} takes is not known here; `make watch` shows what is left."
-    if experiment.device == "cuda":
-        return f"{what} They train on GPUs, whose speed shows after a minute: `make watch` says what is left."
+    if experiment.simulator != "mujoco":
+        return f"{what} How fast {experiment.simulator} is shows only while it runs; `make watch` shows what is left."
     jobs = _jobs_left(experiment, cores, start_s)
     least = makespan([(low, threads) for low, _, threads in jobs], cores) + FIGURES_STARTS * start_s
     most = makespan([(high, threads) for _, high, threads in jobs], cores) + FIGURES_STARTS * start_s

@@ -110,7 +110,9 @@ def _places(plan: Plan) -> Iterator[str]:
         rows.insert(3, (f"{results}/{first.name}/policy.gif", "a film of the policy"))
     # Who typed `make` has no `snakemake` on the PATH.
     made = "MAKELEVEL" in os.environ
-    report = f"make report CONFIG={plan.source}" if made else f"snakemake --report report.html --configfile {plan.source}"
+    report = (
+        f"make report CONFIG={plan.source}" if made else f"snakemake --report report.html --configfile {plan.source}"
+    )
     again = "make run CONFIG=mine.yaml" if made else "snakemake --cores all --configfile mine.yaml"
     todo = [
         (report, "all of it on one page, report.html"),

@@ -156,7 +156,7 @@ def test_a_mistake_in_the_numbers_is_one_sentence() -> None:
 
 
 def test_isaac_lab_is_refused_by_the_name_of_the_motor() -> None:
-    with pytest.raises(UserError, match="the actuator 'push'.*'isaaclab' cannot take"):
+    with pytest.raises(UserError, match=r"the actuator 'push'.*'isaaclab' cannot take"):
         parts(load_model(TASK, CFG))
 
 

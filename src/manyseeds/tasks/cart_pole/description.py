@@ -16,9 +16,7 @@ DESCRIPTION = Description(
             "the pole was upright at the last step, and the cart never left its range",
         ),
         Outcome("left", "Left the range", "share", "the cart left its range at some time", better="lower"),
-        Outcome(
-            "settled_s", "Upright from", "measure", "from when on the pole was upright to the end", "s", "lower"
-        ),
+        Outcome("settled_s", "Upright from", "measure", "from when on the pole was upright to the end", "s", "lower"),
         Outcome(
             "final_angle",
             "Final angle",

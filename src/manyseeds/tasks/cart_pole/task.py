@@ -1,7 +1,8 @@
 """cart_pole: a cart on a rail balances a pole that starts up to 45 degrees off.
 
-Numbers and terms are those of Isaac Lab's `Isaac-Cartpole`, with one simplification: episodes start at rest (there: with
-small random velocities). The coordinates are the cart's position (m) and the pole's angle from upright (rad).
+Numbers and terms are those of Isaac Lab's `Isaac-Cartpole`, with one simplification: episodes start at rest. There,
+they start with small random velocities. The coordinates are the cart's position (m) and the pole's angle from upright
+(rad).
 """
 
 from dataclasses import dataclass
