@@ -9,6 +9,7 @@ from snakemake.settings.types import DeploymentMethod
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
 from manyseeds.core.layout import FILM, FILM_PAGE
 from manyseeds.report.figures import NAMES
+from manyseeds.workflow import summary
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
 from manyseeds.workflow.trust import Findings
@@ -80,8 +81,23 @@ for sentence in findings.sentences(plan.experiment, RESULTS):
 report: "workflow/report/workflow.rst"
 
 
+# What `onsuccess` tells: the jobs, and the seconds until the first of them started.
+done, planning_s = [], []
+
+
 onstart:
     begin()
+    done.extend(
+        summary.Done(job.rule.name, Path(str(job.benchmark or "")))
+        for job in workflow.dag.needrun_jobs()
+    )
+    planning_s.append(summary.since_start())
+
+
+onsuccess:
+    if not {job.rule for job in done}.isdisjoint(summary.STAGES):
+        told = summary.lines(plan, done, planning_s[0], summary.since_start())
+        print("", *told, sep="\n", file=sys.stderr)
 
 
 if not workflow.modifier.is_main_snakefile():

@@ -27,6 +27,7 @@ GROUPS = {
     },
     "look after": {
         "config": ("workflow.check", "check an experiment file and print what it resolves to"),
+        "forecast": ("workflow.forecast", "say how long an experiment takes here"),
         "status": ("launch.status", "show the progress of every run"),
         "gpus": ("gpus.show", "show which run has which GPU"),
         "verify": ("audit.verify", "check results against what their runs recorded"),

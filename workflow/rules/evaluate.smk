@@ -15,6 +15,8 @@ rule evaluate_run:
     threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
     resources:
         **plan.evaluation_resources,
+    message:
+        "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
     params:
         run=subpath(output[0], parent=True),
         episodes=plan.experiment.evaluate.episodes,

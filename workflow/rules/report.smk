@@ -50,6 +50,8 @@ rule tables:
     log:
         f"{LOGS}/tables.log",
     localrule: True
+    benchmark:
+        f"{LOGS}/tables.benchmark.tsv"
     conda:
         ANALYSIS_CONDA
     container:
@@ -103,6 +105,8 @@ rule draw:
     log:
         f"{LOGS}/draw.log",
     localrule: True
+    benchmark:
+        f"{LOGS}/draw.benchmark.tsv"
     conda:
         ANALYSIS_CONDA
     container:
@@ -140,6 +144,8 @@ rule animate:
         ),
     log:
         f"{LOGS}/{{variant}}/animate.log",
+    benchmark:
+        f"{LOGS}/{{variant}}/animate.benchmark.tsv"
     conda:
         SIMULATOR_CONDA
     container:
@@ -147,6 +153,8 @@ rule animate:
     params:
         checkpoint=lambda wildcards: plan.filmed(wildcards.variant),
         seed=plan.experiment.evaluate.seed,
+    message:
+        "Filming the policy of {wildcards.variant}"
     shell:
         f"{{{{ {FILM_COMMAND} 2>&1 | tee {{log:q}}"
         f" || {FILM_COMMAND} --stand_in {plan.no_animation}; }}}}"

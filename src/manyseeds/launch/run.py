@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -27,6 +28,7 @@ from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
 from manyseeds.launch.output import Output
+from manyseeds.launch.pace import Pace
 
 LEFT_BEHIND = "[WARNING] Training has ended, but a process that it started in the background goes on."
 # Lines of training's output that are forwarded to the user.
@@ -175,9 +177,12 @@ def _train(job: Job) -> None:
     for partial in folder.glob(f".{Path(RUN_CONFIG).stem}.*"):  # of a killed process
         partial.unlink()
     write_json(folder / RUN_CONFIG, job.run.model_dump(mode="json"))
+    pace = Pace(time.monotonic())
     for line in job.start(command(folder)):
         if line.startswith(FORWARDED):
             job.show(line)
+        elif progress := pace.heard(line, time.monotonic()):
+            job.show(progress)
     # A finished run needs one whole state to be made longer.
     (folder / PREVIOUS_STATE).unlink(missing_ok=True)
 

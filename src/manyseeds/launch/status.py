@@ -83,7 +83,10 @@ class Watcher:
         Raises:
             UserError: when the folder holds no readable config.json.
         """
-        experiment: Experiment = read_resolved(self.folder / CONFIG)
+        return self.of_experiment(read_resolved(self.folder / CONFIG), now)
+
+    def of_experiment(self, experiment: Experiment, now: float) -> list[Progress]:
+        """Return the progress of every run of an experiment whose results are in the folder, or will be."""
         return [
             self._of_run(experiment, variant, seed, now) for variant in experiment.variants for seed in experiment.seeds
         ]
