@@ -84,7 +84,9 @@ def final_grid(data: Data) -> Grid:
         decimals = _decimals(seeds)
         failed = {failure.seed for failure in data.failures if failure.variant == variant}
         rows += [_seed_row(folder, row, shown, decimals, failed) for _, row in seeds.iterrows()]
-        rows += _over_seeds_rows(folder, over_seeds[over_seeds["variant"] == variant].iloc[0], shown, decimals)
+        over = over_seeds[over_seeds["variant"] == variant].iloc[0]
+        ends = dict.fromkeys((seeds["iteration"].min(), seeds["iteration"].max()))
+        rows += _over_seeds_rows(folder, over, " to ".join(map(str, ends)), shown, decimals)
     when = "" if folder.evaluated else " in training"
     return Grid(
         ("Variant", "Seed", "Iteration", *(f"{outcome.title}{when}{_in_unit(outcome)}" for outcome in shown)),
@@ -94,7 +96,7 @@ def final_grid(data: Data) -> Grid:
         (
             *(_evaluation_notes if folder.evaluated else _training_notes)(data, shown),
             *_notes_of_seeds(data),
-            *folder.code_notes,
+            *folder.remarks,
         ),
     )
 
@@ -119,9 +121,9 @@ def _seed_row(
 
 
 def _over_seeds_rows(
-    folder: ResultsFolder, row: pd.Series, shown: Sequence[Outcome], decimals: int
+    folder: ResultsFolder, row: pd.Series, iteration: str, shown: Sequence[Outcome], decimals: int
 ) -> list[tuple[str, ...]]:
-    variant, iteration, seeds = folder.label(row["variant"]), str(row["iteration"]), int(row["seeds"])
+    variant, seeds = folder.label(row["variant"]), int(row["seeds"])
 
     def cells(*columns: str) -> list[str]:
         return [
@@ -191,7 +193,7 @@ def _interval_note(data: Data) -> str:
 def _training_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
     rates, trainer = data.rates, data.folder.trainer
     notes = [
-        f"Training, not an evaluation: these are numbers that the trainer {trainer} logged with its exploring policy; "
+        f"Training, not an evaluation: these are numbers that {trainer} logged with its exploring policy; "
         "its checkpoints are not evaluated here."
     ]
     if not data.folder.successes:
