@@ -194,9 +194,9 @@ def estimates(
     Returns:
         One row per variant: `iteration`, `samples` (the largest of its seeds'), `seeds`, `failed` (their seeds);
         for each compared outcome `<outcome>_` with the columns of `manyseeds.analysis.rates.over_seeds` and, of a
-        success, `other` with `low` and `high` (the other estimate: the mean of the last checkpoints, or the last one), `below` (seeds below the
-        requirement) and `below_high` (upper limit of the share of all seeds that are); for every other outcome its
-        mean.
+        success, `other` with `low` and `high` (the other estimate: the mean of the last checkpoints, or the last one),
+        `below` (seeds below the requirement) and `below_high` (upper limit of the share of all seeds that are); for
+        every other outcome its mean.
     """
     other = 1 if folder.evaluate.checkpoints > 1 else OTHER
     zeros = failed if folder.evaluate.failed_runs == "count_as_zero" else ()

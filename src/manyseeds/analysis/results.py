@@ -29,6 +29,8 @@ BANDS = ("pointwise", "simultaneous", "standard-error", "range", "none")
 OURS = "manyseeds"
 """The trainer's name where config.json gives no other."""
 LONGEST_GAP = 1000
+EVALUATION = "eval/"
+"""How tags begin whose numbers come from the trainer's own evaluations; Stable-Baselines3's do."""
 RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
 """The last column of every episodes.csv, whatever the task."""
 
@@ -179,6 +181,11 @@ class ResultsFolder:
     def evaluated(self) -> bool:
         """Whether outcomes come from evaluation episodes, and not from the scalars of training."""
         return not any(outcome.tag for outcome in self.description.outcomes)
+
+    @property
+    def evaluated_by_trainer(self) -> bool:
+        """Whether the scalars of training that are outcomes are of evaluations that the trainer made."""
+        return all(outcome.tag.startswith(EVALUATION) for outcome in self.description.outcomes)
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:

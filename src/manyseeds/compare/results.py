@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from manyseeds.analysis.results import EVALUATION
 from manyseeds.compare.names import folder_name
 from manyseeds.compare.runs import ForeignRun
 from manyseeds.core.description import Description, Outcome
@@ -34,8 +35,6 @@ REWARDS = (
 SUCCESSES = ("Metrics/success_rate", "eval/success_rate", "rollout/success_rate", "Episode_Termination/success")
 REWARD_TERMS = ("Episode_Reward/", "Episode/rew_")
 """Of Isaac Lab and mjlab, and of legged_gym."""
-EVALUATION = "eval/"
-"""How the tags begin that Stable-Baselines3 evaluates with the deterministic policy."""
 STEP = "compare"
 SEVERAL = "several programs"
 
@@ -168,7 +167,7 @@ def _variant(runs: Sequence[ForeignRun], variant: str) -> dict[str, Any]:
 
 
 def _outcomes(program: str, reward: str, success: str) -> Iterator[Outcome]:
-    how = "in evaluations with the deterministic policy" if reward.startswith(EVALUATION) else "in training"
+    how = "in evaluations" if reward.startswith(EVALUATION) else "in training"
     if success:
         yield Outcome("success", "Success", "share", f"the success rate that {program} logs ({success})", tag=success)
     yield Outcome("return", "Return", "measure", f"the mean return of episodes {how} ({reward})", tag=reward)
@@ -279,7 +278,7 @@ def _where(
     if at == "end":
         if shortest == longest:
             return "end", []
-        return "end", [f"Each run is compared at its own end, between iterations {shortest} and {longest}."]
+        return "end", [f"Tables compare each run at its own end, between iterations {shortest} and {longest}."]
     if len({run.log.counts for run in runs}) > 1:
         kinds = "; ".join(f"{run.log.program}: {run.log.counts}" for run in _one_of_each(runs))
         raise UserError(
@@ -291,14 +290,13 @@ def _where(
             return shortest, []
         first = [run.label for run, end in zip(runs, ends, strict=True) if end == shortest]
         return shortest, [
-            f"Compared at iteration {shortest}, the last one that all runs reached ({', '.join(first)} ended there; "
-            f"the longest run has {longest})."
+            f"Tables compare the runs at iteration {shortest}, the last one that all runs reached "
+            f"({', '.join(first)} ended there; the longest run has {longest})."
         ]
     if at > longest:
         raise UserError(f"--at {at}: no run reaches this iteration; the longest has {longest}")
-    return at, [
-        f"Compared at iteration {at}." if shortest >= at else f"Compared at iteration {at}, without shorter runs."
-    ]
+    alone = "" if shortest >= at else ", without the runs that end before it"
+    return at, [f"Tables compare the runs at iteration {at}{alone}."]
 
 
 def _one_of_each(runs: Sequence[ForeignRun]) -> list[ForeignRun]:
