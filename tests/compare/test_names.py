@@ -60,8 +60,8 @@ def test_a_name_that_does_not_fit_is_named_with_what_to_do() -> None:
         ("lift/wide/seed_2", Name("lift/wide", 2)),
         ("s3_ppo", Name("ppo", 3)),
         ("ppo/CartPole-v1_2", Name("ppo/CartPole-v1_2", None, 2)),
-        ("Ant-v4__ppo_continuous__7__1700000000", Name("Ant-v4__ppo_continuous", 7)),
-        ("Ant_25-03-01-12-00-00/summaries", Name("Ant")),
+        ("Ant-v4__ppo_continuous__7__1700000000", Name("Ant-v4_ppo_continuous", 7)),
+        ("Ant_17-12-00-00/summaries", Name("Ant")),
         ('it\'s "new"_seed1', Name('it\'s "new"', 1)),
     ],
 )

@@ -11,7 +11,7 @@ from manyseeds.core.errors import UserError
 STAMP = (
     r"(?:\d{4}-\d\d-\d\d[_T -]\d\d[-:]\d\d[-:]\d\d"  # Isaac Lab, mjlab: 2026-01-31_10-00-00
     r"|[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d"  # legged_gym: Jan31_10-00-00
-    r"|\d\d-\d\d-\d\d-\d\d-\d\d|\d{8}[-_T]?\d{6}|\d{10})"  # rl_games, compact, seconds since 1970
+    r"|\d\d(?:-\d\d){3,5}|\d{8}[-_T]?\d{6}|\d{10})"  # rl_games, compact, seconds since 1970
 )
 PLACEHOLDERS = {"variant": "[^/]+?", "seed": r"\d+", "stamp": STAMP, "any": "[^/]*?"}
 """What --name may hold, and what each stands for."""
