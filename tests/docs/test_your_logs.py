@@ -37,8 +37,7 @@ def test_every_command_works(logs: Path, capsys: pytest.CaptureFixture) -> None:
     for shown in (row for row in block.splitlines() if row != "..."):
         assert shown in said[lines[0]]
     results = Path("results/franka_lift")
-    assert {"report.html", "curves.html", "success_rates.tex", "config.json"} <= {
-        path.name for path in results.iterdir()
-    }
+    made = {path.name for path in results.iterdir()}
+    assert {"report.html", "curves.html", "success_rates.tex", "config.json"} <= made
     assert (results / "ppo_sym/seed_2/params/agent.yaml").is_file() and (results / "ppo_sym/seed_2/git").is_dir()
     assert Path("paper/learning_curves.pdf").is_file()
