@@ -11,7 +11,7 @@ from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import ResultsFolder, find_results
 from manyseeds.compare.names import folder_name
 from manyseeds.compare.results import REWARDS, Choice, Prepared, check_output, find_reward, prepare, write
-from manyseeds.compare.runs import find_sources, group, read_parts
+from manyseeds.compare.runs import common_folder, find_sources, group, read_parts
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import LEARNING_CURVES, RESULTS, SCALARS
@@ -101,19 +101,20 @@ def _compare(args: argparse.Namespace) -> int:
         args.baseline,
     )
     found = find_sources(args.folders, args.exclude)
-    output = args.output or Path(RESULTS) / folder_name(found.sources[0].root)
+    output = args.output or Path(RESULTS) / folder_name(common_folder(found.sources))
     check_output(output)
     parts, empty = read_parts(found.sources, args.reward or REWARDS[0], args.allow_corrupt)
     reward = find_reward([part.log.table for part in parts], args.reward)
     if reward != (args.reward or REWARDS[0]):  # Tags that count something else than it are left out.
         parts, empty = read_parts(found.sources, reward, args.allow_corrupt)
-    runs, notes = group(parts, args.name, number_seeds=args.number_seeds)
+    runs, said = group(parts, args.name, number_seeds=args.number_seeds)
     remarks = [
+        *said,
         *([f"Left out (--exclude): {', '.join(found.excluded)}."] if found.excluded else []),
         *([f"Left out, because they logged nothing: {', '.join(empty)}."] if empty else []),
     ]
     prepared = prepare(runs, choice, remarks)
-    _show(prepared, [*notes, *([] if args.name else ["Variants and seeds are guessed from names; --name says them."])])
+    _show(prepared, [] if args.name else ["Variants and seeds are guessed from names; --name says them."])
     if args.dry_run:
         print(f"Nothing was written (--dry-run); without it results go to {output}.")
         return 0

@@ -91,7 +91,7 @@ def read_evaluations(files: Sequence[Path], reward: str, allow_corrupt: bool) ->
         table = pd.DataFrame({TIMESTEPS: steps, **columns})
     except (ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"{files[0]}: not an evaluations.npz with 'timesteps' and 'results' as EvalCallback writes it: {error}"
+            f"{files[0]}: not an evaluations.npz with 'timesteps' and 'results' as EvalCallback writes it"
         ) from error
     return _log(_by_step(table, TIMESTEPS, files[0]), files[0].stat().st_mtime)
 

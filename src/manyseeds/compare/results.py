@@ -231,8 +231,8 @@ def _steps_per_iteration(runs: Sequence[ForeignRun], reward: str) -> int:
     """
     gaps = []
     for run in runs:
-        if run.log.counts != "iterations" and reward in run.table:
-            steps = run.table[reward].dropna().index.to_numpy()
+        if run.log.counts != "iterations":
+            steps = (run.table[reward].dropna() if reward in run.table else run.table).index.to_numpy()
             gaps.append(int(np.diff(steps).max()) if len(steps) > 1 else int(steps[-1]) if len(steps) else 1)
     return max(1, int(np.median(gaps))) if gaps else 1
 

@@ -189,6 +189,12 @@ def _sources(root: Path, variant: str | None) -> Iterator[Source]:
             yield Source(folder, top if below == "." else below, top, variant, tuple(of_folder))
 
 
+def common_folder(sources: Sequence[Source]) -> str:
+    """Return the name of the folder that all logs are in or below."""
+    folders = {source.path.absolute().parent for source in sources}
+    return os.path.basename(os.path.commonpath(folders)) or "runs"
+
+
 def _raise(error: OSError) -> None:
     raise UserError(f"{error.filename} cannot be read: {error.strerror}") from error
 
@@ -283,13 +289,13 @@ def group(parts: Sequence[Part], template: str | None, *, number_seeds: bool) ->
         number_seeds: do not take seeds from names and files, but number the runs of each variant.
 
     Returns:
-        The runs by variant, in the order of their names, and seed; and sentences for the user.
+        The runs by variant, in the order of their names, and seed; and sentences that belong below tables.
 
     Raises:
         UserError: when a name does not fit, a seed is not known, or two runs have the same variant and seed.
     """
     named = _named(parts, template)
-    notes = [
+    said = [
         f"{part.source.name}: the name says seed {name.seed}, its params say {part.params.seed}; the name counts."
         for part, name in zip(parts, named, strict=True)
         if None not in (name.seed, part.params.seed) and name.seed != part.params.seed and not number_seeds
@@ -305,7 +311,7 @@ def group(parts: Sequence[Part], template: str | None, *, number_seeds: bool) ->
             for part, _ in in_order:
                 _check_beginning(part)
             own = [(part, place + 1) for place, (part, _) in enumerate(in_order)]
-            notes.append(f"Seeds of {variant}: not known, so its runs are numbered in the order in which they began.")
+            said.append(_numbered(variant, [part for part, _ in own]))
         by_seed: dict[int, list[Part]] = {}
         for part, seed in own:
             if seed is None:
@@ -314,8 +320,8 @@ def group(parts: Sequence[Part], template: str | None, *, number_seeds: bool) ->
                     "as --name '{variant}_seed{seed}'"
                 )
             by_seed.setdefault(seed, []).append(part)
-        runs += [_join(variant, seed, by_seed[seed], notes) for seed in sorted(by_seed)]
-    return runs, notes
+        runs += [_join(variant, seed, by_seed[seed], said) for seed in sorted(by_seed)]
+    return runs, said
 
 
 def _named(parts: Sequence[Part], template: str | None) -> list[Name]:
@@ -337,6 +343,17 @@ def _named(parts: Sequence[Part], template: str | None) -> list[Name]:
     return found
 
 
+def _numbered(variant: str, parts: Sequence[Part]) -> str:
+    """Say that runs are numbered, and whether they were trained with equal seeds as far as is known."""
+    seeds = [part.params.seed for part in parts if part.params.seed is not None]
+    equal = len(seeds) - len(set(seeds))
+    return f"{variant}: its runs are numbered in the order in which they began; " + (
+        f"{equal + 1} of them or more were trained with an equal seed, so they may differ less than seeds do."
+        if equal
+        else "their seeds are not known."
+    )
+
+
 def _check_beginning(part: Part) -> None:
     """A log that begins late continues another run; without a seed nobody knows which."""
     first, last = part.log.table.index[[0, -1]]
@@ -347,7 +364,7 @@ def _check_beginning(part: Part) -> None:
         )
 
 
-def _join(variant: str, seed: int, parts: list[Part], notes: list[str]) -> ForeignRun:
+def _join(variant: str, seed: int, parts: list[Part], said: list[str]) -> ForeignRun:
     """Join the logs of one run; each replaces what earlier ones logged from its first step on."""
     first, *others = parts = sorted(parts, key=lambda part: part.log.began)
     table = first.log.table
@@ -361,6 +378,6 @@ def _join(variant: str, seed: int, parts: list[Part], notes: list[str]) -> Forei
             )
         lost = own.index[0] - table.index[-1] - 1
         if part.log.counts == "iterations" and lost > 0:
-            notes.append(f"{part.source.name}: {lost} iterations before it are in no log of {variant} seed {seed}.")
+            said.append(f"{part.source.name}: {lost} iterations before it are in no log of {variant} seed {seed}.")
         table = pd.concat([table[table.index < own.index[0]], own])
     return ForeignRun(variant, seed, tuple(parts), table)
