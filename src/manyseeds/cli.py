@@ -18,6 +18,7 @@ GROUPS = {
         "tasks": ("tasks.show", "list the tasks"),
     },
     "report": {
+        "compare": ("compare.command", "compare finished runs of other programs"),
         "scalars": ("eventfiles.command", "turn the event files of a run into CSV"),
         "curves": ("analysis.command", "turn the scalars of several seeds into learning curves"),
         "tables": ("report.tables.write", "write the success-rate tables of an experiment"),

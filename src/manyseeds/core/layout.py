@@ -43,6 +43,8 @@ EXTERNAL_WORK = "work"
 # The folder of an experiment.
 RESULTS = "results"
 CONFIG = "config.json"
+COMPARED = "compared"
+"""The key of config.json that only `manyseeds compare` writes."""
 LEDGER = "ledger.json"
 """Every plan of the experiment, with the time from which it held."""
 LEARNING_CURVES = "learning_curves.csv"
