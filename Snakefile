@@ -155,7 +155,7 @@ rule all:
         rules.tables.output,
         expand(
             rules.animate.output,
-            variant=[variant.name for variant in plan.variants if plan.evaluates],
+            variant=[variant.name for variant in plan.variants if plan.is_ours],
         ),
         plan.records,
     message:
