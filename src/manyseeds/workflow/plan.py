@@ -37,6 +37,7 @@ from manyseeds.launch.external import find_programs
 from manyseeds.learning import foreign
 from manyseeds.workflow import images as containers
 from manyseeds.workflow.content import checked_apart
+from manyseeds.workflow.failed import report_the_others
 from manyseeds.workflow.resources import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
 from manyseeds.workflow.trust import Findings, look
 
@@ -171,6 +172,15 @@ class Plan:
             return Findings()
         elsewhere = deployed or self.experiment.environment in self.experiment.python
         return look(self.experiment, self.results, installed=not elsewhere)
+
+    def report_the_others(self, deployed: bool) -> None:
+        """Write tables and figures of the runs that have ended, when others have failed.
+
+        Args:
+            deployed: whether a container or conda gives the environment of the jobs.
+        """
+        if self.drawn_from == self.results:
+            report_the_others(self.experiment, self.results, self.look(deployed))
 
     def check_simulator(self) -> None:
         """Check that Snakemake's own environment has the simulator, before runs are trained in it.
