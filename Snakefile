@@ -105,6 +105,13 @@ if not workflow.modifier.is_main_snakefile():
     call_at_start(begin)
 
 
+# A run that failed leaves the tables and figures of the others. The exit code stays, and the next start trains it again.
+onerror:
+    of_runs = ("train_run", "export", "evaluate_run")
+    if any(job.rule.name in of_runs for job in workflow.scheduler.failed):
+        exit_on_error(plan.report_the_others, DEPLOYED)
+
+
 # Run as many trainings at once as there are GPUs, without a flag.
 if plan.gpu_slots:
     workflow.register_resource("gpu_slots", plan.gpu_slots)
@@ -128,7 +135,7 @@ rule all:
         rules.tables.output,
         expand(
             rules.animate.output,
-            variant=[variant.name for variant in plan.variants if plan.evaluates],
+            variant=[variant.name for variant in plan.variants if plan.is_ours],
         ),
         plan.records,
     message:

@@ -38,6 +38,7 @@ GROUPS = {
     },
     "used by the workflow": {
         "launch": ("launch.run", "train one run of an experiment"),
+        "evaluate-external": ("launch.evaluate", "evaluate one run of an external trainer"),
         "usd": ("simulators.isaaclab.assets", "convert a task's MJCF to USD"),
     },
 }

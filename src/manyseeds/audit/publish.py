@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.analysis.rates import summaries
-from manyseeds.analysis.results import ResultsFolder, Run, file_digest, find_results, read_episodes
+from manyseeds.analysis.results import ResultsFolder, Run, file_digest, find_results, read_checkpoints, read_episodes
 from manyseeds.audit.verify import declare_not_shipped
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
@@ -62,8 +62,18 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> Non
 
 
 def _cut(folder: ResultsFolder, run: Run, copy: Run) -> int:
-    """Write the last checkpoint's episodes, byte by byte as they are, and the sums of the others; return the last."""
+    """Write the last checkpoint's episodes, byte by byte as they are, and the sums of the others; return the last.
+
+    Args:
+        folder: the experiment.
+        run: one of its runs.
+        copy: the run in the copy.
+    """
     episodes = read_episodes(run, folder.description)
+    if episodes.empty:  # there are sums only
+        for path, target in ((run.episodes, copy.episodes), (run.checkpoints, copy.checkpoints)):
+            shutil.copyfile(path, target)
+        return int(read_checkpoints(run)["iteration"].max())
     last = int(episodes["iteration"].max())
     header, *lines = run.episodes.read_text(encoding="utf-8").splitlines(keepends=True)
     place = header.strip().split(",").index("iteration")

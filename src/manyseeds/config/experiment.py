@@ -244,7 +244,7 @@ class Experiment(Common):
             task=self.task,
             task_cfg=chosen.task_cfg,
             init_digest=chosen.init_digest,
-            simulator=self.simulator if self.trainer.evaluates else None,
+            simulator=self.simulator if self.trainer.is_ours else None,
             device=self.device,
             trainer=self.trainer.settings(),
             seed=seed,

@@ -31,7 +31,7 @@ from manyseeds.core.layout import (
 )
 from manyseeds.core.manifest import manifest_path, problems, read_manifest
 from manyseeds.core.record import accept_code, accept_in, changes_since, other_code, read_record
-from manyseeds.launch.inputs import inputs_code
+from manyseeds.launch import inputs
 from manyseeds.tasks.code import evaluation_code, training_code
 
 CHECKSUMS = ".checksums.json"
@@ -129,12 +129,14 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
     folder = Path(results)
     if not folder.is_dir():
         return Findings()
-    ours = experiment.trainer.evaluates
-    if isinstance(experiment.trainer, External):
-        code = inputs_code(experiment.trainer)
+    trainer, ours = experiment.trainer, experiment.trainer.is_ours
+    evaluation: Code | None
+    if isinstance(trainer, External):
+        code = inputs.inputs_code(trainer)
+        evaluation = inputs.evaluation_code(trainer) if trainer.evaluates else None
     else:
         code = training_code(experiment.task, experiment.simulator, installed)
-    evaluation = evaluation_code(experiment.task, experiment.simulator, installed) if ours else None
+        evaluation = evaluation_code(experiment.task, experiment.simulator, installed)
     sums = _Sums(folder)
     stale: dict[str, list[str]] = {}
     stale_evaluations: dict[str, list[str]] = {}
@@ -160,7 +162,7 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             if problem:
                 again[str(record)] = problem
                 damaged |= {str(record)} if is_damage else set()
-            for step, name in [("scalars", SCALARS), ("evaluate", EPISODES)][: 2 if ours else 1]:
+            for step, name in [("scalars", SCALARS), ("evaluate", EPISODES)][: 2 if trainer.evaluates else 1]:
                 if problem := _of_step(run, step, name, sums):
                     again[str(run / name)] = problem
             known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
@@ -219,7 +221,7 @@ def _why_anew(findings: Findings, experiment: Experiment, job: Planned) -> str:
         return "" if accepted else f"the code has changed: {some(list(findings.stale[record]))}"
     if record in findings.again and not job.requested:
         # Our trainer looks at every file itself.
-        ours = experiment.trainer.evaluates
+        ours = experiment.trainer.is_ours
         return "" if ours or record not in findings.damaged else findings.again[record]
     return "it was forced"
 
