@@ -3,16 +3,19 @@ import json
 import pytest
 
 from helpers.synthetic_results import make_results
-from manyseeds.audit.verify import main, verify
+from helpers.verbs import verb
+from manyseeds.audit.verify import verify
 from manyseeds.cli import main as manyseeds
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256
 from manyseeds.core.layout import NOT_SHIPPED, REPOSITORY
 from manyseeds.core.record import Journal, collect, container, write_run_record
-from manyseeds.report.figures.draw import main as draw
 from manyseeds.report.pages.curves import main as write_page
-from manyseeds.report.tables.write import main as write_tables
+
+main = verb("verify")
+draw = verb("figures")
+write_tables = verb("tables")
 
 
 @pytest.fixture

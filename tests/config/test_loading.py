@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.verbs import verb
 from manyseeds.config import EvaluateSettings, TrainSettings, external, load, read_resolved, resolve
 from manyseeds.config.experiment import Config, TrainChoice, from_dict
 from manyseeds.config.fields import NO_IDENTITY
@@ -23,9 +24,11 @@ from manyseeds.core.layout import REPOSITORY, checkpoint_iterations
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.gpus import devices
 from manyseeds.gpus.devices import Reading
-from manyseeds.runs.command import main as train
 from manyseeds.tasks import registry
-from manyseeds.workflow.check import main
+
+train = verb("train")
+main = verb("config")
+
 
 GOOD = {
     "experiment": "tiny",

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.verbs import verb
 from manyseeds.core.errors import UserError
 from manyseeds.gpus import Device, allowed, lease
 from manyseeds.gpus.leases import make_private, registry
-from manyseeds.gpus.show import main
+
+main = verb("gpus")
+
 
 JOB = """
 import os, sys, time
@@ -145,6 +148,7 @@ def test_a_lease_lives_as_long_as_the_child_that_trains(tmp_path):
     code = """
 import subprocess, sys, time
 from manyseeds.gpus import Device, lease
+
 with lease([Device("0", "0")], 1, 1, "parent") as held:
     child = subprocess.Popen(["sleep", "60"], pass_fds=held.descriptors)
     print(child.pid, flush=True)
