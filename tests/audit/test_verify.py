@@ -93,6 +93,16 @@ def test_a_changed_and_a_missing_file_are_named(run, capsys):
     assert "env.yaml is missing" in printed
 
 
+def test_a_run_in_the_folder_of_another_seed_is_named(run, capsys):
+    exchanged = run.rename(run.with_name("seed_7"))
+    assert main([str(exchanged.parent)]) == 1
+    sentence = f"{exchanged} holds the run of seed 1, as its run.json says: the folder was renamed or exchanged"
+    assert sentence in capsys.readouterr().out
+    (exchanged / "episodes.csv").write_text("")
+    assert write_tables([str(exchanged.parents[1])]) == 2
+    assert capsys.readouterr().err == f"error: {sentence}; give it the name that it had\n"
+
+
 def test_a_folder_without_runs_is_an_error(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert "holds no run.json" in capsys.readouterr().err

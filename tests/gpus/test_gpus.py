@@ -110,6 +110,22 @@ def test_visible_devices_are_obeyed_as_they_are_named(visible, names, tmp_path, 
     assert [device.name for device in allowed("auto")] == names
 
 
+@pytest.mark.parametrize(
+    ("answer", "names"),
+    [
+        (b"NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", []),
+        (b"a, b, c, d\n\xff\xfe\n1, 2\n,,,\n", []),
+        (b"0, GPU-aaaa-1, [N/A], [N/A]\n", ["GPU-aaaa-1"]),
+        (b"", []),
+    ],
+)
+def test_nonsense_of_nvidia_smi_is_no_gpu(tmp_path, monkeypatch, answer, names):
+    nvidia_smi(tmp_path / "bin", monkeypatch)
+    (tmp_path / "answer").write_bytes(answer)
+    (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\ncat '{tmp_path}/answer'\n")
+    assert [device.name for device in allowed("auto")] == names
+
+
 def test_two_names_of_one_gpu_mean_the_same_gpu(tmp_path, monkeypatch):
     nvidia_smi(tmp_path / "bin", monkeypatch, *TWO)
     every = allowed("auto")

@@ -20,7 +20,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json
 from manyseeds.core.layout import LEARNING_CURVES, RUN_RECORD, folders_below
 from manyseeds.core.manifest import check_made, manifest_path
-from manyseeds.core.record import accepted_changes
+from manyseeds.core.record import accepted_changes, other_seed
 from manyseeds.core.text import did_you_mean
 
 # What the bands of learning curves are: a 95 % interval of the mean at each point, one of the whole mean curve at once,
@@ -232,6 +232,8 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
         for run in runs:
             check_made(run.scalars, "scalars")
             check_made(run.episodes, "evaluate")
+            if sentence := other_seed(run.folder / RUN_RECORD):
+                raise UserError(f"{sentence}; give it the name that it had")
         check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
 

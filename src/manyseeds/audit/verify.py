@@ -20,7 +20,7 @@ from manyseeds.core.layout import (
 )
 from manyseeds.core.manifest import other_inputs
 from manyseeds.core.manifest import problems as manifest_problems
-from manyseeds.core.record import read_record
+from manyseeds.core.record import other_seed, read_record
 from manyseeds.learning import foreign
 
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
@@ -64,6 +64,7 @@ def verify(results: Path) -> Account:
         absent = declared[_experiment_of(record)]
         content = read_record(record)
         unknown += not content.get("made_by")
+        problems += [sentence] if (sentence := other_seed(record)) else []
         for name, expected in content["outputs"].items():
             path = record.parent / name
             if path.is_file():

@@ -340,6 +340,7 @@ class Attempt:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
+                errors="replace",
                 timeout=300,
                 check=True,
             ).stdout
