@@ -84,6 +84,18 @@ def test_records_in_the_logs_of_another_trainer_are_none_but_a_variant_may_be_ca
         assert "model_1.pt is missing" in capsys.readouterr().out
 
 
+def test_superseded_files_are_none_of_a_run_wherever_the_results_lie(run, tmp_path, capsys):
+    by_hand = run.rename(run.with_name("2026-01-01_00-00-00"))
+    (by_hand / "superseded_1").mkdir()
+    (by_hand / "superseded_1" / "run.json").write_text("theirs")
+    elsewhere = tmp_path / "superseded_1" / "seed_3" / "work"
+    elsewhere.mkdir(parents=True)
+    moved = run.parents[1].rename(elsewhere / "experiment")
+    assert main([str(moved)]) == 0
+    (moved / "default" / by_hand.name / "model_1.pt").unlink()
+    assert main([str(elsewhere)]) == 1 and "model_1.pt is missing" in capsys.readouterr().out
+
+
 def test_a_changed_and_a_missing_file_are_named(run, capsys):
     (run / "model_1.pt").write_bytes(b"polic\x00")
     (run / "params" / "env.yaml").unlink()

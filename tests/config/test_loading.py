@@ -210,6 +210,7 @@ def test_numbers_of_400_digits_are_refused_wherever_they_stand():
     [
         ({"config.json": {}}, "variants has config.json, which is the name of a file or folder of the results"),
         ({"figures": {}}, "variants has figures, which is the name of a file"),
+        ({"seed_1": {}}, "variants has seed_1, which is the name of a file or folder"),
         ({"Aggregate.LOG": {}}, "variants has Aggregate.LOG, which is the name of a file"),
         ({"a": {}, "A": {}}, "variants has a and A, which are one folder where case is ignored"),
         (

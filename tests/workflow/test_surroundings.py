@@ -78,9 +78,7 @@ def made(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for kind in kinds for path in folder.rglob(kind)}
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root can mount a small disk"
-)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 def test_full_results_are_one_sentence_and_the_next_start_ends_with_the_same_bytes(tmp_path):
     config = CONFIG | {"trainer": CONFIG["trainer"] | {"command": CONFIG["trainer"]["command"].split(" --needs")[0]}}
     for name in ("whole", "full"):

@@ -9,13 +9,11 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256, write_atomic
 from manyseeds.core.layout import (
-    EXTERNAL_WORK,
     JOURNAL,
     MANIFEST,
     NOT_SHIPPED,
     PUBLISHED,
     RUN_RECORD,
-    SUPERSEDED,
     folders_below,
 )
 from manyseeds.core.manifest import other_inputs
@@ -152,20 +150,18 @@ class _Found:
 
 
 def _find(results: Path) -> _Found:
-    """Find what there is to verify, except superseded files and logs of external trainers.
+    """Find what there is to verify, but nothing below a run's folder: superseded files and logs of other trainers.
 
     Links to folders are followed, as the analysis follows them; each file is named once.
 
     Raises:
         UserError: when there is no run.
     """
-    elsewhere = re.compile(rf"/seed_\d+/{EXTERNAL_WORK}/|/{SUPERSEDED}_\d+/")
     found = {
         path.resolve(): path
         for folder in ((results, *folders_below(results)) if results.is_dir() else ())
         for path in folder.iterdir()
-        if (path.name in (RUN_RECORD, JOURNAL) or path.name.endswith(f".{MANIFEST}"))
-        and not elsewhere.search(path.absolute().as_posix())
+        if path.name in (RUN_RECORD, JOURNAL) or path.name.endswith(f".{MANIFEST}")
     }
     paths = sorted(found.values())
     records = [path for path in paths if path.name == RUN_RECORD]

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from manyseeds.core.layout import (
     PACKAGE,
     REPOSITORY,
     RUN_RECORD,
+    SEED_FOLDER,
     checkpoint_name,
     checkpoints,
 )
@@ -188,7 +188,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def other_seed(path: Path) -> str:
     """Say that the folder of a record is named after another seed than its run had; "" where nothing says so."""
-    match, seed = re.fullmatch(r"seed_(\d+)", path.resolve().parent.name), (_object(path) or {}).get("seed")
+    match, seed = SEED_FOLDER.fullmatch(path.resolve().parent.name), (_object(path) or {}).get("seed")
     if match is None or seed is None or seed == int(match[1]):
         return ""
     return f"{path.parent} holds the run of seed {seed}, as its {RUN_RECORD} says: the folder was renamed or exchanged"
