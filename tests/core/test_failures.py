@@ -15,7 +15,9 @@ from manyseeds.cli import main
 from manyseeds.core.caches import user_cache
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.failures import ERRORS, guarded
+from manyseeds.core.files import write_atomic
 
+ROOM = "; free some space there and start again: finished work stays"
 MANYSEEDS = [sys.executable, "-m", "manyseeds"]
 
 
@@ -38,13 +40,23 @@ def raises(error):
             "error: manyseeds x: there is not enough memory: DefaultCPUAllocator: can't allocate memory: 9 bytes.\n",
             1,
         ),
-        (OSError(errno.ENOSPC, "No space left", "a.csv"), "error: a.csv cannot be written: No space left.\n", 1),
+        (OSError(errno.ENOSPC, "No space left", "a.csv"), f"error: a.csv cannot be written: No space left{ROOM}.\n", 1),
         (PermissionError(errno.EACCES, "No", "b"), "error: b cannot be read or written: No.\n", 1),
     ],
 )
 def test_an_error_is_told_in_one_sentence_each(error, sentence, code, capsys):
     assert guarded("manyseeds x", raises(error)) == code
     assert capsys.readouterr().err == sentence
+
+
+def test_a_file_on_a_full_disk_is_told_with_the_way_out(tmp_path, capsys):
+    def work():
+        with write_atomic(tmp_path / "a.csv"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert guarded("manyseeds x", work) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/a.csv cannot be written: No space left on device{ROOM}\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bug_leaves_its_traceback_in_a_file(tmp_path, monkeypatch, capsys):

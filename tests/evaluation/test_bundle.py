@@ -17,7 +17,6 @@ import yaml
 from helpers.documentation import commands
 from helpers.training_runs import train
 from manyseeds.core.layout import REPOSITORY
-from manyseeds.evaluation.export import main
 
 PUBLISHED = REPOSITORY / "results" / "published" / "lift_object"
 

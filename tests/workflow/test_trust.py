@@ -149,6 +149,7 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
         ("default/seed_1/model_1.pt", Path.unlink, "train_run"),
         ("default/seed_1/params/env.yaml", flip, "train_run"),
         ("default/seed_1/run.json", lambda path: path.write_text("{"), "train_run"),
+        ("default/seed_1/run.json", lambda path: edit(path, '"seed": 1,', '"seed": 2,'), "train_run"),
         ("default/seed_1", shutil.rmtree, "train_run"),
         ("default/seed_1/episodes.csv", lambda path: edit(path, "1", "0"), "evaluate_run"),
         ("default/seed_1/episodes.csv", Path.unlink, "evaluate_run"),

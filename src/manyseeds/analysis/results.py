@@ -1,7 +1,6 @@
 """The files of a results folder: found, read and checked. Tables, figures and pages start here."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,9 +17,9 @@ from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json
-from manyseeds.core.layout import CHECKPOINTS, COMPARED, LEARNING_CURVES, RUN_RECORD, folders_below
+from manyseeds.core.layout import CHECKPOINTS, COMPARED, LEARNING_CURVES, RUN_RECORD, SEED_FOLDER, folders_below
 from manyseeds.core.manifest import check_made, manifest_path
-from manyseeds.core.record import accepted_changes
+from manyseeds.core.record import accepted_changes, other_seed
 from manyseeds.core.text import did_you_mean
 
 # What the bands of learning curves are: a 95 % interval of the mean at each point, one of the whole mean curve at once,
@@ -230,7 +229,7 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
         raise UserError(f"{results_dir}: no such folder; give the results folder of an experiment")
     found: dict[Path, list[Run]] = {}
     for folder in sorted(folders_below(results_dir)):
-        match = re.fullmatch(r"seed_(\d+)", folder.name)
+        match = SEED_FOLDER.fullmatch(folder.name)
         depth = len(folder.relative_to(results_dir).parts)
         if match is None or depth < 2:
             continue
@@ -247,6 +246,8 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
             check_made(run.scalars, "scalars")
             for made in (run.episodes, run.checkpoints):
                 check_made(made, "evaluate")
+            if sentence := other_seed(run.folder / RUN_RECORD):
+                raise UserError(f"{sentence}; give it the name that it had")
         check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
 

@@ -7,7 +7,6 @@ cut and of what they were cut from; not_shipped.txt names what run.json lists an
 
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,12 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     parser.add_argument("--policies", type=int, nargs="*", default=[], help="seeds whose last checkpoint is copied")
     arguments = parser.parse_args(argv)
-    try:
-        found = find_results(arguments.results)
-        if len(found) != 1:
-            raise UserError(f"{arguments.results} holds {len(found)} experiments; give the folder of one")
-        publish(found[0], arguments.output, arguments.policies)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    found = find_results(arguments.results)
+    if len(found) != 1:
+        raise UserError(f"{arguments.results} holds {len(found)} experiments; give the folder of one")
+    publish(found[0], arguments.output, arguments.policies)
     return 0

@@ -1,7 +1,6 @@
 """Verify results: are the files of every run still what the run left?"""
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +9,16 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256, write_atomic
 from manyseeds.core.layout import (
-    EXTERNAL_WORK,
     JOURNAL,
     MANIFEST,
     NOT_SHIPPED,
     PUBLISHED,
     RUN_RECORD,
-    SUPERSEDED,
     folders_below,
 )
 from manyseeds.core.manifest import other_inputs
 from manyseeds.core.manifest import problems as manifest_problems
-from manyseeds.core.record import read_record
+from manyseeds.core.record import other_seed, read_record
 from manyseeds.learning import foreign
 
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
@@ -65,6 +62,7 @@ def verify(results: Path) -> Account:
         absent = declared[_experiment_of(record)]
         content = read_record(record)
         unknown += not content.get("made_by")
+        problems += [sentence] if (sentence := other_seed(record)) else []
         for name, expected in content["outputs"].items():
             path = record.parent / name
             if path.is_file():
@@ -152,20 +150,18 @@ class _Found:
 
 
 def _find(results: Path) -> _Found:
-    """Find what there is to verify, except superseded files and logs of external trainers.
+    """Find what there is to verify, but nothing below a run's folder: superseded files and logs of other trainers.
 
     Links to folders are followed, as the analysis follows them; each file is named once.
 
     Raises:
         UserError: when there is no run.
     """
-    elsewhere = re.compile(rf"/seed_\d+/{EXTERNAL_WORK}/|/{SUPERSEDED}_\d+/")
     found = {
         path.resolve(): path
         for folder in ((results, *folders_below(results)) if results.is_dir() else ())
         for path in folder.iterdir()
-        if (path.name in (RUN_RECORD, JOURNAL) or path.name.endswith(f".{MANIFEST}"))
-        and not elsewhere.search(path.absolute().as_posix())
+        if path.name in (RUN_RECORD, JOURNAL) or path.name.endswith(f".{MANIFEST}")
     }
     paths = sorted(found.values())
     records = [path for path in paths if path.name == RUN_RECORD]
@@ -204,16 +200,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     foreign.add_flag(parser)
     arguments = parser.parse_args(argv)
     foreign.allow(arguments.allow_code)
-    try:
-        if arguments.declare_not_shipped:
-            for path in declare_not_shipped(arguments.results):
-                print(f"{path} is declared as not shipped")
-            return 0
-        whole = _print_account(arguments.results)
-        same = arguments.repeat is None or _print_repetition(arguments.results, arguments.repeat, arguments.threads)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if arguments.declare_not_shipped:
+        for path in declare_not_shipped(arguments.results):
+            print(f"{path} is declared as not shipped")
+        return 0
+    whole = _print_account(arguments.results)
+    same = arguments.repeat is None or _print_repetition(arguments.results, arguments.repeat, arguments.threads)
     return 0 if whole and same else 1
 
 

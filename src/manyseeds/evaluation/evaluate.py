@@ -249,14 +249,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     foreign.add_flag(parser)
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)
-    try:
-        for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
-            if getattr(args, name) < low:
-                raise UserError(f"--{name} is {getattr(args, name)}; it must be at least {low}.")
-        return _run(args, _overrides(args.overrides))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
+        if getattr(args, name) < low:
+            raise UserError(f"--{name} is {getattr(args, name)}; it must be at least {low}.")
+    return _run(args, _overrides(args.overrides))
 
 
 def _overrides(text: str) -> dict[str, Any]:

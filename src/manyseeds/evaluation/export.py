@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -207,24 +206,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     foreign.add_flag(parser)
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)
-    try:
-        checkpoint = args.checkpoint
-        if checkpoint.is_dir():
-            checkpoint = list(recorded_checkpoints(checkpoint).values())[-1]
-        run_dir = args.run_dir or checkpoint.parent
-        if args.bundle:
-            from manyseeds.evaluation.bundle.make import make_bundle
+    checkpoint = args.checkpoint
+    if checkpoint.is_dir():
+        checkpoint = list(recorded_checkpoints(checkpoint).values())[-1]
+    run_dir = args.run_dir or checkpoint.parent
+    if args.bundle:
+        from manyseeds.evaluation.bundle.make import make_bundle
 
-            differences = {
-                args.bundle: make_bundle(
-                    checkpoint, args.bundle, run_dir=run_dir, licence=args.licence, film_seconds=args.film_seconds
-                )
-            }
-        else:
-            differences = export(checkpoint, args.output, run_dir)
-        for path, difference in differences.items():
-            print(f"{path}: largest difference from the torch policy {difference:.1e} on 1,000 observations")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        differences = {
+            args.bundle: make_bundle(
+                checkpoint, args.bundle, run_dir=run_dir, licence=args.licence, film_seconds=args.film_seconds
+            )
+        }
+    else:
+        differences = export(checkpoint, args.output, run_dir)
+    for path, difference in differences.items():
+        print(f"{path}: largest difference from the torch policy {difference:.1e} on 1,000 observations")
     return 0

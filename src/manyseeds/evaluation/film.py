@@ -2,7 +2,6 @@
 
 import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,20 +69,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     foreign.add_flag(parser)
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)
-    try:
-        for name, low in (("episodes", 1), ("seed", 0), ("seconds", 0), ("width", 16), ("height", 16)):
-            value = getattr(args, name)
-            if value is not None and not value >= low:
-                raise UserError(f"--{name} is {value}; it must be at least {low}.")
-        for path in args.output:
-            if path.suffix not in (".mp4", ".gif"):
-                raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
-        if not args.checkpoint.is_file():
-            raise UserError(f"{args.checkpoint} is not a file; give the model_<iteration>.pt of a run.")
-        _write(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for name, low in (("episodes", 1), ("seed", 0), ("seconds", 0), ("width", 16), ("height", 16)):
+        value = getattr(args, name)
+        if value is not None and not value >= low:
+            raise UserError(f"--{name} is {value}; it must be at least {low}.")
+    for path in args.output:
+        if path.suffix not in (".mp4", ".gif"):
+            raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
+    if not args.checkpoint.is_file():
+        raise UserError(f"{args.checkpoint} is not a file; give the model_<iteration>.pt of a run.")
+    _write(args)
     return 0
 
 

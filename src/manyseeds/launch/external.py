@@ -403,6 +403,7 @@ class Attempt:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
+                errors="replace",
                 timeout=300,
                 check=True,
             ).stdout

@@ -21,7 +21,6 @@ from manyseeds.config import Experiment, RunConfig, read_resolved
 from manyseeds.config.external import ENVIRONMENT_VARIABLE, External
 from manyseeds.config.settings import Launched
 from manyseeds.core.arguments import verb_parser
-from manyseeds.core.errors import UserError
 from manyseeds.core.files import open_unlinked, refuse_links, write_json
 from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
 from manyseeds.core.ledger import plan_digest, plan_of
@@ -231,9 +230,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         experiment = read_resolved(arguments.config)
         train_run(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except OSError as error:
         place = error.filename or log
         print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)

@@ -1,7 +1,6 @@
 """A line per run while runs are going, read from their event files."""
 
 import math
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -206,8 +205,5 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if arguments.once or all(line.state == "finished" for _, lines in rows for line in lines):
                     return 0
                 time.sleep(arguments.every)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 0

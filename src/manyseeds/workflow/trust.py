@@ -30,7 +30,7 @@ from manyseeds.core.layout import (
     run_folder,
 )
 from manyseeds.core.manifest import manifest_path, problems, read_manifest
-from manyseeds.core.record import accept_code, accept_in, changes_since, other_code, read_record
+from manyseeds.core.record import accept_code, accept_in, changes_since, other_code, other_seed, read_record
 from manyseeds.launch import inputs
 from manyseeds.tasks.code import evaluation_code, training_code
 
@@ -256,6 +256,8 @@ def _of_run(record: Path, sums: "_Sums", allow_corrupt: bool) -> tuple[str, bool
         outputs = read_record(record)["outputs"]
     except UserError as error:
         return str(error).split(":")[0], True
+    if sentence := other_seed(record):
+        return sentence, True
     missing, damaged = [], []
     for name, expected in outputs.items():
         if name == CODE_DIFF:  # nothing can make it again; verify names it
