@@ -7,7 +7,9 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
+from manyseeds.core.layout import FILM, FILM_PAGE
 from manyseeds.report.figures import NAMES
+from manyseeds.workflow import summary
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
 from manyseeds.workflow.trust import Findings
@@ -15,6 +17,9 @@ from manyseeds.workflow.trust import Findings
 
 include: "workflow/rules/common.smk"
 
+
+# Snakemake limits the number of jobs on a cluster only. It sets `workflow.executor_plugin` after it has read this file.
+ON_CLUSTER = workflow.resource_settings.nodes is not None
 
 # Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
@@ -26,7 +31,7 @@ plan = exit_on_error(
     # A cluster job must plan with the cores of the submitting process, not of its own machine.
     (
         workflow.resource_settings.cores
-        if workflow.local_exec and workflow.is_main_process
+        if workflow.is_main_process and not ON_CLUSTER
         else None
     ),
     # As a module this workflow gets its config from the one that uses it.
@@ -62,13 +67,7 @@ ANALYSIS_CONDA = plan.conda("analysis") if DEPLOYED else None
 
 
 # Jobs that a killed Snakemake left in Slurm's queue continue; a new job for the same run starts after the old one.
-left_in_queue = (
-    queued(Path.cwd())
-    if workflow.is_main_process
-    and not workflow.local_exec
-    and workflow.executor_plugin.name == "slurm"
-    else {}
-)
+left_in_queue = queued(Path.cwd()) if workflow.is_main_process and ON_CLUSTER else {}
 
 
 # What Snakemake does not see: other code, and files that are not what their steps left.
@@ -82,13 +81,35 @@ for sentence in findings.sentences(plan.experiment, RESULTS):
 report: "workflow/report/workflow.rst"
 
 
+# What `onsuccess` tells: the jobs, and the seconds until the first of them started.
+done, planning_s = [], []
+
+
 onstart:
     begin()
+    done.extend(
+        summary.Done(job.rule.name, Path(str(job.benchmark or "")))
+        for job in workflow.dag.needrun_jobs()
+    )
+    planning_s.append(summary.since_start())
+
+
+onsuccess:
+    if not {job.rule for job in done}.isdisjoint(summary.STAGES):
+        told = summary.lines(plan, done, planning_s[0], summary.since_start())
+        print("", *told, sep="\n", file=sys.stderr)
 
 
 if not workflow.modifier.is_main_snakefile():
     check_module()
     call_at_start(begin)
+
+
+# A run that failed leaves the tables and figures of the others. The exit code stays, and the next start trains it again.
+onerror:
+    of_runs = ("train_run", "export", "evaluate_run")
+    if any(job.rule.name in of_runs for job in workflow.scheduler.failed):
+        exit_on_error(plan.report_the_others, DEPLOYED)
 
 
 # Run as many trainings at once as there are GPUs, without a flag.
@@ -114,7 +135,7 @@ rule all:
         rules.tables.output,
         expand(
             rules.animate.output,
-            variant=[variant.name for variant in plan.variants if plan.evaluates],
+            variant=[variant.name for variant in plan.variants if plan.is_ours],
         ),
         plan.records,
     message:

@@ -15,6 +15,8 @@ rule export:
         ANALYSIS_CONDA
     container:
         ANALYSIS_IMAGE
+    message:
+        "Reading the scalars of {wildcards.variant}, seed {wildcards.seed}"
     params:
         run=subpath(input[0], parent=True),
         first=plan.first_iteration,
@@ -42,6 +44,8 @@ rule aggregate:
         ANALYSIS_CONDA
     container:
         ANALYSIS_IMAGE
+    message:
+        f"Computing the learning curves of {RESULTS} over seeds"
     params:
         config=plan.config_json,
         # A function: braces in a command line would be taken for wildcards.
