@@ -61,6 +61,8 @@ check: setup ## check format, style, types and that modules import from lower fl
 	mypy
 	lint-imports
 	snakefmt --check Snakefile workflow
+	@# Without the option no rule has an environment, which is another lint.
+	snakemake --lint --use-conda
 
 format: setup ## bring all code into the project's format
 	ruff format src tests docs/site

@@ -35,6 +35,7 @@ GROUPS = {
         "publish": ("audit.publish", "copy what is worth publishing of an experiment"),
         "replay": ("audit.replay", "compute a divergence again"),
         "tidy": ("launch.tidy", "remove the training states of finished runs"),
+        "completion": ("completion", "print what makes bash and zsh complete verbs and flags"),
     },
     "used by the workflow": {
         "launch": ("launch.run", "train one run of an experiment"),

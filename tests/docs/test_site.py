@@ -70,10 +70,12 @@ def test_every_link_leads_somewhere_in_the_site(site: Path) -> None:
     assert checked > 50
 
 
-def test_the_navigation_names_pages_that_exist(site: Path) -> None:
+def test_the_navigation_names_the_pages_that_exist(site: Path) -> None:
     named = re.findall(r"([\w/-]+\.md)$", (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
     assert len(named) > 30
     assert [name for name in named if not (site / name).is_file()] == []
+    pages = {str(page.relative_to(site)) for page in site.rglob("*.md")}
+    assert sorted(name for name in pages - {*named} if not name.startswith("files/")) == []
 
 
 def test_a_link_to_nowhere_is_named(pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
