@@ -14,7 +14,7 @@ GROUPS = {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
         "film": ("evaluation.film", "film a policy"),
-        "export": ("evaluation.export", "export a policy to ONNX or TorchScript"),
+        "export": ("evaluation.export", "export a policy to ONNX or TorchScript, or as a folder for a robot team"),
         "tasks": ("tasks.show", "list the tasks"),
     },
     "report": {
@@ -28,6 +28,7 @@ GROUPS = {
     },
     "look after": {
         "config": ("workflow.check", "check an experiment file and print what it resolves to"),
+        "forecast": ("workflow.forecast", "say how long an experiment takes here"),
         "status": ("launch.status", "show the progress of every run"),
         "gpus": ("gpus.show", "show which run has which GPU"),
         "verify": ("audit.verify", "check results against what their runs recorded"),
@@ -37,6 +38,7 @@ GROUPS = {
     },
     "used by the workflow": {
         "launch": ("launch.run", "train one run of an experiment"),
+        "evaluate-external": ("launch.evaluate", "evaluate one run of an external trainer"),
         "usd": ("simulators.isaaclab.assets", "convert a task's MJCF to USD"),
     },
 }

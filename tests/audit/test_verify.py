@@ -4,6 +4,7 @@ import pytest
 
 from helpers.synthetic_results import make_results
 from manyseeds.audit.verify import main, verify
+from manyseeds.cli import main as manyseeds
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256
@@ -122,6 +123,26 @@ def test_tables_figures_and_pages_of_other_data_are_named(tmp_path, capsys):
     for write in (write_tables, draw, write_page):
         assert write([str(folder)]) == 0
     assert main([str(folder)]) == 0
+
+
+def test_a_film_that_was_edited_deleted_or_made_of_another_policy_is_named(run, capsys):
+    film, stand_in = run.parent / "policy.gif", REPOSITORY / "workflow" / "report" / "no_animation.gif"
+    assert manyseeds(["film", str(run / "model_1.pt"), "--output", str(film), "--stand_in", str(stand_in)]) == 0
+    page = ["film-page", str(film), "--output", str(film.with_suffix(".html"))]
+    assert manyseeds(page) == 0 and main([str(run.parent)]) == 0
+    film.write_bytes(stand_in.read_bytes() + b" ")
+    assert main([str(run.parent)]) == 1
+    printed = capsys.readouterr().out
+    assert "policy.gif is not the file that `manyseeds film` left" in printed
+    assert "policy.html was made from another policy.gif" in printed
+    assert manyseeds(page) == 2
+    assert "policy.gif is not the file that `manyseeds film` left: it was edited" in capsys.readouterr().err
+    film.unlink()
+    assert main([str(run.parent)]) == 1 and "policy.gif is missing" in capsys.readouterr().out
+    film.write_bytes(stand_in.read_bytes())
+    (run / "model_1.pt").write_bytes(b"another policy")
+    assert main([str(run.parent)]) == 1
+    assert "policy.gif was made from another model_1.pt" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"outputs": 3}'])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers.synthetic_results import make_results
+from manyseeds.cli import main
 from manyseeds.core.caches import user_cache
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.failures import ERRORS, guarded
@@ -120,6 +121,33 @@ def test_a_user_without_home_and_name_has_no_cache(monkeypatch):
 
     monkeypatch.setattr(Path, "home", no_home)
     assert user_cache() is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [
+        ("tables", "config.json"),
+        ("tables", "ledger.json"),
+        ("pages", "1/run.json"),
+        ("verify", "1/run.json"),
+        ("verify", "1/scalars.manifest.json"),
+        ("status", "config.json"),
+        ("curves", "config.json"),
+    ],
+)
+@pytest.mark.parametrize("content", ['{"a": ' * 100_000, '{"a": 1, "a": 1}', "9" * 5000, "[]", b"\xff"])
+def test_a_json_file_with_other_contents_is_one_sentence(tmp_path, verb, name, content, capsys):
+    folder = make_results(tmp_path / "lift", seeds=(1,))
+    (folder / "default" / "seed_1" / "run.json").write_text('{"outputs": {}}')
+    path = folder / name.replace("1/", "default/seed_1/")
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    options = {
+        "curves": ["--config", str(path), "--output", str(tmp_path / "x.csv")],
+        "status": [str(folder), "--once"],
+    }
+    code = main([verb, *options.get(verb, [str(folder)])])
+    told = capsys.readouterr().err
+    assert code == 2 and told.startswith("error: ") and told.count("\n") == 1 and path.name in told, told
 
 
 def test_no_verb_ends_with_a_traceback_for_a_folder_that_is_no_run(tmp_path):

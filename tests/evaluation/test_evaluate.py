@@ -2,10 +2,13 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import pytest
 
 from helpers.training_runs import train
+from manyseeds.core.files import sha256
+from manyseeds.core.manifest import read_manifest
 from manyseeds.evaluation import film as video
 from manyseeds.evaluation.evaluate import evaluate_run, evaluation_starts, main
 from manyseeds.simulators import make_env
@@ -128,6 +131,19 @@ def test_a_film_shows_the_first_episodes_as_mp4_and_gif(run, tmp_path):
     with Image.open(outputs[1]) as film:
         assert film.size == (128, 48) and film.n_frames > 1
     assert outputs[0].read_bytes()[4:8] == b"ftyp"
+    for path in outputs:
+        manifest = read_manifest(tmp_path / f"{path.name}.manifest.json")
+        assert manifest["outputs"] == {path.name: sha256(path)} and not manifest["stand_in"]
+        assert {Path(name).name for name in manifest["inputs"]} == {"model_11.pt", "agent.yaml", "env.yaml"}
+
+
+def test_what_stands_in_for_a_film_is_of_its_kind(run, tmp_path, capsys):
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"a picture")
+    command = [str(run / "model_11.pt"), "--output", str(tmp_path / "a.gif"), "--stand_in", str(picture)]
+    assert video.main(command) == 2
+    assert "picture.png; it must be a .gif file" in capsys.readouterr().err
+    assert not (tmp_path / "a.gif").exists()
 
 
 def test_a_film_of_no_checkpoint_is_refused(tmp_path, capsys):

@@ -431,7 +431,7 @@ def test_a_success_scalar_that_is_no_share_is_refused_by_name(finished: Path, tm
 
 
 def test_a_container_is_put_around_the_command_and_no_shell() -> None:
-    words = attempt(FIELDS, Path("run"), image="images/theirs.sif")._contained(["python", "a b"])
+    words = attempt(FIELDS, Path("run"), image="images/theirs.sif")._contained(["python", "a b"], Path("run/work/run"))
     assert words[1:3] == ["exec", "--home"] and words[-3:] == ["images/theirs.sif", "python", "a b"]
     assert words[words.index("--pwd") + 1] == str(Path("run/work/run").resolve())
 

@@ -17,7 +17,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.locks import locked
 from manyseeds.launch import external
 from manyseeds.launch import run as launcher
-from manyseeds.launch.external import find_program
+from manyseeds.launch.external import find_programs
 from manyseeds.launch.output import Output
 from manyseeds.launch.status import Watcher
 
@@ -144,7 +144,7 @@ def test_a_script_that_cannot_be_started_is_refused_before_any_job(tmp_path, mon
     program(tmp_path / "isaaclab.sh", content, mode)
     command = "./isaaclab.sh -p train.py {seed} {num_envs} {max_iterations}"
     with pytest.raises(UserError) as caught:
-        find_program(resolve(fields(command=command)).trainer)
+        find_programs(resolve(fields(command=command)).trainer)
     assert sentence in str(caught.value) and "trainer small: its program ./isaaclab.sh " in str(caught.value)
 
 

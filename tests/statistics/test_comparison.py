@@ -209,16 +209,17 @@ def test_seeds_and_detectable_difference_are_those_of_the_power_tables(effect, n
     """Cohen (1988), table 2.4.1: power .80, two-sided .05."""
     assert statistics.seeds_for_difference(with_moments(5, 1, 3), with_moments(0, 1, 3), effect) == n
     a, b = with_moments(7, 1, n), with_moments(0, 1, n)
-    assert statistics.detectable_difference(a, b) <= effect
-    assert statistics.detectable_difference(with_moments(7, 1, n - 1), with_moments(0, 1, n - 1)) > effect
+    assert statistics.compare(a, b, rates=False).detectable <= effect
+    fewer = statistics.compare(with_moments(7, 1, n - 1), with_moments(0, 1, n - 1), rates=False)
+    assert fewer.detectable > effect
 
 
-def test_the_detectable_difference_is_found_with_the_given_power():
+def test_the_detectable_difference_is_found_with_a_power_of_80_percent():
     random = np.random.default_rng(5)
     a, b = with_moments(0, 1, 6), with_moments(0, 2, 9)
-    difference = statistics.detectable_difference(a, b, power=0.9)
+    difference = statistics.compare(a, b, rates=False).detectable
     draws = random.normal(difference, 1, size=(6, 8000)), random.normal(0, 2, size=(9, 8000))
-    assert 100 * np.mean(stats.ttest_ind(*draws, equal_var=False).pvalue < 0.05) == pytest.approx(90, abs=2)
+    assert 100 * np.mean(stats.ttest_ind(*draws, equal_var=False).pvalue < 0.05) == pytest.approx(80, abs=2)
 
 
 def test_seeds_for_a_difference_in_extreme_cases():

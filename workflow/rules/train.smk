@@ -13,11 +13,13 @@ rule train_run:
     conda:
         SIMULATOR_CONDA
     container:
-        SIMULATOR_IMAGE if plan.evaluates else None
+        SIMULATOR_IMAGE if plan.is_ours else None
     threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
     resources:
         **plan.training_resources,
         **after_queued("train_run", left_in_queue),
+    message:
+        "Training {wildcards.variant}, seed {wildcards.seed}"
     params:
         config=plan.config_json,
         settings=lambda wildcards: plan.settings(wildcards.variant, wildcards.seed),

@@ -178,7 +178,8 @@ class Data:
 
     def _last_iterations(self) -> list[tuple[str, int]]:
         ends = [(run.variant, int(table.index[-1])) for run, table in self.scalars.items()]
-        return ends + [(run.variant, int(table["iteration"].max())) for run, table in self.episodes.items()]
+        played = zip(self.rates["variant"], self.rates["iteration"], strict=True) if self.episodes else ()
+        return ends + [(str(variant), int(iteration)) for variant, iteration in played]
 
     def to_axis(self, variant: str, iterations: np.ndarray) -> np.ndarray:
         """Iterations as values on the axis of samples."""

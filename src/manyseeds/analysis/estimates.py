@@ -142,7 +142,10 @@ def _averaged(folder: ResultsFolder, own: pd.DataFrame, wanted: int) -> pd.DataF
 def last_outcomes(
     folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], rates: pd.DataFrame, variant: str, outcome: Outcome
 ) -> np.ndarray | None:
-    """Outcomes (seeds, episodes) of a variant's last checkpoint, in the order of `rates`; None without episodes."""
+    """Outcomes (seeds, episodes) of a variant's last checkpoint, in the order of `rates`.
+
+    None where the single episodes of a seed are not known.
+    """
     if not episodes:
         return None
     own = at_the_end(rates[rates["variant"] == variant])
@@ -151,7 +154,7 @@ def last_outcomes(
     for seed, iteration in zip(own["seed"], own["iteration"], strict=True):
         table = tables[seed]
         rows.append(table.loc[table["iteration"] == iteration, outcome.name].to_numpy(float))
-    return np.stack(rows)
+    return np.stack(rows) if all(map(len, rows)) else None
 
 
 def sources(folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], rates: pd.DataFrame) -> pd.DataFrame:

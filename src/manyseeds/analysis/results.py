@@ -1,7 +1,6 @@
 """The files of a results folder: found, read and checked. Tables, figures and pages start here."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,8 @@ from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import COMPARED, LEARNING_CURVES, RUN_RECORD, folders_below
+from manyseeds.core.files import parse_json
+from manyseeds.core.layout import CHECKPOINTS, COMPARED, LEARNING_CURVES, RUN_RECORD, folders_below
 from manyseeds.core.manifest import check_made, manifest_path
 from manyseeds.core.record import accepted_changes
 from manyseeds.core.text import did_you_mean
@@ -55,8 +55,11 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """In a published copy, the evaluation of the checkpoints whose episodes it lacks: a row a checkpoint."""
-        return self.folder / "checkpoints.csv"
+        """The evaluation of checkpoints whose single episodes are not known: a row a checkpoint.
+
+        A published copy has it of all but the last one; an external trainer's evaluation may give only such numbers.
+        """
+        return self.folder / CHECKPOINTS
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,8 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
     for folder, runs in found.items() if check else ():
         for run in runs:
             check_made(run.scalars, "scalars")
-            check_made(run.episodes, "evaluate")
+            for made in (run.episodes, run.checkpoints):
+                check_made(made, "evaluate")
         check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
 
@@ -301,7 +305,7 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
     if not config.is_file():
         return None, {}
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
+        content = parse_json(config.read_text(encoding="utf-8"))
         planned = [
             (str(variant), int(seed))
             for variant, own in content["variants"].items()
@@ -395,6 +399,8 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(description.columns)}")
     if table.empty:
+        if run.checkpoints.is_file():
+            return table.astype(dict.fromkeys(table.columns, np.float64) | {"iteration": np.int64, "episode": np.int64})
         raise UserError(f"{path}: no rows; no checkpoint was evaluated")
     for column in ("iteration", "episode"):
         table[column] = _whole(table[column], path, column, lowest=0)
@@ -415,7 +421,7 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
 
 
 def read_checkpoints(run: Run) -> pd.DataFrame:
-    """Read what a published copy has of the checkpoints whose episodes it lacks; no rows for another folder.
+    """Read what is known of the checkpoints whose episodes a run lacks; no rows where it lacks none.
 
     Returns:
         What `manyseeds.analysis.rates.summaries` makes of the episodes.

@@ -1,6 +1,5 @@
 """The record of a run, run.json: the code, packages and machine that made it, and the checksums of its files."""
 
-import json
 import os
 import platform
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 import manyseeds
 from manyseeds.core.code import Code, some, versions
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import sha256, write_atomic, write_json
+from manyseeds.core.files import parse_json, sha256, write_atomic, write_json
 from manyseeds.core.layout import (
     CODE_DIFF,
     JOURNAL,
@@ -158,7 +157,7 @@ def read_record(path: Path) -> dict[str, Any]:
         UserError: if it cannot be read or is not a record.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         record["outputs"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the record of a run: {error!r}") from error
@@ -282,8 +281,8 @@ def _of_run(folder: Path) -> dict[str, Any]:
 def _object(path: Path) -> dict[str, Any] | None:
     """Return the object of a JSON file; None where there is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
 

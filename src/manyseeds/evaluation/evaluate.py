@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import json
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.code import Code
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import parse_json, write_atomic
 from manyseeds.core.layout import EPISODES, PARAMS
 from manyseeds.core.manifest import write_manifest
 from manyseeds.core.record import recorded_checkpoints
@@ -262,8 +261,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _overrides(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise UserError(f"--overrides is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
         raise UserError(f"--overrides is {text}; it must be a JSON object of numbers of the task.")

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -27,6 +28,7 @@ from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
 from manyseeds.launch.output import Output
+from manyseeds.launch.pace import Pace
 
 LEFT_BEHIND = "[WARNING] Training has ended, but a process that it started in the background goes on."
 # Lines of training's output that are forwarded to the user.
@@ -131,28 +133,32 @@ def train_run(
     def wait() -> None:
         print(f"{folder}: waiting for another process that trains this run", file=sys.stderr, flush=True)
 
-    with locked(folder / LOCK, wait) as lock, _lease(experiment, f"{experiment.experiment}/{name}") as lease:
-        run = experiment.run(variant, seed)
-        run = run.model_copy(
-            update={
-                "log_dir": folder,
-                "train": run.train.model_copy(update={"threads": threads or "auto"}),
-                "launched": Launched(
-                    experiment=experiment.experiment,
-                    variant=variant,
-                    gpus=[str(device) for device in lease.devices or gpus.allotted()],
-                    slurm_job=os.environ.get("SLURM_JOB_ID"),
-                    command=command(folder),
-                    plan=plan_digest(plan_of(experiment.to_dict())),
-                ),
-            }
-        )
-        job = Job(name, run, log, lock, lease)
+    title = f"{experiment.experiment}/{name}"
+    with locked(folder / LOCK, wait) as lock, lease(experiment, title, experiment.gpus_per_run) as leased:
+        run = run_of(experiment, folder, variant, seed, threads, leased)
+        job = Job(name, run, log, lock, leased)
         if isinstance(experiment.trainer, External):
             trainer = experiment.trainer.revealed(os.environ.get(ENVIRONMENT_VARIABLE, ""))
             external.train(external.Attempt(trainer, run, image), job)
         else:
             _train(job)
+
+
+def run_of(
+    experiment: Experiment, folder: Path, variant: str, seed: int, threads: int, leased: gpus.Lease
+) -> RunConfig:
+    """Return what a run is, with its folder, its threads (0 for all) and what its record says of the launcher."""
+    run = experiment.run(variant, seed)
+    launched = Launched(
+        experiment=experiment.experiment,
+        variant=variant,
+        gpus=[str(device) for device in leased.devices or gpus.allotted()],
+        slurm_job=os.environ.get("SLURM_JOB_ID"),
+        command=command(folder),
+        plan=plan_digest(plan_of(experiment.to_dict())),
+    )
+    train = run.train.model_copy(update={"threads": threads or "auto"})
+    return run.model_copy(update={"log_dir": folder, "train": train, "launched": launched})
 
 
 def command(folder: Path) -> list[str]:
@@ -175,28 +181,32 @@ def _train(job: Job) -> None:
     for partial in folder.glob(f".{Path(RUN_CONFIG).stem}.*"):  # of a killed process
         partial.unlink()
     write_json(folder / RUN_CONFIG, job.run.model_dump(mode="json"))
+    pace = Pace(time.monotonic())
     for line in job.start(command(folder)):
         if line.startswith(FORWARDED):
             job.show(line)
+        elif progress := pace.heard(line, time.monotonic()):
+            job.show(progress)
     # A finished run needs one whole state to be made longer.
     (folder / PREVIOUS_STATE).unlink(missing_ok=True)
 
 
-def _lease(experiment: Experiment, run: str) -> AbstractContextManager[gpus.Lease]:
-    """Return the context in which a run has its GPUs; on a CPU there is no lease."""
+def lease(experiment: Experiment, run: str, count: int) -> AbstractContextManager[gpus.Lease]:
+    """Return the context in which a run has so many GPUs; on a CPU there is no lease."""
     if not experiment.leases_gpus:
         return nullcontext(gpus.Lease())
     devices = gpus.allowed(experiment.gpus)
-    return gpus.lease(devices, experiment.gpus_per_run, experiment.jobs_per_gpu, run)
+    return gpus.lease(devices, count, experiment.jobs_per_gpu, run)
 
 
-def _failure(code: int, last: str, log: Path) -> str:
+def failure(what: str, code: int, last: str, log: Path) -> str:
+    """Return how a command failed, with its last lines and the place of its log."""
     ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     if "\n" in last:
         lines = "".join(f"\n  {line}" for line in last.splitlines())
-        return f"training {ended} (log: {log}); its last lines:{lines}"
+        return f"{what} {ended} (log: {log}); its last lines:{lines}"
     last = re.sub(r"^error: ", "", last)
-    return f"training {ended}{': ' if last else ''}{last} (log: {log})"
+    return f"{what} {ended}{': ' if last else ''}{last} (log: {log})"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -229,6 +239,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
-        print(f"error: {name}: {_failure(error.returncode, error.output, log)}", file=sys.stderr)
+        print(f"error: {name}: {failure('training', error.returncode, error.output, log)}", file=sys.stderr)
         return error.returncode if error.returncode > 0 else 128 - error.returncode
     return 0

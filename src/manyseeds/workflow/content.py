@@ -88,7 +88,7 @@ def checked_apart(experiment: Experiment, source: str, cluster: bool = False) ->
 
 
 def _can_check(experiment: Experiment) -> bool:
-    return experiment.trainer.evaluates and importlib.util.find_spec("rsl_rl") is not None
+    return experiment.trainer.is_ours and importlib.util.find_spec("rsl_rl") is not None
 
 
 def _main() -> int:
