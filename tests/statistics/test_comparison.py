@@ -133,6 +133,20 @@ def test_the_interval_covers_the_difference_over_seeds_whatever_the_shared_episo
     assert 3 <= 100 * np.mean(false_alarms) <= 7
 
 
+OUTCOMES = hnp.arrays(np.bool_, st.tuples(st.integers(2, 4), st.just(5)))
+
+
+@settings(max_examples=80)
+@given(OUTCOMES, OUTCOMES, st.integers(1, 15))
+@example(np.array([[1, 1, 1, 1, 0], [0, 0, 1, 1, 0]], bool), np.array([[0, 1, 0, 0, 0], [1, 0, 0, 0, 0]], bool), 10)
+def test_no_interval_of_a_difference_of_rates_leaves_100_points(a, b, comparisons):
+    """Neither with two seeds nor with episodes that all seeds share."""
+    for values in ((a, b), (a.mean(axis=1), b.mean(axis=1))):
+        found = statistics.compare(*values, comparisons=comparisons)
+        assert not found.low < -1 and not found.high > 1
+        assert math.isnan(found.low) or found.low <= found.difference <= found.high
+
+
 def test_the_episode_error_is_paired():
     """It is the spread of the difference over draws of episodes, without the difficulty that both variants share."""
     random = np.random.default_rng(2)

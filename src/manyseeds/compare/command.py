@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from manyseeds.analysis.curves import VariantRuns, aggregate
+from manyseeds.analysis.curves import aggregate
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import ResultsFolder, find_results
 from manyseeds.compare.names import folder_name
@@ -14,7 +14,7 @@ from manyseeds.compare.results import REWARDS, Choice, Prepared, check_output, f
 from manyseeds.compare.runs import common_folder, find_sources, group, read_parts
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import LEARNING_CURVES, RESULTS, SCALARS
+from manyseeds.core.layout import LEARNING_CURVES, RESULTS
 from manyseeds.report.figures.draw import draw_each
 from manyseeds.report.pages.report import write_report
 from manyseeds.report.pages.write import write_pages
@@ -171,12 +171,8 @@ def _show(prepared: Prepared, notes: Sequence[str]) -> None:
 def _write(prepared: Prepared, output: Path) -> str:
     """Write the results folder and all that is made of it; returns the tables."""
     write(prepared, output)
-    variants: dict[str, dict[str, Path]] = {}
-    for run in prepared.runs:
-        variants.setdefault(folder_name(run.variant), {})[run.label] = output / prepared.folder(run) / SCALARS
-    success = prepared.tags["success"]
     aggregate(
-        [VariantRuns(name, tables, prepared.samples.get(name), success) for name, tables in variants.items()],
+        prepared.curves(output),
         output / LEARNING_CURVES,
         warn=lambda sentence: print(f"note: {sentence}", file=sys.stderr),
     )
@@ -186,7 +182,7 @@ def _write(prepared: Prepared, output: Path) -> str:
     figures = list(draw_each(folder, _with_data(data)))
     pages = write_pages(folder)
     report = write_report(data, figures)
-    return f"\n{tables}\n{output / 'figures'}: {len(figures)} figures\n{pages}\n{report}"
+    return f"\n{tables}\n{output / 'figures'}: {len(figures)} figure(s)\n{pages}\n{report}"
 
 
 def _with_data(data: Data) -> list[str]:

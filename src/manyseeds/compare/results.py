@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from manyseeds.analysis.curves import VariantRuns
 from manyseeds.analysis.results import EVALUATION
 from manyseeds.compare.names import folder_name
 from manyseeds.compare.runs import ForeignRun
@@ -36,7 +37,7 @@ SUCCESSES = ("Metrics/success_rate", "eval/success_rate", "rollout/success_rate"
 REWARD_TERMS = ("Episode_Reward/", "Episode/rew_")
 """Of Isaac Lab and mjlab, and of legged_gym."""
 STEP = "compare"
-SEVERAL = "several programs"
+SEVERAL = "a mix of programs"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,14 @@ class Prepared:
     def folder(self, run: ForeignRun) -> str:
         """The folder of a run below that of the results."""
         return run_folder(folder_name(run.variant), run.seed)
+
+    def curves(self, output: Path) -> list[VariantRuns]:
+        """The tables of scalars that `write` leaves in the results folder, by variant."""
+        tables: dict[str, dict[str, Path]] = {}
+        for run in self.runs:
+            tables.setdefault(folder_name(run.variant), {})[run.label] = output / self.folder(run) / SCALARS
+        success = self.tags["success"]
+        return [VariantRuns(name, own, self.samples.get(name), success) for name, own in tables.items()]
 
 
 def prepare(runs: Sequence[ForeignRun], choice: Choice, remarks: Sequence[str] = ()) -> Prepared:

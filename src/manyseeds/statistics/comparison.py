@@ -349,7 +349,9 @@ def _limits(
         down = up = critical * np.sqrt(a.error**2 + b.error**2)
     down, up = (np.hypot(side, critical * np.sqrt(extra)) for side in (down, up))
     none = ~np.isfinite(critical + difference) | ((a.error == 0) & (b.error == 0))
-    return np.where(none, np.nan, difference - down), np.where(none, np.nan, difference + up)
+    low, high = np.where(none, np.nan, difference - down), np.where(none, np.nan, difference + up)
+    # No two rates differ by more than 1; shared episodes may add more than that.
+    return (np.maximum(low, -1), np.minimum(high, 1)) if rates else (low, high)
 
 
 def _p(a: RateMoments, b: RateMoments, freedom: Floats, rates: bool, extra: float) -> float:
