@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint of Isaac Lab 3.0: success and return of each episode, for `evaluate:` in trainers/isaaclab.yaml.
+"""Evaluate a checkpoint of Isaac Lab 3.0: success and return of each episode, for trainers/isaaclab.yaml.
 
 Run by Isaac Lab's Python. It takes the Hydra overrides of `isaaclab train`, so that the environment and the networks
 are those of training; observations have no noise and the policy does not explore. Each environment plays one episode.
@@ -60,7 +60,7 @@ with launch_simulation(config, args):
         while playing.any():
             observations, rewards, dones, extras = env.step(policy(observations))
             total += rewards * playing
-            over = extras["time_outs"] if "time_outs" in extras else env.unwrapped.reset_time_outs
+            over = extras.get("time_outs", env.unwrapped.reset_time_outs)
             lasted |= playing & over.bool()
             playing &= dones == 0
     success = [round(logged[index]) for index in range(args.episodes)] if logged else lasted.int().tolist()
