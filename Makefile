@@ -37,7 +37,7 @@ test-containers: setup ## build the container images and run the workflow in the
 test-slurm: setup ## start a small Slurm on this machine and run the workflow on it
 	@.ci/slurm
 
-test-trainers: setup ## run the workflow with stock Isaac Lab (2 GB, kept in ~/.cache)
+test-trainers: setup ## run the workflow with stock Isaac Lab and mjlab (3 GB, kept in ~/.cache)
 	@.ci/trainers
 
 test-isaaclab: setup ## install a small Isaac Lab and test the simulator isaaclab with it

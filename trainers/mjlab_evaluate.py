@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint of mjlab: success and return of each episode, for `evaluate:` in trainers/mjlab.yaml.
+"""Evaluate a checkpoint of mjlab: success and return of each episode, for trainers/mjlab.yaml.
 
 Run by mjlab's Python. Every option of mjlab's `train` is known here, too, so that the environment and the networks are
 those of training; observations have no noise and the policy does not explore. Each environment plays one episode. It
@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import mjlab
-import mjlab.tasks  # noqa: F401  registers them
+import mjlab.tasks
 import torch
 import tyro
 from mjlab.envs import ManagerBasedRlEnv

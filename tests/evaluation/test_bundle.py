@@ -16,8 +16,10 @@ import yaml
 
 from helpers.documentation import commands
 from helpers.training_runs import train
+from helpers.verbs import verb
 from manyseeds.core.layout import REPOSITORY
 
+main = verb("export")
 PUBLISHED = REPOSITORY / "results" / "published" / "lift_object"
 
 

@@ -20,7 +20,7 @@ args = parser.parse_args()
 trained_with = int(args.checkpoint.read_bytes().split()[-1])
 number = int(args.checkpoint.stem.rpartition("_")[2])
 print(f"evaluating {args.checkpoint.name}", flush=True)
-if args.checkpoint.name == args.fail_on and (args.checkpoint.parents[4] / "broken").exists():
+if args.checkpoint.name == args.fail_on and (args.checkpoint.parents[2] / "broken").exists():
     sys.exit("no such policy")
 draws = random.Random(args.seed)
 hard = [draws.random() for _ in range(args.episodes // 2 if args.half else args.episodes)]

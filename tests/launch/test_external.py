@@ -27,7 +27,9 @@ from manyseeds.config.settings import Launched
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import EVENT_FILE, REPOSITORY
+from manyseeds.launch.evaluate import Play
 from manyseeds.launch.external import Attempt
+from manyseeds.launch.outcomes import read_printed
 from manyseeds.launch.status import Watcher
 
 launch_verb = verb("launch")
@@ -77,6 +79,16 @@ python isaaclab_arena/scripts/train.py \
   agent.policy.activation=relu \
   agent.algorithm.learning_rate=0.001
 """
+# The same release's evaluation guide.
+DOCUMENTED_EVALUATION = r"""
+python isaaclab_arena/evaluation/policy_runner.py \
+  --policy_type rsl_rl \
+  --num_episodes 100 \
+  --num_envs 1 \
+  --checkpoint_path /models/model_1999.pt \
+  lift_object
+"""
+PRINTED = "Metrics: {'num_episodes': 100, 'success_rate': 0.98}"
 ARENA = {
     "experiment": "arena",
     "seeds": [42],
@@ -140,6 +152,20 @@ def test_later_arenas_command_is_the_documented_one_with_seed_device_and_checkpo
     assert rendered[place : place + len(added)] == added
     assert rendered[:place] + rendered[place + len(added) :] == documented
     assert experiment_checkpoints(fields) == ["model_1999.pt"]
+
+
+def test_later_arenas_evaluation_is_the_documented_one_with_seed_and_device_added_and_its_line_is_read() -> None:
+    documented = shlex.split(DOCUMENTED_EVALUATION.replace("\\\n", " "))
+    fields = ARENA | {"trainer": "trainers/isaaclab_arena_hydra.yaml", "evaluate": {"episodes": 100, "seed": 5}}
+    started, experiment = attempt(fields, Path("/models"), seed=42), resolve(fields)
+    evaluation = started.trainer.evaluate
+    assert evaluation is not None
+    rendered = Play(started, evaluation, experiment).command(Path("/models/model_1999.pt"))
+    place = rendered.index("--seed")
+    assert rendered[place : place + 4] == ["--seed", "5", "--device", "cuda"]
+    assert rendered[:place] + rendered[place + 4 :] == documented
+    found = read_printed(["[Rank 0/1] Metrics: {}", PRINTED], evaluation, 100, "it")
+    assert found.successes == 98 and not found.by_episode
 
 
 def test_arenas_command_on_several_gpus_and_with_hyperparameters_has_the_documented_flags(agent_file: str) -> None:

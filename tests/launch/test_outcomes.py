@@ -78,7 +78,11 @@ def test_a_rate_in_single_precision_gives_the_number_of_successes(counts):
     ("text", "suffix", "sentence"),
     [
         ("", "csv", "out.csv is empty; its first line must name its columns"),
-        ("success\n1\n0\n", "csv", "out.csv: column 'return' is missing; it has success (trainer.evaluate.columns"),
+        (
+            "success\n1\n0\n",
+            "csv",
+            "out.csv: column 'return' is missing; it has success (trainer.evaluate.columns says",
+        ),
         ("sucess,return\n1,1\n0,1\n", "csv", "column 'success' is missing; it has sucess, return"),
         ("success,return\n1,1\n", "csv", "out.csv has 1 episode; evaluate.episodes is 2, and so many there must be"),
         ("success,return\n1,1\n1,1\n1,1\n", "csv", "out.csv has 3 episodes; evaluate.episodes is 2"),

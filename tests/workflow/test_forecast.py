@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from manyseeds import cli
 from manyseeds.config import Experiment
 from manyseeds.config.loading import load
 from manyseeds.core.layout import RUN_RECORD
@@ -98,7 +99,7 @@ def test_a_gpu_and_another_trainer_are_not_guessed(experiment: Experiment) -> No
 def test_bad_input_is_one_sentence(
     experiment: Experiment, capsys: pytest.CaptureFixture, arguments: list[str], sentence: str
 ) -> None:
-    assert forecast.main(arguments) == 2
+    assert cli.main(["forecast", *arguments]) == 2
     assert capsys.readouterr().err.startswith(sentence)
 
 

@@ -22,13 +22,8 @@ from manyseeds.report.tables.write import write_tables
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after an error that the user can correct."""
-    args = _parser().parse_args(argv)
-    try:
-        return _compare(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Run the command line; return 0."""
+    return _compare(_parser().parse_args(argv))
 
 
 def _parser() -> argparse.ArgumentParser:

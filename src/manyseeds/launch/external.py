@@ -35,7 +35,7 @@ from manyseeds.core.layout import (
 )
 from manyseeds.core.record import Journal, accept_code, image_digest, other_code, write_run_record
 from manyseeds.core.text import flatten, now
-from manyseeds.eventfiles.log import read_log
+from manyseeds.eventfiles.log import RENAMED_TAGS, read_log
 from manyseeds.launch.inputs import inputs_code, repositories
 
 ATTEMPT = "attempt.json"
@@ -358,7 +358,7 @@ class Attempt:
         return notes + [
             f"[WARNING] {name} logged nothing under {tag} (trainer.scalars.{key}); it logged {_some(tags, MOST_TAGS)}."
             for key, tag in named.items()
-            if tag and tag not in tags
+            if tag and RENAMED_TAGS.get(tag, tag) not in tags
         ]
 
     def hide_events(self) -> None:
@@ -446,12 +446,13 @@ def train(attempt: Attempt, job: Job) -> None:
     ended = journal.end(inputs_code(attempt.trainer))
     if "note" in account:
         ended["notes"] = [*ended["notes"], account["note"]]
+    outputs = attempt.collect()
     for note in attempt.notes():
         job.show(note)
         ended["notes"] = [*ended["notes"], note]
     write_run_record(
         folder,
-        attempt.collect(),
+        outputs,
         **run.launched.model_dump() | made_by,
         seed=run.seed,
         config=run.identity(),
