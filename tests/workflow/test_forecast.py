@@ -85,8 +85,9 @@ def test_it_is_measured_with_the_experiment_s_own_numbers(experiment: Experiment
 def test_a_gpu_and_another_trainer_are_not_guessed(experiment: Experiment) -> None:
     there = experiment.model_copy(update={"device": "cuda", "simulator": "mujoco_warp"})
     assert "make watch" in forecast.forecast(there, 2, 1.0)
-    trainer = load(["mine.yaml"], {"trainer": {"name": "lab", "command": "train {seed}", "logs": "*"}})
-    assert "How long lab takes is not known" in forecast.forecast(trainer, 2, 1.0)
+    words = "train {seed} {num_envs} {max_iterations} {save_interval}"
+    another = load(["mine.yaml"], {"trainer": {"name": "lab", "command": words, "logs": "*"}})
+    assert "How long lab takes is not known" in forecast.forecast(another, 2, 1.0)
 
 
 @pytest.mark.parametrize(

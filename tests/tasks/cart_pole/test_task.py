@@ -169,12 +169,12 @@ def test_a_linear_controller_balances_from_every_start() -> None:
     assert task.success(CFG, env.state()).float().mean() > 0.95
 
 
-def test_training_makes_progress() -> None:
-    env = make_env("mujoco", "cart_pole", num_envs=64, seed=1, threads=1)
+def test_a_run_of_45_iterations_learns_to_keep_the_pole_up() -> None:
+    env = make_env("mujoco", "cart_pole", num_envs=128, seed=1, threads=1)
     torch.manual_seed(1)
     runner = Runner(env, load_agent(registry.agent_file("cart_pole")), seed=1, device="cpu", threads=1)
-    rewards = [runner.iterate().scalars["Train/mean_reward"] for _ in range(60)]
-    assert rewards[-1] > 2 * rewards[15] > 0
+    rewards = [runner.iterate().scalars["Train/mean_reward"] for _ in range(45)]
+    assert rewards[-1] > rewards[9] + 2
 
 
 def test_the_demo_is_the_task_with_its_own_agent_and_a_few_checkpoints() -> None:
