@@ -14,10 +14,11 @@ GROUPS = {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
         "film": ("evaluation.film", "film a policy"),
-        "export": ("evaluation.export", "export a policy to ONNX or TorchScript"),
+        "export": ("evaluation.export", "export a policy to ONNX or TorchScript, or as a folder for a robot team"),
         "tasks": ("tasks.show", "list the tasks"),
     },
     "report": {
+        "compare": ("compare.command", "compare finished runs of other programs"),
         "scalars": ("eventfiles.command", "turn the event files of a run into CSV"),
         "curves": ("analysis.command", "turn the scalars of several seeds into learning curves"),
         "tables": ("report.tables.write", "write the success-rate tables of an experiment"),
@@ -27,12 +28,14 @@ GROUPS = {
     },
     "look after": {
         "config": ("workflow.check", "check an experiment file and print what it resolves to"),
+        "forecast": ("workflow.forecast", "say how long an experiment takes here"),
         "status": ("launch.status", "show the progress of every run"),
         "gpus": ("gpus.show", "show which run has which GPU"),
         "verify": ("audit.verify", "check results against what their runs recorded"),
         "publish": ("audit.publish", "copy what is worth publishing of an experiment"),
         "replay": ("audit.replay", "compute a divergence again"),
         "tidy": ("launch.tidy", "remove the training states of finished runs"),
+        "completion": ("completion", "print what makes bash and zsh complete verbs and flags"),
     },
     "used by the workflow": {
         "launch": ("launch.run", "train one run of an experiment"),

@@ -34,6 +34,11 @@ def test_links_to_variants_runs_and_experiments_are_as_good_as_copies(results, t
     assert names(tmp_path / "whole") == names(copy)
 
 
+def test_a_variant_whose_name_begins_like_a_runs_folder_is_found(tmp_path):
+    make_results(tmp_path / "exp", ("seed_sweep", "seeds"), (1,), iterations=20)
+    assert [variant for _, variant, _ in names(tmp_path)] == ["seed_sweep", "seeds"]
+
+
 def test_links_in_a_circle_end(results, tmp_path):
     copy = shutil.copytree(results, tmp_path / "exp")
     (copy / "A" / "back").symlink_to(tmp_path)

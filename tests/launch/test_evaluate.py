@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from helpers.workflows import REPOSITORY
+from manyseeds import cli
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import find_results
 from manyseeds.audit.verify import verify
 from manyseeds.config import resolve
 from manyseeds.core.errors import UserError
 from manyseeds.gpus import Lease
-from manyseeds.launch import evaluate
 from manyseeds.launch import run as launcher
 from manyseeds.launch.evaluate import Play
 from manyseeds.launch.external import Attempt
@@ -56,11 +56,11 @@ def write(folder: Path, config: dict) -> list[str]:
 
 def train(folder: Path, config: dict, seeds: tuple[int, ...] = (1, 2)) -> None:
     for seed in seeds:
-        assert launcher.main([*write(folder, config), "--seed", str(seed)]) == 0
+        assert cli.main(["launch", *write(folder, config), "--seed", str(seed)]) == 0
 
 
 def play(folder: Path, config: dict, seed: int = 1) -> int:
-    return evaluate.main([*write(folder, config), "--seed", str(seed)])
+    return cli.main(["evaluate-external", *write(folder, config), "--seed", str(seed)])
 
 
 @pytest.fixture(scope="module")

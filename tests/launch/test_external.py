@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from helpers.verbs import verb
 from helpers.workflows import planned, snakemake
 from manyseeds.config import load, resolve
 from manyseeds.config.experiment import from_dict
@@ -26,11 +27,13 @@ from manyseeds.config.settings import Launched
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import EVENT_FILE, REPOSITORY
-from manyseeds.launch import run as trainer
 from manyseeds.launch.evaluate import Play
 from manyseeds.launch.external import Attempt
 from manyseeds.launch.outcomes import read_printed
 from manyseeds.launch.status import Watcher
+
+launch_verb = verb("launch")
+
 
 SMALL = {
     "num_steps_per_env": 4,
@@ -123,7 +126,7 @@ def attempt(fields: dict, folder: Path, seed: int = 1, image: str = "") -> Attem
 def start(folder: Path, fields: dict, seed: int = 1) -> int:
     """Train one run as the workflow does; returns the exit code."""
     (folder / "config.json").write_text(resolve(fields).to_json())
-    return trainer.main(["--config", str(folder / "config.json"), "--seed", str(seed), "--threads", "1"])
+    return launch_verb(["--config", str(folder / "config.json"), "--seed", str(seed), "--threads", "1"])
 
 
 def test_arenas_command_is_the_documented_one_with_the_seed_and_device_that_are_its_defaults() -> None:
@@ -323,7 +326,7 @@ def test_finished_runs_of_another_trainer_are_not_repeated(finished: Path) -> No
     for name in ("model_3.pt", "run.json", EVENT_FILE):
         (run / name).unlink()
     arguments = ["--config", str(results / "config.json"), "--seed", "1", "--log", str(run / "again.log")]
-    assert trainer.main(arguments) == 0
+    assert launch_verb(arguments) == 0
     assert checkpoint.read_bytes() == before and "Learning iteration" in log
     assert not (run / "again.log").exists()
 
@@ -432,8 +435,8 @@ def test_without_a_success_scalar_tables_and_figures_come_with_the_return(finish
     content["trainer"]["scalars"] = {"reward": "Loss/value", "reward_terms": "Episode_Reward/", "success": ""}
     content["description"] = External.model_validate(content["trainer"]).describe(None).to_dict()
     (folder / "config.json").write_text(json.dumps(content))
-    for verb in ("tables", "figures", "pages"):
-        subprocess.run([sys.executable, "-m", "manyseeds", verb, str(folder)], check=True, capture_output=True)
+    for step in ("tables", "figures", "pages"):
+        subprocess.run([sys.executable, "-m", "manyseeds", step, str(folder)], check=True, capture_output=True)
     text = (folder / "success_rates.md").read_text()
     assert "| Variant | Seed | Iteration | Return in training |" in text
     assert "Success is left out: no scalar of stranger is named as one" in text

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.verbs import verb
 from helpers.workflows import REPOSITORY
 from manyseeds.config import resolve
 from manyseeds.core.errors import UserError
@@ -20,6 +21,9 @@ from manyseeds.launch import run as launcher
 from manyseeds.launch.external import find_programs
 from manyseeds.launch.output import Output
 from manyseeds.launch.status import Watcher
+
+launch_verb = verb("launch")
+
 
 SCRIPT = REPOSITORY / "tests" / "helpers" / "small_trainer.py"
 
@@ -40,7 +44,7 @@ def fields(options: str = "", **changes: object) -> dict:
 
 def start(folder: Path, config: dict) -> int:
     (folder / "config.json").write_text(resolve(config).to_json())
-    return launcher.main(["--config", str(folder / "config.json"), "--seed", "1"])
+    return launch_verb(["--config", str(folder / "config.json"), "--seed", "1"])
 
 
 def record(folder: Path) -> dict:

@@ -1,3 +1,4 @@
+# On a cluster the rules here run next to Snakemake: each takes seconds.
 rule export:
     input:
         f"{RUN}/run.json",
@@ -9,10 +10,13 @@ rule export:
         f"{LOGS}/{{variant}}/seed_{{seed}}/export.log",
     benchmark:
         f"{LOGS}/{{variant}}/seed_{{seed}}/export.benchmark.tsv"
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
         ANALYSIS_IMAGE
+    message:
+        "Reading the scalars of {wildcards.variant}, seed {wildcards.seed}"
     params:
         run=subpath(input[0], parent=True),
         first=plan.first_iteration,
@@ -35,10 +39,13 @@ rule aggregate:
         f"{LOGS}/aggregate.log",
     benchmark:
         f"{LOGS}/aggregate.benchmark.tsv"
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
         ANALYSIS_IMAGE
+    message:
+        f"Computing the learning curves of {RESULTS} over seeds"
     params:
         config=plan.config_json,
         # A function: braces in a command line would be taken for wildcards.

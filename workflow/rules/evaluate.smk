@@ -17,6 +17,8 @@ if plan.is_ours:
         threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
         resources:
             **plan.evaluation_resources,
+        message:
+            "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
         params:
             run=subpath(output[0], parent=True),
             episodes=plan.experiment.evaluate.episodes,
@@ -27,7 +29,7 @@ if plan.is_ours:
             f"{SIMULATOR_PYTHON}"
             " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
             " --overrides {params.overrides:q} --threads {threads} --output {output:q}"
-            f"{plan.allow_code} 2>&1 | tee {{log:q}}" + TIDY
+            f"{plan.allow_code} 2>&1 | tee {{log:q}}{TIDY}"
 
 else:
 
@@ -47,6 +49,8 @@ else:
         threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
         resources:
             **plan.evaluation_resources,
+        message:
+            "Evaluating every checkpoint of {wildcards.variant}, seed {wildcards.seed}, by the trainer's own command"
         params:
             run=subpath(output[0], parent=True),
             config=plan.config_json,
@@ -54,4 +58,4 @@ else:
             settings=lambda wildcards: plan.evaluation_settings,
         shell:
             "python -m manyseeds evaluate-external --config {params.config:q} --variant {wildcards.variant:q}"
-            " --seed {wildcards.seed} --threads {threads} --log {log:q}" + TIDY
+            f" --seed {{wildcards.seed}} --threads {{threads}} --log {{log:q}}{TIDY}"

@@ -18,6 +18,8 @@ rule train_run:
     resources:
         **plan.training_resources,
         **after_queued("train_run", left_in_queue),
+    message:
+        "Training {wildcards.variant}, seed {wildcards.seed}"
     params:
         config=plan.config_json,
         settings=lambda wildcards: plan.settings(wildcards.variant, wildcards.seed),

@@ -171,14 +171,10 @@ class Data:
         ends = [
             iterations * self.folder.samples_per_iteration[variant] for variant, iterations in self._last_iterations()
         ]
-        for unit, word in (
-            (1e9, "billions of samples"),
-            (1e6, "millions of samples"),
-            (1e3, "thousands of samples"),
-        ):
-            if max(ends) >= 2 * unit:
-                return unit, word
-        return 1.0, "samples"
+        for size, word in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
+            if max(ends) >= 2 * size:
+                return size, f"{word} of {self.folder.unit}"
+        return 1.0, self.folder.unit
 
     def _last_iterations(self) -> list[tuple[str, int]]:
         ends = [(run.variant, int(table.index[-1])) for run, table in self.scalars.items()]

@@ -1,13 +1,11 @@
 """The files of a results folder: found, read and checked. Tables, figures and pages start here."""
 
 import hashlib
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,9 +16,10 @@ from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import CHECKPOINTS, LEARNING_CURVES, RUN_RECORD, folders_below
+from manyseeds.core.files import parse_json
+from manyseeds.core.layout import CHECKPOINTS, COMPARED, LEARNING_CURVES, RUN_RECORD, SEED_FOLDER, folders_below
 from manyseeds.core.manifest import check_made, manifest_path
-from manyseeds.core.record import accepted_changes
+from manyseeds.core.record import accepted_changes, other_seed
 from manyseeds.core.text import did_you_mean
 
 # What the bands of learning curves are: a 95 % interval of the mean at each point, one of the whole mean curve at once,
@@ -29,6 +28,8 @@ BANDS = ("pointwise", "simultaneous", "standard-error", "range", "none")
 OURS = "manyseeds"
 """The trainer's name where config.json gives no other."""
 LONGEST_GAP = 1000
+EVALUATION = "eval/"
+"""How tags begin whose numbers come from the trainer's own evaluations; Stable-Baselines3's do."""
 RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
 """The last column of every episodes.csv, whatever the task."""
 
@@ -91,12 +92,14 @@ class ResultsFolder:
         trainer: the name of what trained the runs.
         tags: which scalars mean return and success.
         described: the task's description in config.json; None where it has none.
-        code_notes: sentences about runs and evaluations of other code that were accepted.
+        remarks: sentences that belong below tables and into captions, such as which runs of other code were accepted.
         evaluate: how the runs are judged.
         missing: variant and seed of runs that config.json names and that left nothing.
         settings: what config.json says of each variant: `train`, `agent`, `task_cfg`.
         labels: what tables, figures and pages call the variants, by name.
         baseline: the variant that all others are compared with; None for every two.
+        at: the iteration at which trainings are compared, "end" for each one's last, or None for the variant's last.
+        unit: what `samples_per_iteration` counts.
     """
 
     folder: Path
@@ -107,12 +110,14 @@ class ResultsFolder:
     trainer: str = OURS
     tags: Tags = OUR_TAGS
     described: Description | None = None
-    code_notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     missing: tuple[tuple[str, int], ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     baseline: str | None = None
+    at: int | Literal["end"] | None = None
+    unit: str = "samples"
 
     @property
     def name(self) -> str:
@@ -180,6 +185,11 @@ class ResultsFolder:
         return not any(outcome.tag for outcome in self.description.outcomes)
 
     @property
+    def evaluated_by_trainer(self) -> bool:
+        """Whether the scalars of training that are outcomes are of evaluations that the trainer made."""
+        return all(outcome.tag.startswith(EVALUATION) for outcome in self.description.outcomes)
+
+    @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """All outcomes; the last one is the return."""
         outcomes = self.description.outcomes
@@ -219,7 +229,7 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
         raise UserError(f"{results_dir}: no such folder; give the results folder of an experiment")
     found: dict[Path, list[Run]] = {}
     for folder in sorted(folders_below(results_dir)):
-        match = re.fullmatch(r"seed_(\d+)", folder.name)
+        match = SEED_FOLDER.fullmatch(folder.name)
         depth = len(folder.relative_to(results_dir).parts)
         if match is None or depth < 2:
             continue
@@ -236,6 +246,8 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
             check_made(run.scalars, "scalars")
             for made in (run.episodes, run.checkpoints):
                 check_made(made, "evaluate")
+            if sentence := other_seed(run.folder / RUN_RECORD):
+                raise UserError(f"{sentence}; give it the name that it had")
         check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
 
@@ -271,7 +283,8 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), code_notes=_code_notes(runs), **fields)
+    fields["remarks"] = (*fields.get("remarks", ()), *_code_notes(runs))
+    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), **fields)
 
 
 def _code_notes(runs: Iterable[Run]) -> tuple[str, ...]:
@@ -293,8 +306,12 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
     if not config.is_file():
         return None, {}
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-        planned = [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
+        content = parse_json(config.read_text(encoding="utf-8"))
+        planned = [
+            (str(variant), int(seed))
+            for variant, own in content["variants"].items()
+            for seed in own.get("seeds", content["seeds"])
+        ]
         fields: dict[str, Any] = {"band": content.get("curves", {}).get("band", BANDS[0])}
         external = content.get("trainer", OURS)
         if isinstance(external, dict):
@@ -310,6 +327,8 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
             "labels": {str(variant): str(label) for variant, label in (content.get("labels") or {}).items()},
             "baseline": content.get("baseline"),
         }
+        if compared := content.get(COMPARED):
+            fields |= {"at": compared["at"], "unit": compared["unit"], "remarks": tuple(compared["remarks"])}
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])
     except ValidationError as error:

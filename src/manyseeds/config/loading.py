@@ -14,7 +14,7 @@ from manyseeds.config.settings import OURS, TrainSettings
 from manyseeds.config.yaml_file import read_yaml
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256
-from manyseeds.core.layout import CONFIG, FIGURES, FILE_ENDINGS, PACKAGE, REPOSITORY, RESULTS
+from manyseeds.core.layout import CONFIG, FIGURES, FILE_ENDINGS, PACKAGE, REPOSITORY, RESULTS, SEED_FOLDER
 from manyseeds.core.text import did_you_mean, flatten, shown
 from manyseeds.tasks import registry
 
@@ -248,7 +248,9 @@ def _unusable_names(names: Sequence[str]) -> list[str]:
     problems += [
         f"variants has {name}, which is the name of a file or folder of the results; choose another"
         for name in names
-        if name.casefold() == FIGURES or name.casefold().endswith(FILE_ENDINGS)
+        if name.casefold() == FIGURES
+        or name.casefold().endswith(FILE_ENDINGS)
+        or SEED_FOLDER.fullmatch(name.casefold())
     ]
     return problems
 

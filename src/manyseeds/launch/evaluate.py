@@ -242,7 +242,7 @@ def _said(outcomes: Outcomes, episodes: int) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the evaluation's exit code, or 2 on bad input."""
+    """Run the command line; return the evaluation's exit code."""
     parser = verb_parser(
         "evaluate-external",
         __doc__.split("\n", 1)[0],
@@ -265,9 +265,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         experiment = read_resolved(arguments.config)
         evaluate_run(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except OSError as error:
         place = error.filename or log
         print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)

@@ -6,7 +6,6 @@ moves it aside and begins again. A finished run is not repeated.
 """
 
 import itertools
-import json
 import os
 import re
 import shutil
@@ -23,7 +22,7 @@ from manyseeds.config.external import External, render
 from manyseeds.config.templates import fill, split
 from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import expanded, partials, write_atomic, write_json
+from manyseeds.core.files import expanded, parse_json, partials, write_atomic, write_json
 from manyseeds.core.layout import (
     ANEW,
     CODE_DIFF,
@@ -141,7 +140,7 @@ class Attempt:
 
     def _account(self, name: str) -> dict[str, Any] | None:
         try:
-            account: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            account: dict[str, Any] = parse_json((self.folder / name).read_text(encoding="utf-8"))
             return account if account["settings"] == self.run.identity() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -404,6 +403,7 @@ class Attempt:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
+                errors="replace",
                 timeout=300,
                 check=True,
             ).stdout

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,13 +21,13 @@ from manyseeds.config import Experiment, RunConfig, read_resolved
 from manyseeds.config.external import ENVIRONMENT_VARIABLE, External
 from manyseeds.config.settings import Launched
 from manyseeds.core.arguments import verb_parser
-from manyseeds.core.errors import UserError
 from manyseeds.core.files import open_unlinked, refuse_links, write_json
 from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
 from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
 from manyseeds.launch.output import Output
+from manyseeds.launch.pace import Pace
 
 LEFT_BEHIND = "[WARNING] Training has ended, but a process that it started in the background goes on."
 # Lines of training's output that are forwarded to the user.
@@ -179,9 +180,12 @@ def _train(job: Job) -> None:
     for partial in folder.glob(f".{Path(RUN_CONFIG).stem}.*"):  # of a killed process
         partial.unlink()
     write_json(folder / RUN_CONFIG, job.run.model_dump(mode="json"))
+    pace = Pace(time.monotonic())
     for line in job.start(command(folder)):
         if line.startswith(FORWARDED):
             job.show(line)
+        elif progress := pace.heard(line, time.monotonic()):
+            job.show(progress)
     # A finished run needs one whole state to be made longer.
     (folder / PREVIOUS_STATE).unlink(missing_ok=True)
 
@@ -226,9 +230,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         experiment = read_resolved(arguments.config)
         train_run(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except OSError as error:
         place = error.filename or log
         print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)

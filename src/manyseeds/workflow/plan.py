@@ -15,6 +15,7 @@ from typing import Any
 from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load, read_resolved
 from manyseeds.config.external import External
+from manyseeds.config.loading import resolve
 from manyseeds.config.yaml_file import parse_scalar
 from manyseeds.core import ledger
 from manyseeds.core.description import Description
@@ -100,6 +101,11 @@ class Plan:
     def evaluation_overrides(self) -> str:
         """The numbers of the task that evaluation changes, as JSON."""
         return json.dumps(self.experiment.evaluate.overrides, sort_keys=True)
+
+    @property
+    def no_animation(self) -> str:
+        """The picture in place of a film, quoted for the shell command of a rule."""
+        return _literal(shlex.quote(str(REPOSITORY / "workflow" / "report" / "no_animation.gif")))
 
     @property
     def config_json(self) -> str:
@@ -400,36 +406,44 @@ def _literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cores: int | None) -> Plan:
+def make_plan(
+    configfiles: Sequence[str | Path],
+    changes: Mapping[str, Any],
+    cores: int | None,
+    module: Mapping[str, Any] | None = None,
+) -> Plan:
     """Read and check what Snakemake was called with.
 
     Args:
         configfiles: the files of `--configfile`; config.yaml when there are none.
         changes: the values of `--config`; `results` is the folder that the target `figures` draws.
         cores: the number of `--cores`.
+        module: the config that another workflow gives its module of this one; files and changes are then that
+            workflow's.
 
     Raises:
         UserError: with one sentence for each thing that is wrong.
     """
     files = tuple(str(_relative(path)) for path in configfiles) or ("config.yaml",)
-    changes = {key: _typed(value) for key, value in changes.items()}
-    drawn_from = changes.pop("results", None)
-    experiment = load(files, changes)
+    fields = {key: _typed(value) for key, value in (changes if module is None else module).items()}
+    drawn_from = fields.pop("results", None)
+    source = files[-1] if module is None else "the module's config"
+    experiment = load(files, fields) if module is None else resolve(fields, source)
     for folder in (RESULTS, f"{RESULTS}/{experiment.experiment}", "logs"):
         if Path(folder).exists() and not Path(folder).is_dir():
             raise UserError(f"{folder} is a file; it must be a folder, or not be there")
-    plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"), files[-1])
+    plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"), source)
     for variant in experiment.variants:
         threads = variant.train.threads
         if cores is not None and threads != "auto" and int(threads) > cores:
             raise UserError(
-                f"{files[-1]}: train.threads is {threads}, but Snakemake has {cores} cores;"
+                f"{source}: train.threads is {threads}, but Snakemake has {cores} cores;"
                 " it must be auto or at most the number of --cores"
             )
     if experiment.description is None:
         plan = replace(plan, experiment=_with_recorded_description(experiment, Path(plan.config_json)))
     if not plan.is_written():
-        plan = replace(plan, experiment=checked_apart(experiment, files[-1], cluster=cores is None))
+        plan = replace(plan, experiment=checked_apart(experiment, source, cluster=cores is None))
     return plan
 
 

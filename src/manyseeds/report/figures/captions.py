@@ -67,9 +67,13 @@ def meaning(data: Data, outcomes: Sequence[Outcome]) -> str:
         sentences = "; ".join(f"{outcome.title}: {outcome.meaning}" for outcome in outcomes)
         return f"Deterministic policy, on {episodes(data)} evaluation episodes. {sentences}."
     tags = ", ".join(outcome.tag for outcome in outcomes)
+    at = data.folder.at
+    mean = f"the last tenth of the iterations up to {at}" if isinstance(at, int) else "the end of each run"
+    if data.folder.evaluated_by_trainer:
+        return f"Evaluations that {data.folder.trainer} made and logged during training ({tags}), mean over {mean}."
     return (
-        f"Training, not an evaluation: what {data.folder.trainer} logs ({tags}), mean over the end of each run. Its "
-        "checkpoints are not evaluated here."
+        f"Training, not an evaluation: what {data.folder.trainer} logs ({tags}), mean over {mean}. Its checkpoints are "
+        "not evaluated here."
     )
 
 
@@ -206,7 +210,8 @@ def seeds_played(data: Data) -> dict[str, list[int]]:
 def reported(data: Data) -> str:
     """Which rate of a seed is shown."""
     if not data.folder.evaluated:
-        return "Success at the end of training."
+        at = data.folder.at
+        return f"Success at iteration {at}." if isinstance(at, int) else "Success at the end of training."
     return f"Success at the end of training, never at its best: {estimate_words(data.folder.evaluate.checkpoints)}."
 
 

@@ -1,0 +1,1 @@
+"""cart_pole: a cart balances a pole."""
