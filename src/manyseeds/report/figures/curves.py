@@ -77,7 +77,7 @@ def _main(data: Data, options: Options, get: Getter, label: str, factor: float, 
     drawing.legend(figure)
     what = "Return per episode and success rate" if tags.success else "Return per episode"
     named = ", ".join(tag for _, tag, _ in rows if tag)
-    logged = "" if data.folder.evaluated else f" as {data.folder.trainer} logs them ({named}),"
+    logged = "" if data.folder.trainer == OURS else f" as {data.folder.trainer} logs them ({named}),"
     parts = [f"{what} during training{logged} {against}.", drawing.caption()]
     if tags.success and not data.folder.evaluated_by_trainer:
         parts.append(captions.training_success(data))
