@@ -191,6 +191,7 @@ def _with_data(data: Data) -> list[str]:
         "reward_terms": terms,
         "reward_terms_wall_clock": terms and timed,
         "final_success": bool(data.successes),
+        "final_return": bool(data.final.notna()["return_mean"].any()),
         "differences": bool(data.successes) and len(data.comparisons) > 0,
         "throughput": timed or bool(data.tags("Perf/total_fps")),
     }

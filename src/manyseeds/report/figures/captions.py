@@ -207,12 +207,12 @@ def seeds_played(data: Data) -> dict[str, list[int]]:
     return {variant: seeds for variant, seeds in found.items() if seeds}
 
 
-def reported(data: Data) -> str:
-    """Which rate of a seed is shown."""
+def reported(data: Data, what: str = "Success") -> str:
+    """Which number of a seed is shown."""
     if not data.folder.evaluated:
         at = data.folder.at
-        return f"Success at iteration {at}." if isinstance(at, int) else "Success at the end of training."
-    return f"Success at the end of training, never at its best: {estimate_words(data.folder.evaluate.checkpoints)}."
+        return f"{what} at iteration {at}." if isinstance(at, int) else f"{what} at the end of training."
+    return f"{what} at the end of training, never at its best: {estimate_words(data.folder.evaluate.checkpoints)}."
 
 
 def differences(data: Data, outcomes: Sequence[Outcome]) -> str:
