@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -94,6 +95,13 @@ def test_a_reader_that_stops_reading_is_no_error(verb):
     done = subprocess.run([*MANYSEEDS, verb], stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_closed_streams_are_no_error():
+    command = shlex.join([*MANYSEEDS, "tasks"])
+    assert subprocess.run(["bash", "-c", f"{command} >&-"], stderr=subprocess.PIPE).stderr == b""
+    done = subprocess.run(["bash", "-c", f"{command} 2>&- <&-"], stdout=subprocess.PIPE)
+    assert done.returncode == 0 and b"lift_object" in done.stdout
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -308,6 +308,7 @@ def block_means(values: np.ndarray, size: int) -> np.ndarray:
         (rows, ceil(columns / size)); NaN where a whole block is NaN.
     """
     rows, columns = values.shape
+    size = max(1, min(size, columns))
     padded = np.full((rows, math.ceil(columns / size) * size), np.nan)
     padded[:, :columns] = np.where(np.isfinite(values), values, np.nan)
     with warnings.catch_warnings():

@@ -30,6 +30,8 @@ OURS = "manyseeds"
 LONGEST_GAP = 1000
 EVALUATION = "eval/"
 """How tags begin whose numbers come from the trainer's own evaluations; Stable-Baselines3's do."""
+LARGEST = 2**53
+"""The largest number up to which a float64 holds every whole number."""
 RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
 """The last column of every episodes.csv, whatever the task."""
 
@@ -257,6 +259,8 @@ def _check_name(folder: Path) -> None:
         str(folder).encode()
     except UnicodeEncodeError as error:
         raise UserError(f"{str(folder).encode(errors='replace').decode()}: the name is not UTF-8; rename it") from error
+    if not folder.parent.name.isprintable():
+        raise UserError(f"{str(folder)!r}: the variant's name has characters that are not printed; rename it")
 
 
 def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
@@ -342,6 +346,8 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         raise UserError(f"{config}: {place} is {first['input']!r}: {first['msg']}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
+    if not isinstance(fields["baseline"], str | None):
+        raise UserError(f"{config}: baseline is {fields['baseline']!r}; it must be the name of a variant, or null")
     if fields["band"] not in BANDS:
         raise UserError(f"{config}: curves.band is {fields['band']!r}; it must be {' or '.join(BANDS)}")
     return planned, fields
@@ -352,6 +358,8 @@ def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:
         return {}
     table = _read_csv(learning_curves, usecols=["variant", "iteration", "samples"], dtype={"variant": str})
     table = table.dropna().drop_duplicates("variant", keep="last")
+    _check_numbers(table[["samples"]], learning_curves)
+    table["iteration"] = _whole(table["iteration"], learning_curves, "iteration", lowest=1)
     return {
         variant: round(samples / iteration)
         for variant, samples, iteration in zip(table["variant"], table["samples"], table["iteration"], strict=True)
@@ -476,8 +484,10 @@ def _check_numbers(table: pd.DataFrame, path: Path) -> None:
 
 def _whole(column: pd.Series, path: Path, name: str, lowest: int) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.isna().any() or (numbers % 1 != 0).any() or (numbers < lowest).any():
-        raise UserError(f"{path}: column {name!r} must hold whole numbers of at least {lowest} in every row")
+    if numbers.isna().any() or (numbers % 1 != 0).any() or (numbers < lowest).any() or (numbers > LARGEST).any():
+        raise UserError(
+            f"{path}: column {name!r} must hold whole numbers of at least {lowest} and at most {LARGEST} in every row"
+        )
     return numbers.astype(np.int64)
 
 

@@ -34,6 +34,9 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         name: the command, for messages: "manyseeds tables".
         work: returns the exit code.
     """
+    for name_of in ("stdout", "stderr"):
+        if getattr(sys, name_of) is None:  # closed by whoever started this process
+            setattr(sys, name_of, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of folders may have letters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
