@@ -90,6 +90,28 @@ def test_a_gpu_and_another_trainer_are_not_guessed(experiment: Experiment) -> No
     assert "How long lab takes is not known" in forecast.forecast(another, 2, 1.0)
 
 
+def test_more_environments_than_are_measured_take_longer_in_proportion(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (variant,) = experiment.variants
+    monkeypatch.setattr(forecast, "MOST_ENVS", 4)
+    speed = forecast.measure(experiment, variant, 0.0)
+    assert speed.iteration_s > 16 * (4 * 16 * speed.sample_s)
+
+
+def test_a_training_that_does_not_work_stops_nothing_here(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("reward is not finite in iteration 1")
+
+    monkeypatch.setattr(forecast, "measure", breaks)
+    assert forecast.main(["mine.yaml"]) == 0
+    assert (
+        capsys.readouterr().out == "mine: how long it takes cannot be measured: reward is not finite in iteration 1\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -21,6 +21,8 @@ from manyseeds.workflow.summary import since_start
 
 MEASURED_S = 1.0
 """How long iterations are measured, over all variants; each has at least one."""
+MOST_ENVS = 512
+"""Of more environments so many are measured, and the time of an iteration grows with their number."""
 SLOWER = 1.7
 """How many times as long as the first iterations the mean one may take: for lift_object it is 1.6, because a grasp has
 many contacts."""
@@ -61,7 +63,7 @@ def measure(experiment: Experiment, variant: Variant, seconds: float) -> Speed:
 
     torch.set_num_threads(1)
     agent = resolve_agent(variant.agent, f"variant {variant.name}: agent {variant.agent_file}")
-    envs = variant.train.num_envs
+    envs = min(variant.train.num_envs, MOST_ENVS)
     env = make_env("mujoco", experiment.task, task_cfg=variant.task_cfg, num_envs=envs, seed=0, threads=1)
     try:
         runner = Runner(env, agent, seed=0, device="cpu", threads=1)
@@ -73,7 +75,8 @@ def measure(experiment: Experiment, variant: Variant, seconds: float) -> Speed:
         env.close()
     collection = sum(iteration.collection_time for iteration in found) / len(found)
     learning = sum(iteration.learning_time for iteration in found) / len(found)
-    return Speed(collection + learning, collection / (envs * agent["num_steps_per_env"]))
+    larger = variant.train.num_envs / envs
+    return Speed(larger * (collection + learning), collection / (envs * agent["num_steps_per_env"]))
 
 
 def makespan(jobs: Sequence[tuple[float, int]], cores: int) -> float:
@@ -171,6 +174,16 @@ def _start_s() -> float:
     return since_start()
 
 
+def _said(experiment: Experiment, cores: int) -> str:
+    """Return the forecast, or a sentence where training does not work: the workflow's own check says why."""
+    try:
+        return forecast(experiment, cores, _start_s())
+    except UserError:
+        raise
+    except Exception as error:
+        return f"{experiment.experiment}: how long it takes cannot be measured: {error}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0."""
     parser = verb_parser("forecast", __doc__, "config.yaml --cores 2")
@@ -182,5 +195,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         from manyseeds.tasks import registry
 
         experiment = experiment.described(registry.describe(experiment.task))
-    print(forecast(experiment, cores, _start_s()), flush=True)
+    print(_said(experiment, cores), flush=True)
     return 0
