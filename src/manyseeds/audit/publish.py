@@ -88,7 +88,7 @@ def _cut(folder: ResultsFolder, run: Run, copy: Run) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 2 after an error that the user can correct."""
     parser = verb_parser(
-        "publish", __doc__, "results/held_out --output results/published/lift_object --policies 102 103"
+        "publish", __doc__, "results/lift_object --output results/published/lift_object --policies 92 93"
     )
     parser.add_argument("results", type=Path, help="an experiment's folder")
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")

@@ -53,7 +53,7 @@ def film_checkpoint(
 def main(argv: Sequence[str] | None = None) -> int:
     """Film a checkpoint; return 0, or 2 on bad input."""
     parser = verb_parser(
-        "film", __doc__, "results/lift_object/default/seed_1/model_500.pt --output policy.mp4 policy.gif"
+        "film", __doc__, "results/lift_object/default/seed_1/model_700.pt --output policy.mp4 policy.gif"
     )
     parser.add_argument("checkpoint", type=Path, help="model_<iteration>.pt of a run")
     parser.add_argument("--output", type=Path, nargs="+", required=True, help="files to write, .mp4 or .gif")
