@@ -33,7 +33,7 @@ def isaaclab_model(cfg: object) -> mujoco.MjSpec:
         body.gravcomp = 0
     for i in range(1, 8):
         joint, servo = spec.joint(f"panda_joint{i}"), spec.actuator(f"panda_joint{i}")
-        joint.armature, joint.damping = 1e-3, [0, 0, 0]
+        joint.armature, joint.damping[0] = 1e-3, 0
         servo.gainprm[0], servo.biasprm[1], servo.biasprm[2] = 80, -80, -4
     return spec
 

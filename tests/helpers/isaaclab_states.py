@@ -209,7 +209,7 @@ def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
     for field in ("jnt_range", "jnt_solref", "jnt_solimp", "jnt_stiffness"):
         both(field, getattr(ours, field)[our_joints], numbers(field)[their_joints])
     our_dofs, their_dofs = ours.jnt_dofadr[our_joints], theirs.jnt_dofadr[their_joints]
-    for field in ("dof_damping", "dof_dampingpoly", "dof_armature", "dof_frictionloss"):
+    for field in ("dof_damping", "dof_armature", "dof_frictionloss"):
         both(field, getattr(ours, field)[our_dofs], numbers(field)[their_dofs])
     for name in free:
         our_dof = ours.body_dofadr[ours.body(name).id]

@@ -37,8 +37,6 @@ class TaskSolverCfg(MJWarpSolverCfg):
     """MuJoCo's `ls_tolerance`."""
     pairs: list = field(default_factory=list)
     """The MJCF's contact pairs: `geoms`, two names, and the numbers of _PAIR_FIELDS."""
-    damping_terms: dict = field(default_factory=dict)
-    """By joint of one degree of freedom, its damping's terms that grow with the speed: N m s2/rad2 and N m s3/rad3."""
 
 
 class NewtonTaskManager(NewtonMJWarpManager):
@@ -71,13 +69,6 @@ class NewtonTaskManager(NewtonMJWarpManager):
         limits = wp.to_torch(solver.mjw_model.jnt_actfrcrange)[:, solver.mj_model.actuator_trnid[:, 0]]
         solver.mjw_model.actuator_forcerange = wp.from_torch(limits.contiguous(), dtype=wp.vec2)
         solver.mjw_model.actuator_forcelimited.fill_(True)
-        # Newton's joints have a damping of one number.
-        terms = wp.to_torch(solver.mjw_model.dof_dampingpoly)
-        for joint, label in enumerate(solver.mjc_jnt_to_newton_jnt.numpy()[0]):
-            name = model.joint_label[label].rsplit("/", 1)[-1]
-            if name in solver_cfg.damping_terms:
-                dof = int(solver.mj_model.jnt_dofadr[joint])
-                terms[:, dof] = terms.new_tensor(solver_cfg.damping_terms[name])
         solver.mjw_model.opt.warn_overflow = 0  # it calls a solver that stopped at its iterations an overflow
         # Without native CCD boxes meet boxes by MuJoCo's own algorithm instead of a general one.
         solver.mjw_model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD)
@@ -102,11 +93,6 @@ def newton_cfg(model: mujoco.MjModel) -> NewtonCfg:
         nconmax=max(1, max_contacts(model)),
         njmax=max(1, max_constraints(model)),
         pairs=[_pair(model, index) for index in range(model.npair)],
-        damping_terms={
-            model.joint(i).name: model.dof_dampingpoly[model.jnt_dofadr[i]].tolist()
-            for i in range(model.njnt)
-            if model.jnt_type[i] >= int(mujoco.mjtJoint.mjJNT_SLIDE)  # or a hinge
-        },
     )
     return NewtonCfg(solver_cfg=solver, default_shape_cfg=NewtonShapeCfg(gap=0.0))
 

@@ -66,7 +66,7 @@ def model(cfg: ReachCfg) -> "mujoco.MjSpec":
     for part in (*spec.pairs, *(spec.body(name) for name in ("table", "object", "target"))):
         spec.delete(part)
     for i in range(1, 8):
-        spec.joint(f"panda_joint{i}").damping = [cfg.damping, 0, 0]
+        spec.joint(f"panda_joint{i}").damping[0] = cfg.damping
         servo = spec.actuator(f"panda_joint{i}")
         servo.gainprm[0], servo.biasprm[1] = cfg.stiffness, -cfg.stiffness
     spec.body("panda_hand").add_site(name="hand", rgba=[0, 0, 0, 0])
