@@ -86,8 +86,11 @@ def test_a_gpu_and_another_trainer_are_not_guessed(experiment: Experiment) -> No
     there = experiment.model_copy(update={"device": "cuda", "simulator": "mujoco_warp"})
     assert "make watch" in forecast.forecast(there, 2, 1.0)
     words = "train {seed} {num_envs} {max_iterations} {save_interval}"
-    another = load(["mine.yaml"], {"trainer": {"name": "lab", "command": words, "logs": "*"}})
-    assert "How long lab takes is not known" in forecast.forecast(another, 2, 1.0)
+    lab = {"name": "lab", "command": words, "logs": "*"}
+    play = {"command": "play {checkpoint} {episodes} {seed} {output}"}
+    for trainer in (lab, lab | {"evaluate": play}):
+        another = load(["mine.yaml"], {"trainer": trainer})
+        assert "How long lab takes is not known" in forecast.forecast(another, 2, 1.0)
 
 
 def test_more_environments_than_are_measured_take_longer_in_proportion(

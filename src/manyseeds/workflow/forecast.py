@@ -110,7 +110,7 @@ def forecast(experiment: Experiment, cores: int, start_s: float) -> str:
     lengths = sorted({variant.train.max_iterations for variant in variants})
     said = " or ".join(f"{length:,}" for length in lengths[:: max(1, len(lengths) - 1)])
     what = f"{experiment.experiment}: {runs} run{'s' if runs > 1 else ''} of {said} iterations."
-    if not experiment.trainer.evaluates:
+    if not experiment.trainer.is_ours:
         return f"{what} How long {experiment.trainer.name} takes is not known here; `make watch` shows what is left."
     if experiment.simulator != "mujoco":
         return f"{what} How fast {experiment.simulator} is shows only while it runs; `make watch` shows what is left."
@@ -191,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cores", default="all", help="CPU cores that Snakemake may use (all)")
     arguments: Any = parser.parse_args(argv)
     cores, experiment = _cores(arguments.cores), load(arguments.config)
-    if experiment.trainer.evaluates:
+    if experiment.trainer.is_ours:
         from manyseeds.tasks import registry
 
         experiment = experiment.described(registry.describe(experiment.task))
