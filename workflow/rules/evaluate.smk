@@ -15,14 +15,14 @@ rule evaluate_run:
     threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
     resources:
         **plan.evaluation_resources,
-    message:
-        "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
     params:
         run=subpath(output[0], parent=True),
         episodes=plan.experiment.evaluate.episodes,
         seed=plan.experiment.evaluate.seed,
         # A function: braces of JSON would be taken for wildcards.
         overrides=lambda wildcards: plan.evaluation_overrides,
+    message:
+        "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
     shell:
         f"{SIMULATOR_PYTHON}"
         " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
