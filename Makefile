@@ -9,7 +9,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-analysis run demo test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
-	format torture bench coverage oracles lock clean
+	format docs torture bench coverage oracles lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -37,7 +37,7 @@ test-containers: setup ## build the container images and run the workflow in the
 test-slurm: setup ## start a small Slurm on this machine and run the workflow on it
 	@.ci/slurm
 
-test-trainers: setup ## run the workflow with stock Isaac Lab (2 GB, kept in ~/.cache)
+test-trainers: setup ## run the workflow with stock Isaac Lab and mjlab (3 GB, kept in ~/.cache)
 	@.ci/trainers
 
 test-isaaclab: setup ## install a small Isaac Lab and test the simulator isaaclab with it
@@ -56,17 +56,26 @@ tensorboard: setup ## open TensorBoard over all runs
 	tensorboard --logdir results
 
 check: setup ## check format, style, types and that modules import from lower floors only
-	ruff format --check src tests
-	ruff check src tests
+	ruff format --check src tests docs/site
+	ruff check src tests docs/site
 	mypy
 	lint-imports
 	snakefmt --check Snakefile workflow
+	@# Without the option no rule has an environment, which is another lint.
+	snakemake --lint --use-conda
 
 format: setup ## bring all code into the project's format
-	ruff format src tests
-	ruff check --fix src tests
+	ruff format src tests docs/site
+	ruff check --fix src tests docs/site
 	python -m manyseeds config --schema > workflow/schemas/config.schema.json
 	snakefmt Snakefile workflow
+
+docs: setup ## write the documentation as a site to build/docs, strictly: every link must lead somewhere
+	@cmp -s envs/docs.lock $(VENV)/docs/installed || { python -m venv --clear $(VENV)/docs && \
+		$(VENV)/docs/bin/pip install -q -r envs/docs.lock && cp envs/docs.lock $(VENV)/docs/installed; }
+	python docs/site/pages.py build/pages
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet
+	@echo "open build/docs/index.html"
 
 torture: setup ## disturb trainings and workflows for MINUTES (60), compare bytes, renew the result in docs/trust.md
 	python tests/helpers/torture.py --minutes $(MINUTES) --write docs/trust.md
@@ -93,7 +102,9 @@ lock: setup ## pin the newest versions of all packages in envs/requirements.lock
 	grep '^torch==' envs/requirements.lock >> envs/isaaclab_cpu.lock
 	uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_39 \
 		--no-annotate --custom-compile-command "make lock" --output-file envs/isaaclab_cpu.lock envs/isaaclab_cpu.in
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--no-annotate --custom-compile-command "make lock" --output-file envs/docs.lock envs/docs.in
 	envs/conda.sh
 
 clean: ## remove the environment and caches; results stay
-	rm -rf $(VENV) .snakemake .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) build .snakemake .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -7,25 +7,22 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
-from manyseeds.core.failures import sentences_of
-from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.layout import FILM, FILM_PAGE
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow import summary
 from manyseeds.workflow.slurm import after_queued, queued
 from manyseeds.workflow.plan import make_plan
-from manyseeds.workflow.trust import Findings, Planned, prepare
+from manyseeds.workflow.trust import Findings
+
+
+include: "workflow/rules/common.smk"
+
+
+# Snakemake limits the number of jobs on a cluster only. It sets `workflow.executor_plugin` after it has read this file.
+ON_CLUSTER = workflow.resource_settings.nodes is not None
 
 # Planning thousands of jobs triggers the garbage collector again and again; a higher threshold saves a second.
 gc.set_threshold(100_000)
-
-
-def exit_on_error(function, *arguments):
-    """Call a function; on an error exit with sentences and no traceback."""
-    try:
-        return function(*arguments)
-    except Exception as error:
-        sys.exit("\n".join(sentences_of(error, "snakemake")[0]))
-
 
 plan = exit_on_error(
     make_plan,
@@ -34,9 +31,11 @@ plan = exit_on_error(
     # A cluster job must plan with the cores of the submitting process, not of its own machine.
     (
         workflow.resource_settings.cores
-        if workflow.local_exec and workflow.is_main_process
+        if workflow.is_main_process and not ON_CLUSTER
         else None
     ),
+    # As a module this workflow gets its config from the one that uses it.
+    None if workflow.modifier.is_main_snakefile() else config,
 )
 
 # The wildcards {variant} and {seed} name one run in all rules.
@@ -53,8 +52,12 @@ shell.prefix(plan.shell_prefix(DEPLOYED))
 if CONTAINED:
     os.environ.update(exit_on_error(plan.container_settings))
 # The image of an external trainer. Not a parameter of the rule, so that another image does not repeat runs.
-os.environ["MANYSEEDS_TRAINER_IMAGE"] = plan.trainer_image if CONTAINED else ""
-os.environ[ENVIRONMENT_VARIABLE] = plan.trainer_environment
+os.environ.update(
+    {
+        "MANYSEEDS_TRAINER_IMAGE": plan.trainer_image if CONTAINED else "",
+        ENVIRONMENT_VARIABLE: plan.trainer_environment,
+    }
+)
 # Without the option no image is named: Snakemake refuses a checkout whose path has a space in it.
 SIMULATOR_IMAGE = plan.image(plan.experiment.environment) if CONTAINED else None
 ANALYSIS_IMAGE = plan.image("analysis") if CONTAINED else None
@@ -64,13 +67,7 @@ ANALYSIS_CONDA = plan.conda("analysis") if DEPLOYED else None
 
 
 # Jobs that a killed Snakemake left in Slurm's queue continue; a new job for the same run starts after the old one.
-left_in_queue = (
-    queued(Path.cwd())
-    if workflow.is_main_process
-    and not workflow.local_exec
-    and workflow.executor_plugin.name == "slurm"
-    else {}
-)
+left_in_queue = queued(Path.cwd()) if workflow.is_main_process and ON_CLUSTER else {}
 
 
 # What Snakemake does not see: other code, and files that are not what their steps left.
@@ -81,29 +78,6 @@ for sentence in findings.sentences(plan.experiment, RESULTS):
     print(f"note: {sentence}", file=sys.stderr)
 
 
-def again(pattern):
-    """Return an input function that names no file and makes its job run where the job's output must be made again."""
-
-    def force(wildcards):
-        path = pattern.format(**dict(wildcards))
-        if path in findings.again:
-            workflow.dag.forcefiles.add(path)
-        return []
-
-    return force
-
-
-def as_planned(job):
-    """Return what `stops` and `prepare` need to know of a job."""
-    outputs, settings = [str(path) for path in job.output], workflow.dag_settings
-    requested = settings.forceall or not {job.rule.name, *outputs}.isdisjoint(
-        settings.forcerun
-    )
-    return Planned(
-        job.rule.name, (outputs or [""])[0], workflow.dag.reason(job).forced, requested
-    )
-
-
 report: "workflow/report/workflow.rst"
 
 
@@ -111,24 +85,11 @@ report: "workflow/report/workflow.rst"
 done, planning_s = [], []
 
 
-# Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
 onstart:
-    jobs = list(workflow.dag.needrun_jobs())
-    planned = list(map(as_planned, jobs))
-    makes = not workflow.touch and any(job.rule != "figures" for job in planned)
-    if makes and findings.stops(plan.experiment, planned):
-        sys.exit(f"error: {findings.advice(plan.experiment, RESULTS)}")
-    exit_on_error(plan.begin)
-    if makes:
-        exit_on_error(prepare, findings, plan.experiment, RESULTS, planned)
-    if any(job.rule.name == "train_run" for job in jobs):
-        exit_on_error(plan.check_gpus)
-        if not CONTAINED:
-            exit_on_error(plan.check_trainer)
-        if not DEPLOYED:
-            exit_on_error(plan.check_simulator)
+    begin()
     done.extend(
-        summary.Done(job.rule.name, Path(str(job.benchmark or ""))) for job in jobs
+        summary.Done(job.rule.name, Path(str(job.benchmark or "")))
+        for job in workflow.dag.needrun_jobs()
     )
     planning_s.append(summary.since_start())
 
@@ -141,17 +102,21 @@ onsuccess:
         print("", *told, sep="\n", file=sys.stderr)
 
 
+if not workflow.modifier.is_main_snakefile():
+    check_module()
+    call_at_start(begin)
+
+
+# A run that failed leaves the tables and figures of the others. The exit code stays, and the next start trains it again.
+onerror:
+    of_runs = ("train_run", "export", "evaluate_run")
+    if any(job.rule.name in of_runs for job in workflow.scheduler.failed):
+        exit_on_error(plan.report_the_others, DEPLOYED)
+
+
 # Run as many trainings at once as there are GPUs, without a flag.
 if plan.gpu_slots:
     workflow.register_resource("gpu_slots", plan.gpu_slots)
-
-
-# On a cluster these rules run next to Snakemake: each takes seconds.
-localrules:
-    export,
-    aggregate,
-    tables,
-    draw,
 
 
 wildcard_constraints:
@@ -172,7 +137,7 @@ rule all:
         rules.tables.output,
         expand(
             rules.animate.output,
-            variant=[variant.name for variant in plan.variants if plan.evaluates],
+            variant=[variant.name for variant in plan.variants if plan.is_ours],
         ),
         plan.records,
     message:
@@ -191,6 +156,8 @@ rule evaluate:
 
 # Redraws a results folder from its CSV files. It has no inputs, so that it never trains.
 rule figures:
+    log:
+        f"{LOGS}/figures.log",
     localrule: True
     conda:
         ANALYSIS_CONDA
@@ -199,4 +166,4 @@ rule figures:
     params:
         results=plan.drawn_from,
     shell:
-        "for verb in tables figures pages; do python -m manyseeds $verb {params.results:q}; done"
+        "for verb in tables figures pages; do python -m manyseeds $verb {params.results:q}; done 2>&1 | tee {log:q}"

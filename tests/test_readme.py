@@ -13,7 +13,7 @@ from manyseeds.core.layout import REPOSITORY
 
 def commands() -> list[str]:
     """The lines of all shell blocks in the documentation."""
-    names = ("README.md", "CONTRIBUTING.md", "docs/containers.md")
+    names = ("README.md", "docs/contributing.md", "docs/containers.md")
     texts = [(REPOSITORY / name).read_text(encoding="utf-8") for name in names]
     blocks = re.findall(r"```sh\n(.*?)```", "".join(texts), re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line]

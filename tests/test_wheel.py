@@ -12,6 +12,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from helpers.synthetic_results import make_results
 from manyseeds.core.layout import REPOSITORY
@@ -62,6 +63,31 @@ def test_the_checkout_is_not_seen(run, installed):
 
 def test_tasks_are_listed(run):
     assert run("manyseeds", "tasks").startswith("lift_object")
+
+
+def test_the_analysis_needs_neither_torch_nor_a_simulator(run, tmp_path):
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'mujoco', 'rsl_rl', 'snakemake', 'numba'): sys.modules[name] = None\n"
+        "from manyseeds.cli import main\n"
+        "print(*[main([verb, sys.argv[1]]) for verb in ('tables', 'figures', 'pages')])"
+    )
+    folder = make_results(tmp_path / "results", seeds=(1, 2), iterations=20, save_interval=10, episodes=5)
+    assert run("python", "-c", code, str(folder)).splitlines()[-1] == "0 0 0"
+
+
+def test_pip_installs_the_analysis_alone_and_what_trains_by_an_extra(run):
+    code = "import importlib.metadata as m; print(*m.requires('manyseeds'), sep='\\n')"
+    needs = [Requirement(line) for line in run("python", "-c", code).splitlines()]
+    always = {need.name for need in needs if need.marker is None}
+    assert {"pandas", "plotly", "scipy"} <= always and not always & {"torch", "mujoco", "snakemake", "tensorboard"}
+
+    def of(extra):
+        chosen = [need for need in needs if need.marker and need.marker.evaluate({"extra": extra})]
+        own = [of(inner) for need in chosen if need.name == "manyseeds" for inner in need.extras]
+        return {need.name for need in chosen}.union(*own)
+
+    assert {"torch", "mujoco", "rsl-rl-lib", "mujoco-warp", "snakemake"} <= of("train")
 
 
 def test_a_policy_is_trained_evaluated_and_exported(run, tmp_path):

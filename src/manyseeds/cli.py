@@ -14,10 +14,11 @@ GROUPS = {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
         "film": ("evaluation.film", "film a policy"),
-        "export": ("evaluation.export", "export a policy to ONNX or TorchScript"),
+        "export": ("evaluation.export", "export a policy to ONNX or TorchScript, or as a folder for a robot team"),
         "tasks": ("tasks.show", "list the tasks"),
     },
     "report": {
+        "compare": ("compare.command", "compare finished runs of other programs"),
         "scalars": ("eventfiles.command", "turn the event files of a run into CSV"),
         "curves": ("analysis.command", "turn the scalars of several seeds into learning curves"),
         "tables": ("report.tables.write", "write the success-rate tables of an experiment"),
@@ -34,9 +35,11 @@ GROUPS = {
         "publish": ("audit.publish", "copy what is worth publishing of an experiment"),
         "replay": ("audit.replay", "compute a divergence again"),
         "tidy": ("launch.tidy", "remove the training states of finished runs"),
+        "completion": ("completion", "print what makes bash and zsh complete verbs and flags"),
     },
     "used by the workflow": {
         "launch": ("launch.run", "train one run of an experiment"),
+        "evaluate-external": ("launch.evaluate", "evaluate one run of an external trainer"),
         "usd": ("simulators.isaaclab.assets", "convert a task's MJCF to USD"),
     },
 }

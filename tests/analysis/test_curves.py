@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from helpers.verbs import verb
 from manyseeds import statistics
-from manyseeds.analysis.command import main
 from manyseeds.analysis.curves import VariantRuns, band_of_rates
 from manyseeds.analysis.curves import aggregate as write_curves
 from manyseeds.config import resolve
+
+main = verb("curves")
 
 
 def table(path, columns, first=1):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.synthetic_results import make_external, make_results
+from helpers.verbs import verb
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.estimates import grid_of
@@ -15,7 +16,8 @@ from manyseeds.analysis.results import find_results
 from manyseeds.core import ledger
 from manyseeds.core.errors import UserError
 from manyseeds.report.tables.text import grids
-from manyseeds.report.tables.write import main
+
+main = verb("tables")
 
 
 def change(folder: Path, **fields: object) -> dict[str, object]:

@@ -7,11 +7,15 @@ import pandas as pd
 import pytest
 
 from helpers.synthetic_results import NUM_ENVS, make_results
+from helpers.verbs import verb
 from manyseeds.analysis.results import find_results
-from manyseeds.audit.publish import main, publish
+from manyseeds.audit.publish import publish
 from manyseeds.audit.verify import verify
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.tables.write import write_tables
+
+main = verb("publish")
+
 
 TABLES = ("success_rates", "success_rates_over_seeds", "success_rates_compared")
 

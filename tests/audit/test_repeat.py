@@ -7,12 +7,15 @@ import shutil
 import pytest
 import torch
 
-from manyseeds.audit.verify import main
+from helpers.verbs import verb
 from manyseeds.cli import main as manyseeds
 from manyseeds.config import resolve
 from manyseeds.core.files import sha256
 from manyseeds.core.layout import EVENT_FILE
 from manyseeds.launch import run as trainer
+
+main = verb("verify")
+
 
 FIELDS = {
     "experiment": "tiny",

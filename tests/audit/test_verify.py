@@ -3,15 +3,19 @@ import json
 import pytest
 
 from helpers.synthetic_results import make_results
-from manyseeds.audit.verify import main, verify
+from helpers.verbs import verb
+from manyseeds.audit.verify import verify
+from manyseeds.cli import main as manyseeds
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256
 from manyseeds.core.layout import NOT_SHIPPED, REPOSITORY
 from manyseeds.core.record import Journal, collect, container, write_run_record
-from manyseeds.report.figures.draw import main as draw
 from manyseeds.report.pages.curves import main as write_page
-from manyseeds.report.tables.write import main as write_tables
+
+main = verb("verify")
+draw = verb("figures")
+write_tables = verb("tables")
 
 
 @pytest.fixture
@@ -80,6 +84,18 @@ def test_records_in_the_logs_of_another_trainer_are_none_but_a_variant_may_be_ca
         assert "model_1.pt is missing" in capsys.readouterr().out
 
 
+def test_superseded_files_are_none_of_a_run_wherever_the_results_lie(run, tmp_path, capsys):
+    by_hand = run.rename(run.with_name("2026-01-01_00-00-00"))
+    (by_hand / "superseded_1").mkdir()
+    (by_hand / "superseded_1" / "run.json").write_text("theirs")
+    elsewhere = tmp_path / "superseded_1" / "seed_3" / "work"
+    elsewhere.mkdir(parents=True)
+    moved = run.parents[1].rename(elsewhere / "experiment")
+    assert main([str(moved)]) == 0
+    (moved / "default" / by_hand.name / "model_1.pt").unlink()
+    assert main([str(elsewhere)]) == 1 and "model_1.pt is missing" in capsys.readouterr().out
+
+
 def test_a_changed_and_a_missing_file_are_named(run, capsys):
     (run / "model_1.pt").write_bytes(b"polic\x00")
     (run / "params" / "env.yaml").unlink()
@@ -87,6 +103,16 @@ def test_a_changed_and_a_missing_file_are_named(run, capsys):
     printed = capsys.readouterr().out
     assert "model_1.pt is not the file that the run left" in printed
     assert "env.yaml is missing" in printed
+
+
+def test_a_run_in_the_folder_of_another_seed_is_named(run, capsys):
+    exchanged = run.rename(run.with_name("seed_7"))
+    assert main([str(exchanged.parent)]) == 1
+    sentence = f"{exchanged} holds the run of seed 1, as its run.json says: the folder was renamed or exchanged"
+    assert sentence in capsys.readouterr().out
+    (exchanged / "episodes.csv").write_text("")
+    assert write_tables([str(exchanged.parents[1])]) == 2
+    assert capsys.readouterr().err == f"error: {sentence}; give it the name that it had\n"
 
 
 def test_a_folder_without_runs_is_an_error(tmp_path, capsys):
@@ -122,6 +148,26 @@ def test_tables_figures_and_pages_of_other_data_are_named(tmp_path, capsys):
     for write in (write_tables, draw, write_page):
         assert write([str(folder)]) == 0
     assert main([str(folder)]) == 0
+
+
+def test_a_film_that_was_edited_deleted_or_made_of_another_policy_is_named(run, capsys):
+    film, stand_in = run.parent / "policy.gif", REPOSITORY / "workflow" / "report" / "no_animation.gif"
+    assert manyseeds(["film", str(run / "model_1.pt"), "--output", str(film), "--stand_in", str(stand_in)]) == 0
+    page = ["film-page", str(film), "--output", str(film.with_suffix(".html"))]
+    assert manyseeds(page) == 0 and main([str(run.parent)]) == 0
+    film.write_bytes(stand_in.read_bytes() + b" ")
+    assert main([str(run.parent)]) == 1
+    printed = capsys.readouterr().out
+    assert "policy.gif is not the file that `manyseeds film` left" in printed
+    assert "policy.html was made from another policy.gif" in printed
+    assert manyseeds(page) == 2
+    assert "policy.gif is not the file that `manyseeds film` left: it was edited" in capsys.readouterr().err
+    film.unlink()
+    assert main([str(run.parent)]) == 1 and "policy.gif is missing" in capsys.readouterr().out
+    film.write_bytes(stand_in.read_bytes())
+    (run / "model_1.pt").write_bytes(b"another policy")
+    assert main([str(run.parent)]) == 1
+    assert "policy.gif was made from another model_1.pt" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"outputs": 3}'])

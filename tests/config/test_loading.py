@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.verbs import verb
 from manyseeds.config import EvaluateSettings, TrainSettings, external, load, read_resolved, resolve
 from manyseeds.config.experiment import Config, TrainChoice, from_dict
 from manyseeds.config.fields import NO_IDENTITY
@@ -23,9 +24,11 @@ from manyseeds.core.layout import REPOSITORY, checkpoint_iterations
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.gpus import devices
 from manyseeds.gpus.devices import Reading
-from manyseeds.runs.command import main as train
 from manyseeds.tasks import registry
-from manyseeds.workflow.check import main
+
+train = verb("train")
+main = verb("config")
+
 
 GOOD = {
     "experiment": "tiny",
@@ -207,6 +210,7 @@ def test_numbers_of_400_digits_are_refused_wherever_they_stand():
     [
         ({"config.json": {}}, "variants has config.json, which is the name of a file or folder of the results"),
         ({"figures": {}}, "variants has figures, which is the name of a file"),
+        ({"seed_1": {}}, "variants has seed_1, which is the name of a file or folder"),
         ({"Aggregate.LOG": {}}, "variants has Aggregate.LOG, which is the name of a file"),
         ({"a": {}, "A": {}}, "variants has a and A, which are one folder where case is ignored"),
         (

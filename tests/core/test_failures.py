@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from helpers.synthetic_results import make_results
+from manyseeds.cli import main
 from manyseeds.core.caches import user_cache
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.failures import ERRORS, guarded
+from manyseeds.core.files import write_atomic
 
+ROOM = "; free some space there and start again: finished work stays"
 MANYSEEDS = [sys.executable, "-m", "manyseeds"]
 
 
@@ -37,13 +41,23 @@ def raises(error):
             "error: manyseeds x: there is not enough memory: DefaultCPUAllocator: can't allocate memory: 9 bytes.\n",
             1,
         ),
-        (OSError(errno.ENOSPC, "No space left", "a.csv"), "error: a.csv cannot be written: No space left.\n", 1),
+        (OSError(errno.ENOSPC, "No space left", "a.csv"), f"error: a.csv cannot be written: No space left{ROOM}.\n", 1),
         (PermissionError(errno.EACCES, "No", "b"), "error: b cannot be read or written: No.\n", 1),
     ],
 )
 def test_an_error_is_told_in_one_sentence_each(error, sentence, code, capsys):
     assert guarded("manyseeds x", raises(error)) == code
     assert capsys.readouterr().err == sentence
+
+
+def test_a_file_on_a_full_disk_is_told_with_the_way_out(tmp_path, capsys):
+    def work():
+        with write_atomic(tmp_path / "a.csv"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert guarded("manyseeds x", work) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/a.csv cannot be written: No space left on device{ROOM}\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bug_leaves_its_traceback_in_a_file(tmp_path, monkeypatch, capsys):
@@ -83,6 +97,13 @@ def test_a_reader_that_stops_reading_is_no_error(verb):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_closed_streams_are_no_error():
+    command = shlex.join([*MANYSEEDS, "tasks"])
+    assert subprocess.run(["bash", "-c", f"{command} >&-"], stderr=subprocess.PIPE).stderr == b""
+    done = subprocess.run(["bash", "-c", f"{command} 2>&- <&-"], stdout=subprocess.PIPE)
+    assert done.returncode == 0 and b"lift_object" in done.stdout
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_names_beyond_the_terminals_letters_are_written_with_escapes(results, encoding):
     environment = os.environ | {"PYTHONIOENCODING": encoding}
@@ -120,6 +141,33 @@ def test_a_user_without_home_and_name_has_no_cache(monkeypatch):
 
     monkeypatch.setattr(Path, "home", no_home)
     assert user_cache() is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [
+        ("tables", "config.json"),
+        ("tables", "ledger.json"),
+        ("pages", "1/run.json"),
+        ("verify", "1/run.json"),
+        ("verify", "1/scalars.manifest.json"),
+        ("status", "config.json"),
+        ("curves", "config.json"),
+    ],
+)
+@pytest.mark.parametrize("content", ['{"a": ' * 100_000, '{"a": 1, "a": 1}', "9" * 5000, "[]", b"\xff"])
+def test_a_json_file_with_other_contents_is_one_sentence(tmp_path, verb, name, content, capsys):
+    folder = make_results(tmp_path / "lift", seeds=(1,))
+    (folder / "default" / "seed_1" / "run.json").write_text('{"outputs": {}}')
+    path = folder / name.replace("1/", "default/seed_1/")
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    options = {
+        "curves": ["--config", str(path), "--output", str(tmp_path / "x.csv")],
+        "status": [str(folder), "--once"],
+    }
+    code = main([verb, *options.get(verb, [str(folder)])])
+    told = capsys.readouterr().err
+    assert code == 2 and told.startswith("error: ") and told.count("\n") == 1 and path.name in told, told
 
 
 def test_no_verb_ends_with_a_traceback_for_a_folder_that_is_no_run(tmp_path):

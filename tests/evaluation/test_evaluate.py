@@ -2,14 +2,20 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import pytest
 
 from helpers.training_runs import train
-from manyseeds.evaluation import film as video
-from manyseeds.evaluation.evaluate import evaluate_run, evaluation_starts, main
+from helpers.verbs import verb
+from manyseeds.core.files import sha256
+from manyseeds.core.manifest import read_manifest
+from manyseeds.evaluation.evaluate import evaluate_run, evaluation_starts
 from manyseeds.simulators import make_env
 from manyseeds.tasks import registry
+
+film_verb = verb("film")
+main = verb("evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -122,19 +128,32 @@ def test_missing_params_and_other_networks_are_named(run, tmp_path, capsys):
 def test_a_film_shows_the_first_episodes_as_mp4_and_gif(run, tmp_path):
     outputs = [tmp_path / "a.mp4", tmp_path / "a.gif"]
     arguments = ["--episodes", "2", "--seconds", "0.16", "--width", "64", "--height", "48"]
-    assert video.main([str(run / "model_11.pt"), "--output", *map(str, outputs), *arguments]) == 0
+    assert film_verb([str(run / "model_11.pt"), "--output", *map(str, outputs), *arguments]) == 0
     from PIL import Image
 
     with Image.open(outputs[1]) as film:
         assert film.size == (128, 48) and film.n_frames > 1
     assert outputs[0].read_bytes()[4:8] == b"ftyp"
+    for path in outputs:
+        manifest = read_manifest(tmp_path / f"{path.name}.manifest.json")
+        assert manifest["outputs"] == {path.name: sha256(path)} and not manifest["stand_in"]
+        assert {Path(name).name for name in manifest["inputs"]} == {"model_11.pt", "agent.yaml", "env.yaml"}
+
+
+def test_what_stands_in_for_a_film_is_of_its_kind(run, tmp_path, capsys):
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"a picture")
+    command = [str(run / "model_11.pt"), "--output", str(tmp_path / "a.gif"), "--stand_in", str(picture)]
+    assert film_verb(command) == 2
+    assert "picture.png; it must be a .gif file" in capsys.readouterr().err
+    assert not (tmp_path / "a.gif").exists()
 
 
 def test_a_film_of_no_checkpoint_is_refused(tmp_path, capsys):
-    assert video.main([str(tmp_path / "model_1.pt"), "--output", str(tmp_path / "a.gif")]) == 2
+    assert film_verb([str(tmp_path / "model_1.pt"), "--output", str(tmp_path / "a.gif")]) == 2
     assert capsys.readouterr().err.endswith("model_1.pt is not a file; give the model_<iteration>.pt of a run.\n")
 
 
 def test_a_film_of_another_kind_is_refused(run, tmp_path, capsys):
-    assert video.main([str(run / "model_11.pt"), "--output", str(tmp_path / "a.avi")]) == 2
+    assert film_verb([str(run / "model_11.pt"), "--output", str(tmp_path / "a.avi")]) == 2
     assert "must end in .mp4 or .gif" in capsys.readouterr().err

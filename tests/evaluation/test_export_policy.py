@@ -9,10 +9,14 @@ import torch
 from tensordict import TensorDict
 
 from helpers.training_runs import train
+from helpers.verbs import verb
 from manyseeds.core.errors import UserError
-from manyseeds.evaluation.export import METADATA_FILE, export, main
+from manyseeds.evaluation.export import METADATA_FILE, export
 from manyseeds.learning.policy import Policy, read_params
 from manyseeds.tasks.lift_object.task import LiftObjectCfg, joint_targets
+
+main = verb("export")
+
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.load. is deprecated:DeprecationWarning")
 

@@ -13,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.event_files import START, curve, flip, scalar, write_events
+from helpers.verbs import verb
 from manyseeds.core.errors import UserError
-from manyseeds.eventfiles.command import main
 from manyseeds.eventfiles.table import read_scalars, read_table
+
+main = verb("scalars")
+
 
 ODD_TAG = 'Metrics/größe, "quoted"'
 
@@ -238,6 +241,7 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 from manyseeds.eventfiles.records import RecordReader
 from pathlib import Path
+
 reader = RecordReader(Path({str(tmp_path / "tfevents")!r}))
 print(len(list(reader.blocks())), [(d.kind, d.offset + d.size) for d in reader.damage])
 """

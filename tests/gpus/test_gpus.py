@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.verbs import verb
 from manyseeds.core.errors import UserError
 from manyseeds.gpus import Device, allowed, lease
 from manyseeds.gpus.leases import make_private, registry
-from manyseeds.gpus.show import main
+
+main = verb("gpus")
+
 
 JOB = """
 import os, sys, time
@@ -107,6 +110,22 @@ def test_visible_devices_are_obeyed_as_they_are_named(visible, names, tmp_path, 
     assert [device.name for device in allowed("auto")] == names
 
 
+@pytest.mark.parametrize(
+    ("answer", "names"),
+    [
+        (b"NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", []),
+        (b"a, b, c, d\n\xff\xfe\n1, 2\n,,,\n", []),
+        (b"0, GPU-aaaa-1, [N/A], [N/A]\n", ["GPU-aaaa-1"]),
+        (b"", []),
+    ],
+)
+def test_nonsense_of_nvidia_smi_is_no_gpu(tmp_path, monkeypatch, answer, names):
+    nvidia_smi(tmp_path / "bin", monkeypatch)
+    (tmp_path / "answer").write_bytes(answer)
+    (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\ncat '{tmp_path}/answer'\n")
+    assert [device.name for device in allowed("auto")] == names
+
+
 def test_two_names_of_one_gpu_mean_the_same_gpu(tmp_path, monkeypatch):
     nvidia_smi(tmp_path / "bin", monkeypatch, *TWO)
     every = allowed("auto")
@@ -145,6 +164,7 @@ def test_a_lease_lives_as_long_as_the_child_that_trains(tmp_path):
     code = """
 import subprocess, sys, time
 from manyseeds.gpus import Device, lease
+
 with lease([Device("0", "0")], 1, 1, "parent") as held:
     child = subprocess.Popen(["sleep", "60"], pass_fds=held.descriptors)
     print(child.pid, flush=True)

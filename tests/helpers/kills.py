@@ -17,8 +17,11 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from helpers.verbs import verb
 from manyseeds.core.layout import EVENT_FILE
-from manyseeds.runs.command import main as train
+
+train = verb("train")
+
 
 ITERATIONS = 12
 _AGENT = {

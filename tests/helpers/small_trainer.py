@@ -21,12 +21,17 @@ parser.add_argument("--first", type=int, default=0, help="number of the first it
 parser.add_argument("--last", type=int, help="number of the last checkpoint")
 parser.add_argument("--every", type=int, default=1, help="iterations between logged ones")
 parser.add_argument("--axes", action="store_true", help="log the return over seconds and samples, too")
+parser.add_argument("--save_interval", type=int, help="save checkpoints in between, too")
+parser.add_argument("--extra", action="store_true", help="leave an ONNX file, a film and a diff, too")
+parser.add_argument("--fail-with-seed", type=int, help="fail at once with this seed")
 parser.add_argument("--needs", help="a module to import")
 parser.add_argument("--end", choices=("segv", "hang", "background", "fail"))
 args = parser.parse_args()
 
 if args.needs:
     importlib.import_module(args.needs)
+if args.seed == args.fail_with_seed:
+    sys.exit("out of memory")
 n, logs = args.max_iterations, Path("logs/now")
 events = []
 for i in range(0, n, args.every):
@@ -38,6 +43,12 @@ for i in range(0, n, args.every):
             scalar("Timesteps/mean_reward", 98304 * (i + 1), i),
         ]
 write_events(logs / "events.out.tfevents.1.host", events)
+for i in range(0, n - 1, args.save_interval or n):
+    (logs / f"model_{i}.pt").write_bytes(b"checkpoint of %d" % args.seed)
+if args.extra:
+    for name in ("policy.onnx", "videos/train/rl-video-0.mp4", "git/mine.diff"):
+        (logs / name).parent.mkdir(parents=True, exist_ok=True)
+        (logs / name).write_text(name)
 if args.end != "fail":
     (logs / f"model_{n - 1 if args.last is None else args.last}.pt").write_bytes(b"checkpoint of %d" % args.seed)
 print(f"Learning iteration {n}/{n}", flush=True)

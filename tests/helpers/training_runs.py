@@ -5,7 +5,10 @@ import json
 import multiprocessing
 import os
 
-from manyseeds.runs.command import main
+from helpers.verbs import verb
+
+main = verb("train")
+
 
 AGENT = {
     "num_steps_per_env": 24,

@@ -23,15 +23,20 @@ TINY = {
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run snakemake in a folder with a config.yaml of its own; stdout holds both streams."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
+    return run_snakemake(folder, REPOSITORY / "Snakefile", *arguments)
+
+
+def run_snakemake(folder: Path, snakefile: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a workflow in a folder; stdout holds both streams."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2"]
     return subprocess.run(
         [*command, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
     )
 
 
-def planned(folder: Path, *arguments: str) -> set[str]:
+def planned(folder: Path, *arguments: str, snakefile: Path = REPOSITORY / "Snakefile") -> set[str]:
     """Return the rules that a dry run would execute, from its table of jobs."""
-    result = snakemake(folder, "--dry-run", *arguments)
+    result = run_snakemake(folder, snakefile, "--dry-run", *arguments)
     assert result.returncode == 0, result.stdout
     return set(re.findall(r"^(\w+) +\d+$", result.stdout, re.MULTILINE)) - {"total"}
 

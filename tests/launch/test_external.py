@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from helpers.verbs import verb
 from helpers.workflows import planned, snakemake
 from manyseeds.config import load, resolve
 from manyseeds.config.experiment import from_dict
@@ -26,9 +27,13 @@ from manyseeds.config.settings import Launched
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import EVENT_FILE, REPOSITORY
-from manyseeds.launch import run as trainer
+from manyseeds.launch.evaluate import Play
 from manyseeds.launch.external import Attempt
+from manyseeds.launch.outcomes import read_printed
 from manyseeds.launch.status import Watcher
+
+launch_verb = verb("launch")
+
 
 SMALL = {
     "num_steps_per_env": 4,
@@ -74,6 +79,16 @@ python isaaclab_arena/scripts/train.py \
   agent.policy.activation=relu \
   agent.algorithm.learning_rate=0.001
 """
+# The same release's evaluation guide.
+DOCUMENTED_EVALUATION = r"""
+python isaaclab_arena/evaluation/policy_runner.py \
+  --policy_type rsl_rl \
+  --num_episodes 100 \
+  --num_envs 1 \
+  --checkpoint_path /models/model_1999.pt \
+  lift_object
+"""
+PRINTED = "Metrics: {'num_episodes': 100, 'success_rate': 0.98}"
 ARENA = {
     "experiment": "arena",
     "seeds": [42],
@@ -111,7 +126,7 @@ def attempt(fields: dict, folder: Path, seed: int = 1, image: str = "") -> Attem
 def start(folder: Path, fields: dict, seed: int = 1) -> int:
     """Train one run as the workflow does; returns the exit code."""
     (folder / "config.json").write_text(resolve(fields).to_json())
-    return trainer.main(["--config", str(folder / "config.json"), "--seed", str(seed), "--threads", "1"])
+    return launch_verb(["--config", str(folder / "config.json"), "--seed", str(seed), "--threads", "1"])
 
 
 def test_arenas_command_is_the_documented_one_with_the_seed_and_device_that_are_its_defaults() -> None:
@@ -137,6 +152,20 @@ def test_later_arenas_command_is_the_documented_one_with_seed_device_and_checkpo
     assert rendered[place : place + len(added)] == added
     assert rendered[:place] + rendered[place + len(added) :] == documented
     assert experiment_checkpoints(fields) == ["model_1999.pt"]
+
+
+def test_later_arenas_evaluation_is_the_documented_one_with_seed_and_device_added_and_its_line_is_read() -> None:
+    documented = shlex.split(DOCUMENTED_EVALUATION.replace("\\\n", " "))
+    fields = ARENA | {"trainer": "trainers/isaaclab_arena_hydra.yaml", "evaluate": {"episodes": 100, "seed": 5}}
+    started, experiment = attempt(fields, Path("/models"), seed=42), resolve(fields)
+    evaluation = started.trainer.evaluate
+    assert evaluation is not None
+    rendered = Play(started, evaluation, experiment).command(Path("/models/model_1999.pt"))
+    place = rendered.index("--seed")
+    assert rendered[place : place + 4] == ["--seed", "5", "--device", "cuda"]
+    assert rendered[:place] + rendered[place + 4 :] == documented
+    found = read_printed(["[Rank 0/1] Metrics: {}", PRINTED], evaluation, 100, "it")
+    assert found.successes == 98 and not found.by_episode
 
 
 def test_arenas_command_on_several_gpus_and_with_hyperparameters_has_the_documented_flags(agent_file: str) -> None:
@@ -297,7 +326,7 @@ def test_finished_runs_of_another_trainer_are_not_repeated(finished: Path) -> No
     for name in ("model_3.pt", "run.json", EVENT_FILE):
         (run / name).unlink()
     arguments = ["--config", str(results / "config.json"), "--seed", "1", "--log", str(run / "again.log")]
-    assert trainer.main(arguments) == 0
+    assert launch_verb(arguments) == 0
     assert checkpoint.read_bytes() == before and "Learning iteration" in log
     assert not (run / "again.log").exists()
 
@@ -406,8 +435,8 @@ def test_without_a_success_scalar_tables_and_figures_come_with_the_return(finish
     content["trainer"]["scalars"] = {"reward": "Loss/value", "reward_terms": "Episode_Reward/", "success": ""}
     content["description"] = External.model_validate(content["trainer"]).describe(None).to_dict()
     (folder / "config.json").write_text(json.dumps(content))
-    for verb in ("tables", "figures", "pages"):
-        subprocess.run([sys.executable, "-m", "manyseeds", verb, str(folder)], check=True, capture_output=True)
+    for step in ("tables", "figures", "pages"):
+        subprocess.run([sys.executable, "-m", "manyseeds", step, str(folder)], check=True, capture_output=True)
     text = (folder / "success_rates.md").read_text()
     assert "| Variant | Seed | Iteration | Return in training |" in text
     assert "Success is left out: no scalar of stranger is named as one" in text
@@ -431,7 +460,7 @@ def test_a_success_scalar_that_is_no_share_is_refused_by_name(finished: Path, tm
 
 
 def test_a_container_is_put_around_the_command_and_no_shell() -> None:
-    words = attempt(FIELDS, Path("run"), image="images/theirs.sif")._contained(["python", "a b"])
+    words = attempt(FIELDS, Path("run"), image="images/theirs.sif")._contained(["python", "a b"], Path("run/work/run"))
     assert words[1:3] == ["exec", "--home"] and words[-3:] == ["images/theirs.sif", "python", "a b"]
     assert words[words.index("--pwd") + 1] == str(Path("run/work/run").resolve())
 

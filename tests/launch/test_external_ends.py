@@ -11,15 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from helpers.verbs import verb
 from helpers.workflows import REPOSITORY
 from manyseeds.config import resolve
 from manyseeds.core.errors import UserError
 from manyseeds.core.locks import locked
 from manyseeds.launch import external
 from manyseeds.launch import run as launcher
-from manyseeds.launch.external import find_program
+from manyseeds.launch.external import find_programs
 from manyseeds.launch.output import Output
 from manyseeds.launch.status import Watcher
+
+launch_verb = verb("launch")
+
 
 SCRIPT = REPOSITORY / "tests" / "helpers" / "small_trainer.py"
 
@@ -40,7 +44,7 @@ def fields(options: str = "", **changes: object) -> dict:
 
 def start(folder: Path, config: dict) -> int:
     (folder / "config.json").write_text(resolve(config).to_json())
-    return launcher.main(["--config", str(folder / "config.json"), "--seed", "1"])
+    return launch_verb(["--config", str(folder / "config.json"), "--seed", "1"])
 
 
 def record(folder: Path) -> dict:
@@ -144,7 +148,7 @@ def test_a_script_that_cannot_be_started_is_refused_before_any_job(tmp_path, mon
     program(tmp_path / "isaaclab.sh", content, mode)
     command = "./isaaclab.sh -p train.py {seed} {num_envs} {max_iterations}"
     with pytest.raises(UserError) as caught:
-        find_program(resolve(fields(command=command)).trainer)
+        find_programs(resolve(fields(command=command)).trainer)
     assert sentence in str(caught.value) and "trainer small: its program ./isaaclab.sh " in str(caught.value)
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from helpers.verbs import verb
 from manyseeds.config import resolve
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
 from manyseeds.core.code import Code
 from manyseeds.core.errors import UserError
 from manyseeds.launch.inputs import inputs_code
-from manyseeds.launch.run import main
+
+main = verb("launch")
+
 
 SCRIPT = """
 import os, sys
@@ -19,6 +22,7 @@ from pathlib import Path
 from manyseeds.core.layout import EVENT_FILE
 from manyseeds.runs.events import EventWriter
 from manyseeds.core.secrets import masked
+
 assert os.environ["API_KEY"] == "hunter2"
 last = int(sys.argv[1]) - 1
 Path(f"model_{last}.pt").write_bytes(b"policy")

@@ -16,16 +16,20 @@ import pytest
 
 from helpers.disks import FullDisk, ReadOnly
 from helpers.kills import fingerprint
+from helpers.verbs import verb
 from helpers.workflows import TINY
 from manyseeds.audit.verify import verify
 from manyseeds.config import resolve
 from manyseeds.core.layout import EVENT_FILE, LOCK, PARAMS
 from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE
-from manyseeds.evaluation.evaluate import main as evaluate
 from manyseeds.launch import external
 from manyseeds.launch import run as trainer
-from manyseeds.runs.command import main as train
+
+launch_verb = verb("launch")
+evaluate = verb("evaluate")
+train = verb("train")
+
 
 FIELDS = {
     "experiment": "tiny",
@@ -46,7 +50,7 @@ def write_config(folder, **train):
 def experiment(tmp_path_factory):
     """An experiment's folder with one finished run."""
     folder = tmp_path_factory.mktemp("tiny")
-    assert trainer.main(write_config(folder)) == 0
+    assert launch_verb(write_config(folder)) == 0
     return folder
 
 
@@ -79,7 +83,7 @@ def test_what_snakemake_deleted_comes_back_without_training_again(experiment):
     for name in ("model_3.pt", "run.json"):
         (run / name).unlink()
     (run / "model_9.pt").write_bytes(b"a checkpoint of other settings")
-    assert trainer.main(write_config(experiment)) == 0
+    assert launch_verb(write_config(experiment)) == 0
     assert {name: (run / name).read_bytes() for name in OUTPUTS} == before
     assert not (run / "model_9.pt").exists()
     assert "is finished" in (run / "train.log").read_text()
@@ -98,10 +102,10 @@ def test_a_deleted_checkpoint_is_found_by_verify_and_by_the_next_evaluation(expe
 
 def test_more_iterations_continue_a_finished_run(experiment, tmp_path):
     run = experiment / "default" / "seed_1"
-    assert trainer.main(write_config(experiment, max_iterations=4)) == 0
+    assert launch_verb(write_config(experiment, max_iterations=4)) == 0
     assert "after iteration 3 of 4" in (run / "train.log").read_text()
     assert json.loads((run / "run.json").read_text())["resumed"] >= 1
-    assert trainer.main(write_config(tmp_path, max_iterations=4)) == 0
+    assert launch_verb(write_config(tmp_path, max_iterations=4)) == 0
     assert (run / "model_4.pt").read_bytes() == (tmp_path / "default/seed_1/model_4.pt").read_bytes()
     # model_3.pt was the last one of the shorter run only.
     assert not (run / "model_3.pt").exists() and (run / "model_2.pt").exists()
@@ -116,7 +120,7 @@ def test_after_a_kill_the_next_start_waits_for_the_old_process_and_goes_on(tmp_p
     process.kill()
     process.wait()
     assert not (run / "run.json").exists()
-    assert trainer.main(arguments) == 0
+    assert launch_verb(arguments) == 0
     assert "[INFO] Continuing" in (run / "train.log").read_text()
     assert json.loads((run / "run.json").read_text())["resumed"] == 1
     assert (run / "model_60.pt").is_file() and verify(tmp_path).problems == ()
@@ -127,7 +131,7 @@ def test_a_failed_training_passes_its_exit_code_and_last_words_on(tmp_path, caps
     content = json.loads((tmp_path / "config.json").read_text())
     content["variants"]["default"]["agent"]["algorithm"]["gamma"] = 7
     (tmp_path / "config.json").write_text(json.dumps(content))
-    assert trainer.main(arguments) == 2
+    assert launch_verb(arguments) == 2
     error = capsys.readouterr().err
     assert "gamma is 7" in error and "train.log" in error and len(error.splitlines()) == 1
 
@@ -253,7 +257,7 @@ def _train_and_die(folder, deadly):
     for module, name in [(os, "replace"), (Path, "unlink"), (os, "fsync")]:
         setattr(module, name, deadly_version(getattr(module, name)))
     trainer.Job.start = run_here
-    raise SystemExit(trainer.main(arguments))
+    raise SystemExit(launch_verb(arguments))
 
 
 def test_a_run_on_a_full_disk_is_one_sentence_and_goes_on_when_there_is_room(tmp_path, experiment, capsys):
@@ -261,16 +265,16 @@ def test_a_run_on_a_full_disk_is_one_sentence_and_goes_on_when_there_is_room(tmp
     folder.mkdir()
     with FullDisk(folder, kilobytes=120) as disk:
         arguments = write_config(folder, max_iterations=4)
-        assert trainer.main(arguments) != 0
+        assert launch_verb(arguments) != 0
         error = capsys.readouterr().err.strip().splitlines()[-1]
         assert (error.startswith("error: ") and "No space left" in error) or "File too large" in error, error
         assert not (folder / "default/seed_1/run.json").exists()
         disk.enlarge()
-        assert trainer.main(arguments) == 0
+        assert launch_verb(arguments) == 0
         assert verify(folder).problems == ()
         whole = tmp_path / "whole"
         whole.mkdir()
-        assert trainer.main(write_config(whole, max_iterations=4)) == 0
+        assert launch_verb(write_config(whole, max_iterations=4)) == 0
         assert fingerprint(folder / "default/seed_1") == fingerprint(whole / "default/seed_1")
 
 
@@ -278,17 +282,17 @@ def test_a_read_only_folder_is_one_sentence(tmp_path, capsys):
     (tmp_path / "default").mkdir()
     arguments = write_config(tmp_path)
     with ReadOnly(tmp_path / "default"):
-        assert trainer.main(arguments) == 1
+        assert launch_verb(arguments) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "cannot be written: " in error and error.count("\n") == 1
 
 
 def test_what_training_warns_of_is_told_and_recorded(tmp_path, capsys):
-    assert trainer.main(write_config(tmp_path, max_iterations=2)) == 0
+    assert launch_verb(write_config(tmp_path, max_iterations=2)) == 0
     run = tmp_path / "default" / "seed_1"
     state = run / "state.pt"
     state.write_bytes(state.read_bytes()[:-1])
-    assert trainer.main(write_config(tmp_path)) == 0
+    assert launch_verb(write_config(tmp_path)) == 0
     error = capsys.readouterr().err
     assert "default/seed_1: [WARNING] " in error and "state.pt is damaged" in error
     assert "default/seed_1: [INFO] Starting over: no whole state is left" in error

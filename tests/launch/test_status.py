@@ -5,10 +5,14 @@ import os
 import pytest
 
 from helpers.event_files import scalar, write_events
+from helpers.verbs import verb
 from manyseeds.config import resolve
 from manyseeds.core.layout import EVENT_FILE
 from manyseeds.core.text import duration
-from manyseeds.launch.status import Watcher, main
+from manyseeds.launch.status import Watcher
+
+main = verb("status")
+
 
 FIELDS = {
     "experiment": "tiny",

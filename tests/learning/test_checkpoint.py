@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from rsl_rl.runners import OnPolicyRunner
 
 from helpers.training_runs import train
+from helpers.verbs import verb
 from manyseeds.core.errors import UserError
-from manyseeds.evaluation.evaluate import main as evaluate
 from manyseeds.learning.checkpoint import checkpoints, load_checkpoint
 from manyseeds.learning.policy import Policy
 from manyseeds.runs.state import read_sealed
 from manyseeds.simulators import make_env
+
+evaluate = verb("evaluate")
 
 
 @pytest.fixture(scope="module")

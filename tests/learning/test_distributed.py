@@ -17,6 +17,8 @@ import torch
 from helpers.kills import fingerprint
 from helpers.training_runs import OPTIONS, agent, train
 from manyseeds.config import resolve
+from manyseeds.core.errors import UserError
+from manyseeds.learning import distributed
 from manyseeds.learning.agent import load_agent
 from manyseeds.learning.checkpoint import load_checkpoint
 from manyseeds.learning.distributed import ALONE, Ranks, joined
@@ -158,6 +160,28 @@ def test_bad_options_are_refused(
     assert train(tmp_path / "run", flags=flags) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"RANK": "node-3", "WORLD_SIZE": "2"}, "RANK is 'node-3'; it must be a whole number of at least 0"),
+        ({"RANK": "0", "WORLD_SIZE": "two"}, "WORLD_SIZE is 'two'; it must be a whole number of at least 1"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "0"}, "LOCAL_WORLD_SIZE is '0'; it must be a whole"),
+        ({"RANK": "-1", "WORLD_SIZE": "2"}, "RANK is '-1'"),
+    ],
+)
+def test_variables_that_another_program_left_are_one_sentence_or_have_no_meaning(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], sentence: str
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RANK", variables["RANK"])
+    assert (distributed.rank(), distributed.world_size(), distributed.local_size()) == (0, 1, 1)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=re.escape(f"the environment variable {sentence}")):
+        _ = distributed.rank(), distributed.world_size(), distributed.local_size()
 
 
 def test_a_run_of_several_gpus_trains_in_as_many_processes() -> None:

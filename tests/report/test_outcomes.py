@@ -10,14 +10,17 @@ import pytest
 from scipy import stats
 
 from helpers.synthetic_results import DOCKING, make_docking, make_external, make_results, write_config
+from helpers.verbs import verb
 from manyseeds.analysis.results import find_results
 from manyseeds.core.description import Outcome
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES
 from manyseeds.report.figures.draw import draw
-from manyseeds.report.pages.write import main as write_pages
-from manyseeds.report.tables.write import main, write_tables
+from manyseeds.report.tables.write import write_tables
 from manyseeds.tasks.lift_object.description import DESCRIPTION
+
+write_pages = verb("pages")
+main = verb("tables")
 
 
 def report(folder: Path, names: Sequence[str] = NAMES) -> Path:

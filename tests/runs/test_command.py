@@ -13,11 +13,14 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 from helpers.gpu_machines import gpu_machine
 from helpers.kills import fingerprint
 from helpers.training_runs import train
-from manyseeds.audit.verify import main as verify
+from helpers.verbs import verb
 from manyseeds.core.layout import EVENT_FILE, REPOSITORY
 from manyseeds.eventfiles.log import read_log
 from manyseeds.eventfiles.table import to_table
-from manyseeds.runs.command import main
+
+verify = verb("verify")
+main = verb("train")
+
 
 TAGS = {
     "Loss/value", "Loss/surrogate", "Loss/entropy", "Loss/learning_rate", "Policy/mean_std",

@@ -5,8 +5,11 @@ import re
 import pytest
 
 from helpers.training_runs import agent, train
-from manyseeds.audit import replay
+from helpers.verbs import verb
 from manyseeds.audit.verify import verify
+
+replay_verb = verb("replay")
+
 
 TOO_FAST = {"schedule": "fixed", "learning_rate": 100}
 CASES = {
@@ -28,7 +31,7 @@ def test_what_is_not_finite_stops_the_run_with_its_name_and_replays(tmp_path, ca
     error = capsys.readouterr().err.splitlines()[-1]
     found = re.fullmatch(rf"error: ({named}.* in iteration {iteration}); .* (\S*diverged_{iteration}.pt)", error)
     assert found and "is not finite" in found[1], error
-    assert replay.main([found[found.lastindex], "--threads", "2"]) == 0
+    assert replay_verb([found[found.lastindex], "--threads", "2"]) == 0
     assert f"{found[1]}." in capsys.readouterr().out
 
 
@@ -44,7 +47,7 @@ def test_checkpoints_from_before_a_divergence_are_kept(tmp_path, capsys):
 def test_a_file_that_is_no_dump_is_refused(tmp_path, capsys):
     folder = tmp_path / "run"
     assert train(folder, max_iterations=1) == 0
-    assert replay.main([str(folder / "state.pt")]) == 2
+    assert replay_verb([str(folder / "state.pt")]) == 2
     assert "not the dump of a divergence" in capsys.readouterr().err
-    assert replay.main([str(folder / "model_1.pt")]) == 2
+    assert replay_verb([str(folder / "model_1.pt")]) == 2
     assert "is damaged, or the state of another version" in capsys.readouterr().err

@@ -9,11 +9,15 @@ import pytest
 import yaml
 
 from helpers.gpu_machines import gpu_machine
+from helpers.verbs import verb
 from manyseeds.config.settings import RunConfig
 from manyseeds.core.errors import UserError
 from manyseeds.learning import distributed
 from manyseeds.runs import command
 from manyseeds.runs.hardware import choose
+
+train_verb = verb("train")
+
 
 GUIDE = shlex.split("--env_spacing 5.0 --num_envs 512 --max_iterations 12000 --save_interval 500 --headless")
 
@@ -60,7 +64,7 @@ def test_the_guides_command_uses_a_gpu_where_there_is_one(
 ) -> None:
     for gpus, expected in ((2, with_gpus), (0, without)):
         gpu_machine(monkeypatch, gpus)
-        code = command.main([*GUIDE, *flags, "lift_object"])
+        code = train_verb([*GUIDE, *flags, "lift_object"])
         out, err = capsys.readouterr()
         if isinstance(expected, str):
             assert code == 2 and expected in err and err.count("\n") == 1 and not started
@@ -89,7 +93,7 @@ def test_the_first_line_says_what_was_chosen_and_why(
     capsys: pytest.CaptureFixture,
 ) -> None:
     gpu_machine(monkeypatch, gpus)
-    assert command.main([*flags, "lift_object"]) == 0
+    assert train_verb([*flags, "lift_object"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == line
 
 
@@ -132,7 +136,7 @@ def test_distributed_starts_a_process_for_every_gpu(
     capsys: pytest.CaptureFixture,
 ) -> None:
     gpu_machine(monkeypatch, gpus)
-    code = command.main([*GUIDE, "--distributed", *flags, "lift_object"])
+    code = train_verb([*GUIDE, "--distributed", *flags, "lift_object"])
     if isinstance(expected, str):
         assert code == 2 and expected in capsys.readouterr().err and not started
         return
@@ -144,7 +148,7 @@ def test_distributed_starts_a_process_for_every_gpu(
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(count))
     capsys.readouterr()
     started.clear()
-    assert command.main(arguments) == 0
+    assert train_verb(arguments) == 0
     [run] = started
     assert run.device == ("cuda" if gpus and "cpu" not in flags else "cpu")
     assert f" in {count} processes: " in capsys.readouterr().out.splitlines()[0]
@@ -157,9 +161,9 @@ def test_torchruns_processes_need_a_gpu_each(
     for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "2")
     monkeypatch.setenv("RANK", "1")
-    assert command.main(["--distributed", "lift_object"]) == 2
+    assert train_verb(["--distributed", "lift_object"]) == 2
     assert "torchrun started 2 processes, but PyTorch sees 1 GPUs here" in capsys.readouterr().err
-    assert command.main(["--distributed", "--device", "cpu", "lift_object"]) == 0
+    assert train_verb(["--distributed", "--device", "cpu", "lift_object"]) == 0
     assert "Training on" not in capsys.readouterr().out, "only the first process speaks"
 
 

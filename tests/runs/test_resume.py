@@ -18,6 +18,7 @@ from helpers.training_runs import agent, start_elsewhere, train
 from manyseeds.audit.verify import verify
 from manyseeds.core.code import Code
 from manyseeds.core.layout import EVENT_FILE, SUPERSEDED, SUPERSEDED_EVENTS
+from manyseeds.core.record import INSTRUCTION_VARIABLES, collect
 from manyseeds.runs.events import EventWriter
 from manyseeds.runs.folder import sole_writer
 
@@ -282,6 +283,17 @@ def test_another_processor_is_told_on_continuing(half, monkeypatch, capsys):
     assert train(half) == 0
     out = capsys.readouterr().out
     assert re.search(r"\[WARNING\] So far this run had the processor .*; with Another CPU its bits may differ", out)
+
+
+def test_other_instructions_of_the_processor_are_told_as_another_processor(monkeypatch):
+    """PyTorch's exp has other bits with ATEN_CPU_CAPABILITY=default, and MKL's products with MKL_CBWR=COMPATIBLE."""
+    monkeypatch.setattr("manyseeds.core.record.cpu_model", lambda: "A CPU")
+    for name in INSTRUCTION_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert collect()["hardware"]["cpu"] == "A CPU"
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    assert collect()["hardware"]["cpu"] == "A CPU, ATEN_CPU_CAPABILITY=default, MKL_CBWR=COMPATIBLE"
 
 
 @pytest.fixture

@@ -8,12 +8,15 @@ import pytest
 
 from helpers.kills import fingerprint
 from helpers.training_runs import AGENT, OPTIONS
-from manyseeds.audit.verify import main as verify
+from helpers.verbs import verb
 from manyseeds.config.settings import RunConfig
 from manyseeds.core.files import sha256
 from manyseeds.learning import distributed
 from manyseeds.runs import command
-from manyseeds.runs.command import LOGS, main
+from manyseeds.runs.command import LOGS
+
+verify = verb("verify")
+main = verb("train")
 
 
 @pytest.fixture(autouse=True)

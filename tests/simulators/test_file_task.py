@@ -14,13 +14,11 @@ import torch
 
 from helpers import file_task
 from helpers.training_runs import AGENT
+from helpers.verbs import verb
 from manyseeds.core.description import Map, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.evaluation.evaluate import evaluate_policy, evaluation_starts
-from manyseeds.evaluation.evaluate import main as evaluate
 from manyseeds.evaluation.export import export
-from manyseeds.evaluation.film import main as film
-from manyseeds.runs.command import main as train
 from manyseeds.simulators import NonFiniteError, make_env
 from manyseeds.simulators.base import Options, TaskEnv
 from manyseeds.simulators.film import frame_rate, stride
@@ -28,6 +26,11 @@ from manyseeds.simulators.model import load_model, max_contacts
 from manyseeds.simulators.mujoco import MujocoEnv
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Term
+
+evaluate = verb("evaluate")
+film = verb("film")
+train = verb("train")
+
 
 FILE = file_task.__file__
 SIMULATORS = ("mujoco", "mujoco_warp")

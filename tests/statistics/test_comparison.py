@@ -133,6 +133,20 @@ def test_the_interval_covers_the_difference_over_seeds_whatever_the_shared_episo
     assert 3 <= 100 * np.mean(false_alarms) <= 7
 
 
+OUTCOMES = hnp.arrays(np.bool_, st.tuples(st.integers(2, 4), st.just(5)))
+
+
+@settings(max_examples=80)
+@given(OUTCOMES, OUTCOMES, st.integers(1, 15))
+@example(np.array([[1, 1, 1, 1, 0], [0, 0, 1, 1, 0]], bool), np.array([[0, 1, 0, 0, 0], [1, 0, 0, 0, 0]], bool), 10)
+def test_no_interval_of_a_difference_of_rates_leaves_100_points(a, b, comparisons):
+    """Neither with two seeds nor with episodes that all seeds share."""
+    for values in ((a, b), (a.mean(axis=1), b.mean(axis=1))):
+        found = statistics.compare(*values, comparisons=comparisons)
+        assert not found.low < -1 and not found.high > 1
+        assert math.isnan(found.low) or found.low <= found.difference <= found.high
+
+
 def test_the_episode_error_is_paired():
     """It is the spread of the difference over draws of episodes, without the difficulty that both variants share."""
     random = np.random.default_rng(2)
@@ -195,16 +209,17 @@ def test_seeds_and_detectable_difference_are_those_of_the_power_tables(effect, n
     """Cohen (1988), table 2.4.1: power .80, two-sided .05."""
     assert statistics.seeds_for_difference(with_moments(5, 1, 3), with_moments(0, 1, 3), effect) == n
     a, b = with_moments(7, 1, n), with_moments(0, 1, n)
-    assert statistics.detectable_difference(a, b) <= effect
-    assert statistics.detectable_difference(with_moments(7, 1, n - 1), with_moments(0, 1, n - 1)) > effect
+    assert statistics.compare(a, b, rates=False).detectable <= effect
+    fewer = statistics.compare(with_moments(7, 1, n - 1), with_moments(0, 1, n - 1), rates=False)
+    assert fewer.detectable > effect
 
 
-def test_the_detectable_difference_is_found_with_the_given_power():
+def test_the_detectable_difference_is_found_with_a_power_of_80_percent():
     random = np.random.default_rng(5)
     a, b = with_moments(0, 1, 6), with_moments(0, 2, 9)
-    difference = statistics.detectable_difference(a, b, power=0.9)
+    difference = statistics.compare(a, b, rates=False).detectable
     draws = random.normal(difference, 1, size=(6, 8000)), random.normal(0, 2, size=(9, 8000))
-    assert 100 * np.mean(stats.ttest_ind(*draws, equal_var=False).pvalue < 0.05) == pytest.approx(90, abs=2)
+    assert 100 * np.mean(stats.ttest_ind(*draws, equal_var=False).pvalue < 0.05) == pytest.approx(80, abs=2)
 
 
 def test_seeds_for_a_difference_in_extreme_cases():

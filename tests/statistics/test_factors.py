@@ -56,12 +56,6 @@ def test_single_seeds_give_effects_without_limits():
     assert np.isnan([effect.low, effect.p]).all()
 
 
-def test_scores_are_normalized_between_two_references():
-    np.testing.assert_allclose(statistics.normalize([10, 20, 35], 10, 30), [0, 0.5, 1.25])
-    with pytest.raises(ValueError, match="must differ"):
-        statistics.normalize([1], 2, 2)
-
-
 def test_the_mean_over_tasks_covers_with_three_seeds_each():
     """Tasks of very different difficulty and spread; their difference is no uncertainty."""
     random = np.random.default_rng(1)

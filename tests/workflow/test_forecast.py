@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from manyseeds import cli
 from manyseeds.config import Experiment
 from manyseeds.config.loading import load
 from manyseeds.core.layout import RUN_RECORD
@@ -121,7 +122,7 @@ def test_a_training_that_does_not_work_stops_nothing_here(
 def test_bad_input_is_one_sentence(
     experiment: Experiment, capsys: pytest.CaptureFixture, arguments: list[str], sentence: str
 ) -> None:
-    assert forecast.main(arguments) == 2
+    assert cli.main(["forecast", *arguments]) == 2
     assert capsys.readouterr().err.startswith(sentence)
 
 

@@ -110,3 +110,25 @@ def test_a_profile_with_commands_submits_asks_and_collects(folder, profile):
         container = job["template"]["spec"]["containers"][0]
         assert container["resources"] == {"requests": {"cpu": "4", "memory": "2004Mi"}, "limits": {"memory": "2004Mi"}}
         assert container["workingDir"] == str(folder)
+
+
+def test_a_job_that_slurm_still_has_is_waited_for_without_a_gpu(folder):
+    (folder / "bin").mkdir()
+    squeue = folder / "bin" / "squeue"
+    squeue.write_text(f"""#!/bin/sh
+echo "17|{folder}|rule_train_run_wildcards_default_1"
+echo "18|/another/folder|rule_train_run_wildcards_default_2"
+""")
+    squeue.chmod(0o755)
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    text = snakemake(folder, "train", "--workflow-profile", "slurm", "--dry-run", PATH=path)
+    assert re.findall("--dependency=[^,\\s]*", text) == ["--dependency=afterany:17"]
+    here = snakemake(folder, "train", "--cores", "2", "--dry-run", PATH=path)
+    assert "slurm_extra" not in here, "only Slurm's jobs wait for Slurm's jobs"
+
+
+def test_a_dry_run_for_a_cluster_plans_with_the_clusters_cores(folder):
+    """Snakemake sets its cores to 1 in a dry run, whatever the cluster has."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(TINY | {"train": TINY["train"] | {"threads": 3}}))
+    text = snakemake(folder, "train", "--workflow-profile", "slurm", "--dry-run")
+    assert re.search(r"^train_run +2$", text, re.M), text

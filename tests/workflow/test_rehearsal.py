@@ -6,12 +6,15 @@ import pytest
 import yaml
 
 from helpers import file_task
+from helpers.verbs import verb
 from manyseeds.config import resolve
 from manyseeds.core.errors import UserError
 from manyseeds.workflow import rehearsal
-from manyseeds.workflow.check import main
 from manyseeds.workflow.content import checked
 from manyseeds.workflow.resources import memory_mb, needed_mb
+
+main = verb("config")
+
 
 OURS = "manyseeds.learning.ppo:PPO"
 FIELDS = {

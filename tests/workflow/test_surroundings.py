@@ -1,6 +1,7 @@
 """The workflow wherever its checkout lies, without activating its environment, and beside other people's settings."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.disks import FullDisk
 from helpers.workflows import REPOSITORY
+from manyseeds.audit.verify import verify
 
 CONFIG = {
     "experiment": "small",
@@ -62,3 +65,40 @@ def test_a_file_in_the_place_of_a_folder_is_one_sentence(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, env=os.environ)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert "error: results is a file; it must be a folder" in done.stderr
+
+
+def snakemake(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--cores", "1"]
+    return subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    """Return what does not name the time of its making, by path."""
+    kinds = ("*.csv", "*.png", "*.pt")
+    return {str(path.relative_to(folder)): path.read_bytes() for kind in kinds for path in folder.rglob(kind)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_full_results_are_one_sentence_and_the_next_start_ends_with_the_same_bytes(tmp_path):
+    config = CONFIG | {"trainer": CONFIG["trainer"] | {"command": CONFIG["trainer"]["command"].split(" --needs")[0]}}
+    for name in ("whole", "full"):
+        (tmp_path / name / "results").mkdir(parents=True)
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(config))
+    results = tmp_path / "full" / "results"
+    for kilobytes in (4, 40):  # before any job, and after training
+        with FullDisk(results, kilobytes) as disk:
+            stopped = snakemake(tmp_path / "full")
+            assert stopped.returncode != 0 and "Traceback" not in stopped.stdout, stopped.stdout
+            [said] = [line for line in stopped.stdout.splitlines() if line.startswith("error: ")]
+            assert re.match(r"error: results/small/\S+ cannot be written: No space left on device; free some", said)
+            hidden = {path.name for path in results.rglob(".*")}
+            assert hidden <= {".lock", ".checksums.json"}, "half a file was left"
+            if kilobytes == 40:
+                disk.enlarge()
+                done = snakemake(tmp_path / "full")
+                assert done.returncode == 0, done.stdout
+                assert verify(results).problems == ()
+                found = made(results)
+    undisturbed = snakemake(tmp_path / "whole")
+    assert undisturbed.returncode == 0, undisturbed.stdout
+    assert found == made(tmp_path / "whole" / "results") and len(found) > 10

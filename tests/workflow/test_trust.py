@@ -11,6 +11,8 @@ import pytest
 from helpers import workflows
 from helpers.workflows import write_config
 from manyseeds.audit.verify import verify
+from manyseeds.cli import main
+from manyseeds.core.layout import REPOSITORY
 
 RESULTS = Path("results") / "tiny"
 RUN = RESULTS / "default" / "seed_1"
@@ -19,8 +21,8 @@ HEAVIER = ('size="0.05 0.05 0.05" mass="1"', 'size="0.05 0.05 0.05" mass="8"')
 
 
 def snakemake(folder: Path, *arguments: str):
-    """Run it up to the figures: all but the film, which takes most of the time."""
-    target = [] if "train" in arguments else ["draw"]
+    """Run it up to the figures: all but the film, which takes most of the time and is planned in dry runs only."""
+    target = [] if {"train", "--dry-run"} & set(arguments) else ["draw"]
     return workflows.snakemake(folder, *target, *arguments)
 
 
@@ -32,6 +34,10 @@ def finished(tmp_path_factory):
     write_config(folder, task={"file": "push.py"}, seeds=[1], evaluate={"episodes": 4})
     result = snakemake(folder)
     assert result.returncode == 0, result.stdout
+    film = folder / RESULTS / "default" / "policy.gif"
+    checkpoint, stand_in = folder / RUN / "model_2.pt", REPOSITORY / "workflow" / "report" / "no_animation.gif"
+    assert main(["film", str(checkpoint), "--output", str(film), "--stand_in", str(stand_in)]) == 0
+    assert main(["film-page", str(film), "--output", str(film.with_suffix(".html"))]) == 0
     assert verify(folder / RESULTS).problems == ()
     return folder
 
@@ -143,6 +149,7 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
         ("default/seed_1/model_1.pt", Path.unlink, "train_run"),
         ("default/seed_1/params/env.yaml", flip, "train_run"),
         ("default/seed_1/run.json", lambda path: path.write_text("{"), "train_run"),
+        ("default/seed_1/run.json", lambda path: edit(path, '"seed": 1,', '"seed": 2,'), "train_run"),
         ("default/seed_1", shutil.rmtree, "train_run"),
         ("default/seed_1/episodes.csv", lambda path: edit(path, "1", "0"), "evaluate_run"),
         ("default/seed_1/episodes.csv", Path.unlink, "evaluate_run"),
@@ -151,6 +158,9 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
         ("success_rates.md", lambda path: path.write_text("100 %"), "tables"),
         ("figures/final_success.png", flip, "draw"),
         ("curves.html", flip, "draw"),
+        ("default/policy.gif", flip, "animate"),
+        ("default/policy.gif", Path.unlink, "animate"),
+        ("default/policy.html", flip, "animate"),
     ],
 )
 def test_what_was_edited_damaged_or_deleted_is_made_again(copy, name, damage, made_again):

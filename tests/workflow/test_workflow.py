@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers.workflows import planned, snakemake, write_config
+from manyseeds.audit.verify import verify
 from manyseeds.core.layout import REPOSITORY
 
 
@@ -43,8 +44,15 @@ def test_one_command_leaves_policies_curves_tables_and_figures(finished):
         run = results / "default" / f"seed_{seed}"
         for name in ("model_1.pt", "model_2.pt", "run.json", "scalars.csv", "episodes.csv", "params/agent.yaml"):
             assert (run / name).stat().st_size > 0, name
-    for name in ("config.json", "learning_curves.csv", "success_rates.md", "figures/learning_curves.svg"):
+    for name in (
+        "config.json",
+        "learning_curves.csv",
+        "success_rates.md",
+        "figures/learning_curves.svg",
+        "default/policy.gif",
+    ):
         assert (results / name).stat().st_size > 0, name
+    assert verify(results).problems == ()
 
 
 def test_a_second_run_and_what_changes_no_result_have_nothing_to_do(finished):

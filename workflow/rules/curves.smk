@@ -1,3 +1,4 @@
+# On a cluster the rules here run next to Snakemake: each takes seconds.
 rule export:
     input:
         f"{RUN}/run.json",
@@ -9,6 +10,7 @@ rule export:
         f"{LOGS}/{{variant}}/seed_{{seed}}/export.log",
     benchmark:
         f"{LOGS}/{{variant}}/seed_{{seed}}/export.benchmark.tsv"
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
@@ -37,6 +39,7 @@ rule aggregate:
         f"{LOGS}/aggregate.log",
     benchmark:
         f"{LOGS}/aggregate.benchmark.tsv"
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:

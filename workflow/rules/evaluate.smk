@@ -1,30 +1,61 @@
-rule evaluate_run:
-    input:
-        f"{RUN}/run.json",
-        again(f"{RUN}/episodes.csv"),
-    output:
-        f"{RUN}/episodes.csv",
-    log:
-        f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.log",
-    benchmark:
-        f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.benchmark.tsv"
-    conda:
-        SIMULATOR_CONDA
-    container:
-        SIMULATOR_IMAGE
-    threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
-    resources:
-        **plan.evaluation_resources,
-    params:
-        run=subpath(output[0], parent=True),
-        episodes=plan.experiment.evaluate.episodes,
-        seed=plan.experiment.evaluate.seed,
-        # A function: braces of JSON would be taken for wildcards.
-        overrides=lambda wildcards: plan.evaluation_overrides,
-    message:
-        "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
-    shell:
-        f"{SIMULATOR_PYTHON}"
-        " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
-        " --overrides {params.overrides:q} --threads {threads} --output {output:q}"
-        f"{plan.allow_code} 2>&1 | tee {{log:q}}" + TIDY
+if plan.is_ours:
+
+    rule evaluate_run:
+        input:
+            f"{RUN}/run.json",
+            again(f"{RUN}/episodes.csv"),
+        output:
+            f"{RUN}/episodes.csv",
+        log:
+            f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.log",
+        benchmark:
+            f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.benchmark.tsv"
+        conda:
+            SIMULATOR_CONDA
+        container:
+            SIMULATOR_IMAGE
+        threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
+        resources:
+            **plan.evaluation_resources,
+        params:
+            run=subpath(output[0], parent=True),
+            episodes=plan.experiment.evaluate.episodes,
+            seed=plan.experiment.evaluate.seed,
+            # A function: braces of JSON would be taken for wildcards.
+            overrides=lambda wildcards: plan.evaluation_overrides,
+        message:
+            "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
+        shell:
+            f"{SIMULATOR_PYTHON}"
+            " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
+            " --overrides {params.overrides:q} --threads {threads} --output {output:q}"
+            f"{plan.allow_code} 2>&1 | tee {{log:q}}{TIDY}"
+
+else:
+
+    # The job starts the trainer's own command, in the trainer's container; the job itself has none.
+    rule evaluate_run:
+        input:
+            f"{RUN}/run.json",
+            again(f"{RUN}/episodes.csv"),
+        output:
+            f"{RUN}/episodes.csv",
+        log:
+            f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.log",
+        benchmark:
+            f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate.benchmark.tsv"
+        conda:
+            SIMULATOR_CONDA
+        threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
+        resources:
+            **plan.evaluation_resources,
+        params:
+            run=subpath(output[0], parent=True),
+            config=plan.config_json,
+            # A function: braces in a command line would be taken for wildcards.
+            settings=lambda wildcards: plan.evaluation_settings,
+        message:
+            "Evaluating every checkpoint of {wildcards.variant}, seed {wildcards.seed}, by the trainer's own command"
+        shell:
+            "python -m manyseeds evaluate-external --config {params.config:q} --variant {wildcards.variant:q}"
+            f" --seed {{wildcards.seed}} --threads {{threads}} --log {{log:q}}{TIDY}"

@@ -1,3 +1,4 @@
+# Tables and figures take seconds, so on a cluster they are made next to Snakemake.
 rule tables:
     input:
         rules.aggregate.output,
@@ -50,6 +51,7 @@ rule tables:
         f"{LOGS}/tables.log",
     benchmark:
         f"{LOGS}/tables.benchmark.tsv"
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
@@ -104,6 +106,7 @@ rule draw:
         f"{LOGS}/draw.log",
     benchmark:
         f"{LOGS}/draw.benchmark.tsv"
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
@@ -120,14 +123,21 @@ rule draw:
         " 2>&1 | tee {log:q}"
 
 
+FILM_COMMAND = (
+    f"{SIMULATOR_PYTHON} -m manyseeds film {{params.checkpoint:q}} --output {{output.animation:q}}"
+    f" --seed {{params.seed}}{plan.allow_code}"
+)
+
+
 # A machine without OpenGL gets a picture that says so; the run does not fail.
 rule animate:
     input:
         f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/run.json",
+        again(f"{RESULTS}/{{variant}}/{FILM}"),
     output:
-        animation=f"{RESULTS}/{{variant}}/policy.gif",
+        animation=f"{RESULTS}/{{variant}}/{FILM}",
         page=report(
-            f"{RESULTS}/{{variant}}/policy.html",
+            f"{RESULTS}/{{variant}}/{FILM_PAGE}",
             caption="../report/animation.rst",
             category="Policies",
             labels={"variant": "{variant}"},
@@ -146,8 +156,6 @@ rule animate:
     message:
         "Filming the policy of {wildcards.variant}"
     shell:
-        f"{{{{ {SIMULATOR_PYTHON}"
-        " -m manyseeds film {params.checkpoint:q} --output {output.animation:q} --seed {params.seed}"
-        f"{plan.allow_code} 2>&1"
-        " | tee {log:q} || cp {workflow.basedir:q}/workflow/report/no_animation.gif {output.animation:q}; }}"
+        f"{{{{ {FILM_COMMAND} 2>&1 | tee {{log:q}}"
+        f" || {FILM_COMMAND} --stand_in {plan.no_animation}; }}}}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"

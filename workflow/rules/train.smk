@@ -13,7 +13,7 @@ rule train_run:
     conda:
         SIMULATOR_CONDA
     container:
-        SIMULATOR_IMAGE if plan.evaluates else None
+        SIMULATOR_IMAGE if plan.is_ours else None
     threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
     resources:
         **plan.training_resources,

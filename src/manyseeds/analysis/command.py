@@ -15,11 +15,7 @@ from manyseeds.core.manifest import check_made, write_manifest
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 2 after an error that the user can correct."""
     args = _parser().parse_args(argv)
-    try:
-        return _aggregate(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return _aggregate(args)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -122,7 +122,8 @@ def _with_episodes(
     found = {}
     for variant in variants:
         table = last_outcomes(folder, episodes, rates, variant, outcome)
-        assert table is not None
+        if table is None:
+            return None
         zeros = int((final["variant"] == variant).sum()) - len(table)  # failed runs that count as zero
         found[variant] = np.vstack([table, np.zeros((zeros, table.shape[1]))])
     return found

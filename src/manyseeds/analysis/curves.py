@@ -131,12 +131,14 @@ def aggregate(
         The number of rows.
 
     Raises:
-        UserError: when a table is missing or malformed, or a variant has none.
+        UserError: when a table is missing or malformed, or there is none at all.
     """
     rows = 0
     with write_atomic(output) as partial, pa.csv.CSVWriter(partial, SCHEMA) as writer:
         for variant in variants:
             runs = _read(variant, allow_missing, warn)
+            if not runs:
+                continue
             _warn_of_differences(variant.name, runs, warn)
             ended = next((values for tag, _, values in _by_tag(list(runs.values())) if tag == ENDED), None)
             for tag, iteration, values in _by_tag(list(runs.values())):
@@ -159,6 +161,8 @@ def aggregate(
                 ]
                 writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
                 rows += len(iteration)
+        if not rows:
+            raise UserError(f"no run has a table of scalars: {', '.join(variant.name for variant in variants)}")
     return rows
 
 
@@ -173,7 +177,7 @@ def _read(variant: VariantRuns, allow_missing: bool, warn: Callable[[str], None]
             raise UserError(f"{path}: no rows")
         if np.any(np.diff(runs[name].iteration) <= 0):
             raise UserError(f"{path}: the iterations must increase, without repeats")
-    if not runs:
+    if not runs and not allow_missing:
         raise UserError(f"variant {variant.name} has no run with a table of scalars")
     return runs
 

@@ -171,18 +171,15 @@ class Data:
         ends = [
             iterations * self.folder.samples_per_iteration[variant] for variant, iterations in self._last_iterations()
         ]
-        for unit, word in (
-            (1e9, "billions of samples"),
-            (1e6, "millions of samples"),
-            (1e3, "thousands of samples"),
-        ):
-            if max(ends) >= 2 * unit:
-                return unit, word
-        return 1.0, "samples"
+        for size, word in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
+            if max(ends) >= 2 * size:
+                return size, f"{word} of {self.folder.unit}"
+        return 1.0, self.folder.unit
 
     def _last_iterations(self) -> list[tuple[str, int]]:
         ends = [(run.variant, int(table.index[-1])) for run, table in self.scalars.items()]
-        return ends + [(run.variant, int(table["iteration"].max())) for run, table in self.episodes.items()]
+        played = zip(self.rates["variant"], self.rates["iteration"], strict=True) if self.episodes else ()
+        return ends + [(str(variant), int(iteration)) for variant, iteration in played]
 
     def to_axis(self, variant: str, iterations: np.ndarray) -> np.ndarray:
         """Iterations as values on the axis of samples."""
@@ -311,6 +308,7 @@ def block_means(values: np.ndarray, size: int) -> np.ndarray:
         (rows, ceil(columns / size)); NaN where a whole block is NaN.
     """
     rows, columns = values.shape
+    size = max(1, min(size, columns))
     padded = np.full((rows, math.ceil(columns / size) * size), np.nan)
     padded[:, :columns] = np.where(np.isfinite(values), values, np.nan)
     with warnings.catch_warnings():

@@ -44,7 +44,7 @@ class Failure:
 
 
 def failures(folder: ResultsFolder, rates: pd.DataFrame) -> list[Failure]:
-    """The runs that did not get to the last checkpoint.
+    """The runs that did not get to the last checkpoint, or to where trainings are compared.
 
     Args:
         folder: the runs.
@@ -55,9 +55,9 @@ def failures(folder: ResultsFolder, rates: pd.DataFrame) -> list[Failure]:
         own = rates[rates["variant"] == run.variant]
         mine = own.loc[own["seed"] == run.seed, "iteration"]
         if mine.empty:
-            what = "not evaluated" if folder.evaluated else "no scalars"
-            found.append(Failure(run.variant, run.seed, what))
-        elif mine.max() < own["iteration"].max():
+            what = f"it ends before iteration {folder.at}" if isinstance(folder.at, int) else "no scalars"
+            found.append(Failure(run.variant, run.seed, "not evaluated" if folder.evaluated else what))
+        elif folder.at != "end" and mine.max() < own["iteration"].max():
             kind = "checkpoint" if folder.evaluated else "iteration"
             reason = f"its last {kind} is {mine.max()} and not {own['iteration'].max()}"
             found.append(Failure(run.variant, run.seed, reason))
@@ -106,7 +106,9 @@ def final_rates(
         that lacks one of the checkpoints has no row.
     """
     wanted = checkpoints or (folder.evaluate.checkpoints if folder.evaluated else 1)
-    if wanted == 1:
+    if folder.at == "end":
+        final = rates
+    elif wanted == 1:
         final = at_the_end(rates)
     else:
         rows = [_averaged(folder, own, wanted) for _, own in rates.groupby("variant", sort=False)]
@@ -140,7 +142,10 @@ def _averaged(folder: ResultsFolder, own: pd.DataFrame, wanted: int) -> pd.DataF
 def last_outcomes(
     folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], rates: pd.DataFrame, variant: str, outcome: Outcome
 ) -> np.ndarray | None:
-    """Outcomes (seeds, episodes) of a variant's last checkpoint, in the order of `rates`; None without episodes."""
+    """Outcomes (seeds, episodes) of a variant's last checkpoint, in the order of `rates`.
+
+    None where the single episodes of a seed are not known.
+    """
     if not episodes:
         return None
     own = at_the_end(rates[rates["variant"] == variant])
@@ -149,7 +154,7 @@ def last_outcomes(
     for seed, iteration in zip(own["seed"], own["iteration"], strict=True):
         table = tables[seed]
         rows.append(table.loc[table["iteration"] == iteration, outcome.name].to_numpy(float))
-    return np.stack(rows)
+    return np.stack(rows) if all(map(len, rows)) else None
 
 
 def sources(folder: ResultsFolder, episodes: Mapping[Run, pd.DataFrame], rates: pd.DataFrame) -> pd.DataFrame:
@@ -190,11 +195,11 @@ def estimates(
         failed: from `failures`.
 
     Returns:
-        One row per variant: `iteration`, `samples`, `seeds`, `failed` (their seeds); for each compared outcome
-        `<outcome>_` with the columns of `manyseeds.analysis.rates.over_seeds` and, of a success, `other` with `low` and
-        `high` (the other estimate: the mean of the last checkpoints, or the last one), `below` (seeds below the
-        requirement) and `below_high` (upper limit of the share of all seeds that are); for every other outcome its
-        mean.
+        One row per variant: `iteration`, `samples` (the largest of its seeds'), `seeds`, `failed` (their seeds);
+        for each compared outcome `<outcome>_` with the columns of `manyseeds.analysis.rates.over_seeds` and, of a
+        success, `other` with `low` and `high` (the other estimate: the mean of the last checkpoints, or the last one),
+        `below` (seeds below the requirement) and `below_high` (upper limit of the share of all seeds that are); for
+        every other outcome its mean.
     """
     other = 1 if folder.evaluate.checkpoints > 1 else OTHER
     zeros = failed if folder.evaluate.failed_runs == "count_as_zero" else ()
@@ -205,8 +210,8 @@ def estimates(
         enough = rates.loc[rates["variant"] == variant, "iteration"].nunique() >= other
         row: dict[str, object] = {
             "variant": variant,
-            "iteration": group["iteration"].iloc[0],
-            "samples": group["samples"].iloc[0],
+            "iteration": group["iteration"].max(),
+            "samples": group["samples"].max(),
             "seeds": len(group),
             "failed": " ".join(str(failure.seed) for failure in failed if failure.variant == variant),
         }

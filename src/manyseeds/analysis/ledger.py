@@ -8,6 +8,7 @@ from typing import Any
 
 from manyseeds.analysis.results import ResultsFolder, Run
 from manyseeds.core import ledger
+from manyseeds.core.files import parse_json
 from manyseeds.core.layout import EVENT_FILE, JOURNAL, RUN_CONFIG, RUN_RECORD, run_folder
 
 
@@ -69,7 +70,7 @@ def state(run: Path) -> str:
 def _plan(run: Run) -> str:
     """The hash of the plan that a run was started under; "" where its record has none."""
     try:
-        return str(json.loads((run.folder / RUN_RECORD).read_text(encoding="utf-8")).get("plan", ""))
+        return str(parse_json((run.folder / RUN_RECORD).read_text(encoding="utf-8")).get("plan", ""))
     except (OSError, ValueError, AttributeError):
         return ""
 

@@ -151,20 +151,28 @@ def training_rates(folder: ResultsFolder, scalars: Mapping[Run, pd.DataFrame]) -
         scalars: what `manyseeds.analysis.results.read_scalars` gives of each run.
 
     Returns:
-        One row per variant and seed: `iteration` (how many the run completed), `samples` (environment steps until then,
-        missing when unknown), `averaged` (over how many last iterations), and `<share>` or `<measure>_mean` by outcome;
-        missing where the run logged none.
+        One row per variant and seed: `iteration` (how many the run completed, or `folder.at`), `samples` (environment
+        steps until then, missing when unknown), `averaged` (over how many last iterations), and `<share>` or
+        `<measure>_mean` by outcome; missing where the run logged none.
 
     Raises:
         UserError: when no run has scalars, or a share is not between 0 and 1.
     """
     if not scalars:
         raise UserError(f"{folder.folder}: no run has a scalars.csv; export the event files first")
-    tables = [_trained_run(folder, run, table) for run, table in scalars.items()]
+    tables = [_trained_run(folder, run, table) for run, table in scalars.items() if reaches(folder, table)]
+    if not tables:
+        raise UserError(f"{folder.folder}: no run reaches iteration {folder.at}, at which config.json compares them")
     return pd.concat(tables, ignore_index=True)
 
 
+def reaches(folder: ResultsFolder, table: pd.DataFrame) -> bool:
+    """Whether a run is as long as the iteration at which a folder compares its runs."""
+    return not isinstance(folder.at, int) or bool(table.index[-1] >= folder.at)
+
+
 def _trained_run(folder: ResultsFolder, run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    table = table.loc[: folder.at] if isinstance(folder.at, int) else table
     last = int(table.index[-1])
     averaged = max(1, math.ceil(SHARE * len(table)))
     columns: dict[str, object] = {

@@ -1,13 +1,11 @@
 """The files of a results folder: found, read and checked. Tables, figures and pages start here."""
 
 import hashlib
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,9 +16,10 @@ from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import LEARNING_CURVES, RUN_RECORD, folders_below
+from manyseeds.core.files import parse_json
+from manyseeds.core.layout import CHECKPOINTS, COMPARED, LEARNING_CURVES, RUN_RECORD, SEED_FOLDER, folders_below
 from manyseeds.core.manifest import check_made, manifest_path
-from manyseeds.core.record import accepted_changes
+from manyseeds.core.record import accepted_changes, other_seed
 from manyseeds.core.text import did_you_mean
 
 # What the bands of learning curves are: a 95 % interval of the mean at each point, one of the whole mean curve at once,
@@ -29,6 +28,10 @@ BANDS = ("pointwise", "simultaneous", "standard-error", "range", "none")
 OURS = "manyseeds"
 """The trainer's name where config.json gives no other."""
 LONGEST_GAP = 1000
+EVALUATION = "eval/"
+"""How tags begin whose numbers come from the trainer's own evaluations; Stable-Baselines3's do."""
+LARGEST = 2**53
+"""The largest number up to which a float64 holds every whole number."""
 RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
 """The last column of every episodes.csv, whatever the task."""
 
@@ -53,8 +56,11 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """In a published copy, the evaluation of the checkpoints whose episodes it lacks: a row a checkpoint."""
-        return self.folder / "checkpoints.csv"
+        """The evaluation of checkpoints whose single episodes are not known: a row a checkpoint.
+
+        A published copy has it of all but the last one; an external trainer's evaluation may give only such numbers.
+        """
+        return self.folder / CHECKPOINTS
 
 
 @dataclass(frozen=True)
@@ -88,12 +94,14 @@ class ResultsFolder:
         trainer: the name of what trained the runs.
         tags: which scalars mean return and success.
         described: the task's description in config.json; None where it has none.
-        code_notes: sentences about runs and evaluations of other code that were accepted.
+        remarks: sentences that belong below tables and into captions, such as which runs of other code were accepted.
         evaluate: how the runs are judged.
         missing: variant and seed of runs that config.json names and that left nothing.
         settings: what config.json says of each variant: `train`, `agent`, `task_cfg`.
         labels: what tables, figures and pages call the variants, by name.
         baseline: the variant that all others are compared with; None for every two.
+        at: the iteration at which trainings are compared, "end" for each one's last, or None for the variant's last.
+        unit: what `samples_per_iteration` counts.
     """
 
     folder: Path
@@ -104,12 +112,14 @@ class ResultsFolder:
     trainer: str = OURS
     tags: Tags = OUR_TAGS
     described: Description | None = None
-    code_notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     missing: tuple[tuple[str, int], ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     baseline: str | None = None
+    at: int | Literal["end"] | None = None
+    unit: str = "samples"
 
     @property
     def name(self) -> str:
@@ -177,6 +187,11 @@ class ResultsFolder:
         return not any(outcome.tag for outcome in self.description.outcomes)
 
     @property
+    def evaluated_by_trainer(self) -> bool:
+        """Whether the scalars of training that are outcomes are of evaluations that the trainer made."""
+        return all(outcome.tag.startswith(EVALUATION) for outcome in self.description.outcomes)
+
+    @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """All outcomes; the last one is the return."""
         outcomes = self.description.outcomes
@@ -216,7 +231,7 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
         raise UserError(f"{results_dir}: no such folder; give the results folder of an experiment")
     found: dict[Path, list[Run]] = {}
     for folder in sorted(folders_below(results_dir)):
-        match = re.fullmatch(r"seed_(\d+)", folder.name)
+        match = SEED_FOLDER.fullmatch(folder.name)
         depth = len(folder.relative_to(results_dir).parts)
         if match is None or depth < 2:
             continue
@@ -231,7 +246,10 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
     for folder, runs in found.items() if check else ():
         for run in runs:
             check_made(run.scalars, "scalars")
-            check_made(run.episodes, "evaluate")
+            for made in (run.episodes, run.checkpoints):
+                check_made(made, "evaluate")
+            if sentence := other_seed(run.folder / RUN_RECORD):
+                raise UserError(f"{sentence}; give it the name that it had")
         check_made(folder / LEARNING_CURVES, "curves")
     return [_results_folder(folder, runs) for folder, runs in sorted(found.items())]
 
@@ -241,6 +259,8 @@ def _check_name(folder: Path) -> None:
         str(folder).encode()
     except UnicodeEncodeError as error:
         raise UserError(f"{str(folder).encode(errors='replace').decode()}: the name is not UTF-8; rename it") from error
+    if not folder.parent.name.isprintable():
+        raise UserError(f"{str(folder)!r}: the variant's name has characters that are not printed; rename it")
 
 
 def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
@@ -267,7 +287,8 @@ def _results_folder(folder: Path, runs: list[Run]) -> ResultsFolder:
         other = seen.setdefault((run.variant, run.seed), run.folder)
         if other != run.folder:
             raise UserError(f"{run.folder}: the same variant and seed as {other}; remove one of the two")
-    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), code_notes=_code_notes(runs), **fields)
+    fields["remarks"] = (*fields.get("remarks", ()), *_code_notes(runs))
+    return ResultsFolder(folder, tuple(runs), samples, notes=tuple(notes), **fields)
 
 
 def _code_notes(runs: Iterable[Run]) -> tuple[str, ...]:
@@ -289,8 +310,12 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
     if not config.is_file():
         return None, {}
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-        planned = [(str(variant), int(seed)) for variant in content["variants"] for seed in content["seeds"]]
+        content = parse_json(config.read_text(encoding="utf-8"))
+        planned = [
+            (str(variant), int(seed))
+            for variant, own in content["variants"].items()
+            for seed in own.get("seeds", content["seeds"])
+        ]
         fields: dict[str, Any] = {"band": content.get("curves", {}).get("band", BANDS[0])}
         external = content.get("trainer", OURS)
         if isinstance(external, dict):
@@ -306,6 +331,8 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
             "labels": {str(variant): str(label) for variant, label in (content.get("labels") or {}).items()},
             "baseline": content.get("baseline"),
         }
+        if compared := content.get(COMPARED):
+            fields |= {"at": compared["at"], "unit": compared["unit"], "remarks": tuple(compared["remarks"])}
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])
     except ValidationError as error:
@@ -319,6 +346,8 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
         raise UserError(f"{config}: {place} is {first['input']!r}: {first['msg']}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{config}: not a resolved experiment with 'variants' and 'seeds': {error}") from error
+    if not isinstance(fields["baseline"], str | None):
+        raise UserError(f"{config}: baseline is {fields['baseline']!r}; it must be the name of a variant, or null")
     if fields["band"] not in BANDS:
         raise UserError(f"{config}: curves.band is {fields['band']!r}; it must be {' or '.join(BANDS)}")
     return planned, fields
@@ -329,6 +358,8 @@ def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:
         return {}
     table = _read_csv(learning_curves, usecols=["variant", "iteration", "samples"], dtype={"variant": str})
     table = table.dropna().drop_duplicates("variant", keep="last")
+    _check_numbers(table[["samples"]], learning_curves)
+    table["iteration"] = _whole(table["iteration"], learning_curves, "iteration", lowest=1)
     return {
         variant: round(samples / iteration)
         for variant, samples, iteration in zip(table["variant"], table["samples"], table["iteration"], strict=True)
@@ -377,6 +408,8 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(description.columns)}")
     if table.empty:
+        if run.checkpoints.is_file():
+            return table.astype(dict.fromkeys(table.columns, np.float64) | {"iteration": np.int64, "episode": np.int64})
         raise UserError(f"{path}: no rows; no checkpoint was evaluated")
     for column in ("iteration", "episode"):
         table[column] = _whole(table[column], path, column, lowest=0)
@@ -397,7 +430,7 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
 
 
 def read_checkpoints(run: Run) -> pd.DataFrame:
-    """Read what a published copy has of the checkpoints whose episodes it lacks; no rows for another folder.
+    """Read what is known of the checkpoints whose episodes a run lacks; no rows where it lacks none.
 
     Returns:
         What `manyseeds.analysis.rates.summaries` makes of the episodes.
@@ -451,8 +484,10 @@ def _check_numbers(table: pd.DataFrame, path: Path) -> None:
 
 def _whole(column: pd.Series, path: Path, name: str, lowest: int) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.isna().any() or (numbers % 1 != 0).any() or (numbers < lowest).any():
-        raise UserError(f"{path}: column {name!r} must hold whole numbers of at least {lowest} in every row")
+    if numbers.isna().any() or (numbers % 1 != 0).any() or (numbers < lowest).any() or (numbers > LARGEST).any():
+        raise UserError(
+            f"{path}: column {name!r} must hold whole numbers of at least {lowest} and at most {LARGEST} in every row"
+        )
     return numbers.astype(np.int64)
 
 

@@ -7,17 +7,16 @@ cut and of what they were cut from; not_shipped.txt names what run.json lists an
 
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.analysis.rates import summaries
-from manyseeds.analysis.results import ResultsFolder, Run, file_digest, find_results, read_episodes
+from manyseeds.analysis.results import ResultsFolder, Run, file_digest, find_results, read_checkpoints, read_episodes
 from manyseeds.audit.verify import declare_not_shipped
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import LEDGER, PARAMS, PUBLISHED, RUN_RECORD, SCALARS, SCALARS_ACCOUNT
+from manyseeds.core.layout import FILM, LEDGER, MANIFEST, PARAMS, PUBLISHED, RUN_RECORD, SCALARS, SCALARS_ACCOUNT
 
 WHOLE = (RUN_RECORD, SCALARS, SCALARS_ACCOUNT, *PARAMS)
 
@@ -52,7 +51,8 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> Non
             cut |= {
                 path.relative_to(output).as_posix(): file_digest(path) for path in (copy.episodes, copy.checkpoints)
             }
-    for path in (folder.folder / "config.json", folder.folder / LEDGER, *folder.folder.glob("*/policy.gif")):
+    films = (path for name in (FILM, f"film.{MANIFEST}") for path in folder.folder.glob(f"*/{name}"))
+    for path in (folder.folder / "config.json", folder.folder / LEDGER, *films):
         if path.is_file():
             shutil.copyfile(path, output / path.relative_to(folder.folder))
     with write_atomic(output / PUBLISHED) as partial:
@@ -61,8 +61,18 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> Non
 
 
 def _cut(folder: ResultsFolder, run: Run, copy: Run) -> int:
-    """Write the last checkpoint's episodes, byte by byte as they are, and the sums of the others; return the last."""
+    """Write the last checkpoint's episodes, byte by byte as they are, and the sums of the others; return the last.
+
+    Args:
+        folder: the experiment.
+        run: one of its runs.
+        copy: the run in the copy.
+    """
     episodes = read_episodes(run, folder.description)
+    if episodes.empty:  # there are sums only
+        for path, target in ((run.episodes, copy.episodes), (run.checkpoints, copy.checkpoints)):
+            shutil.copyfile(path, target)
+        return int(read_checkpoints(run)["iteration"].max())
     last = int(episodes["iteration"].max())
     header, *lines = run.episodes.read_text(encoding="utf-8").splitlines(keepends=True)
     place = header.strip().split(",").index("iteration")
@@ -84,12 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     parser.add_argument("--policies", type=int, nargs="*", default=[], help="seeds whose last checkpoint is copied")
     arguments = parser.parse_args(argv)
-    try:
-        found = find_results(arguments.results)
-        if len(found) != 1:
-            raise UserError(f"{arguments.results} holds {len(found)} experiments; give the folder of one")
-        publish(found[0], arguments.output, arguments.policies)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    found = find_results(arguments.results)
+    if len(found) != 1:
+        raise UserError(f"{arguments.results} holds {len(found)} experiments; give the folder of one")
+    publish(found[0], arguments.output, arguments.policies)
     return 0

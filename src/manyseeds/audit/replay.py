@@ -1,7 +1,6 @@
 """See a divergence again: start from the state before it and compute the same iterations."""
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,8 +97,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     foreign.add_flag(parser)
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)
-    try:
-        return 0 if replay(args.dump, args.threads) else 1
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return 0 if replay(args.dump, args.threads) else 1

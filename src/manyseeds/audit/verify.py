@@ -1,7 +1,6 @@
 """Verify results: are the files of every run still what the run left?"""
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +9,16 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256, write_atomic
 from manyseeds.core.layout import (
-    EXTERNAL_WORK,
     JOURNAL,
     MANIFEST,
     NOT_SHIPPED,
     PUBLISHED,
     RUN_RECORD,
-    SUPERSEDED,
     folders_below,
 )
 from manyseeds.core.manifest import other_inputs
 from manyseeds.core.manifest import problems as manifest_problems
-from manyseeds.core.record import read_record
+from manyseeds.core.record import other_seed, read_record
 from manyseeds.learning import foreign
 
 DERIVED = ("success_rates.*", "figures/*.*", "*.html")
@@ -57,13 +54,15 @@ def verify(results: Path) -> Account:
     Raises:
         UserError: when there is no run, or a record cannot be read.
     """
-    problems = [f"{journal.parent}: this run has not ended" for journal in _unfinished(results)]
+    found = _find(results)
+    problems = [f"{journal.parent}: this run has not ended" for journal in found.unfinished]
     not_shipped, unknown = [], 0
-    declared = {experiment: _declared(experiment) for experiment in _experiments(results)}
-    for record in _records(results):
+    declared = {experiment: _declared(experiment) for experiment in found.experiments}
+    for record in found.records:
         absent = declared[_experiment_of(record)]
         content = read_record(record)
         unknown += not content.get("made_by")
+        problems += [sentence] if (sentence := other_seed(record)) else []
         for name, expected in content["outputs"].items():
             path = record.parent / name
             if path.is_file():
@@ -73,7 +72,7 @@ def verify(results: Path) -> Account:
                 not_shipped.append(path)
             else:
                 problems.append(f"{path} is missing")
-    for manifest in _in_runs(results, f"*.{MANIFEST}"):
+    for manifest in found.manifests:
         problems += manifest_problems(manifest)
         if manifest.name.split(".")[0] not in SAY_THEMSELVES:
             problems += other_inputs(manifest)
@@ -119,11 +118,12 @@ def declare_not_shipped(results: Path) -> list[Path]:
     Returns:
         The files named.
     """
-    named = []
-    for experiment in _experiments(results):
+    named, found = [], _find(results)
+    for experiment in found.experiments:
         missing = [
             path
-            for record in _records(experiment)
+            for record in found.records
+            if _experiment_of(record) == experiment
             for name in read_record(record)["outputs"]
             if not (path := record.resolve().parent / name).is_file()
         ]
@@ -135,35 +135,40 @@ def declare_not_shipped(results: Path) -> list[Path]:
     return named
 
 
-def _records(results: Path) -> list[Path]:
-    records = _in_runs(results, RUN_RECORD)
-    if records or _unfinished(results):
-        return records
-    raise UserError(f"{results} holds no {RUN_RECORD}; give a results folder such as results/lift_object")
+@dataclass(frozen=True)
+class _Found:
+    """What there is to verify: the records of runs, journals of runs without a record, and the steps' manifests."""
+
+    records: list[Path]
+    unfinished: list[Path]
+    manifests: list[Path]
+
+    @property
+    def experiments(self) -> list[Path]:
+        """The folders of the experiments of the records."""
+        return sorted({_experiment_of(record) for record in self.records})
 
 
-def _unfinished(results: Path) -> list[Path]:
-    """Return the journals of runs that have no record."""
-    return [path for path in _in_runs(results, JOURNAL) if not path.with_name(RUN_RECORD).is_file()]
-
-
-def _in_runs(results: Path, name: str) -> list[Path]:
-    """Return the files of a name in folders of runs, except superseded files and logs of external trainers.
+def _find(results: Path) -> _Found:
+    """Find what there is to verify, but nothing below a run's folder: superseded files and logs of other trainers.
 
     Links to folders are followed, as the analysis follows them; each file is named once.
+
+    Raises:
+        UserError: when there is no run.
     """
-    elsewhere = rf"/seed_\d+/{EXTERNAL_WORK}/|/{SUPERSEDED}_\d+/"
     found = {
         path.resolve(): path
-        for folder in (results, *(folders_below(results) if results.is_dir() else ()))
-        for path in folder.glob(name)
-        if not re.search(elsewhere, path.absolute().as_posix())
+        for folder in ((results, *folders_below(results)) if results.is_dir() else ())
+        for path in folder.iterdir()
+        if path.name in (RUN_RECORD, JOURNAL) or path.name.endswith(f".{MANIFEST}")
     }
-    return sorted(found.values())
-
-
-def _experiments(results: Path) -> list[Path]:
-    return sorted({_experiment_of(record) for record in _records(results)})
+    paths = sorted(found.values())
+    records = [path for path in paths if path.name == RUN_RECORD]
+    unfinished = [path for path in paths if path.name == JOURNAL and not path.with_name(RUN_RECORD).is_file()]
+    if not records and not unfinished:
+        raise UserError(f"{results} holds no {RUN_RECORD}; give a results folder such as results/lift_object")
+    return _Found(records, unfinished, [path for path in paths if path.name.endswith(f".{MANIFEST}")])
 
 
 def _experiment_of(record: Path) -> Path:
@@ -195,16 +200,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     foreign.add_flag(parser)
     arguments = parser.parse_args(argv)
     foreign.allow(arguments.allow_code)
-    try:
-        if arguments.declare_not_shipped:
-            for path in declare_not_shipped(arguments.results):
-                print(f"{path} is declared as not shipped")
-            return 0
-        whole = _print_account(arguments.results)
-        same = arguments.repeat is None or _print_repetition(arguments.results, arguments.repeat, arguments.threads)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if arguments.declare_not_shipped:
+        for path in declare_not_shipped(arguments.results):
+            print(f"{path} is declared as not shipped")
+        return 0
+    whole = _print_account(arguments.results)
+    same = arguments.repeat is None or _print_repetition(arguments.results, arguments.repeat, arguments.threads)
     return 0 if whole and same else 1
 
 
@@ -229,7 +230,7 @@ def _print_repetition(results: Path, iterations: int, threads: int) -> bool:
     """Train a run's first iterations again and print how they compare; return whether they are the same."""
     from manyseeds.audit.repeat import repeat
 
-    records = _records(results)
+    records = _find(results).records
     if len(records) != 1:
         raise UserError(f"{results} holds {len(records)} runs; with --repeat give one run's folder")
     folder = records[0].parent

@@ -35,7 +35,8 @@ from manyseeds.config.settings import (
 )
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import checkpoint_iterations
+from manyseeds.core.files import parse_json
+from manyseeds.core.layout import COMPARED, checkpoint_iterations
 from manyseeds.core.text import plain
 
 SCHEMA_VERSION = 1
@@ -243,7 +244,7 @@ class Experiment(Common):
             task=self.task,
             task_cfg=chosen.task_cfg,
             init_digest=chosen.init_digest,
-            simulator=self.simulator if self.trainer.evaluates else None,
+            simulator=self.simulator if self.trainer.is_ours else None,
             device=self.device,
             trainer=self.trainer.settings(),
             seed=seed,
@@ -303,7 +304,9 @@ def read_resolved(path: str | Path) -> Experiment:
         UserError: when the file is missing or is not such a file.
     """
     try:
-        fields = json.loads(Path(path).read_text(encoding="utf-8"))
+        fields = parse_json(Path(path).read_text(encoding="utf-8"))
+        if COMPARED in fields:
+            raise UserError(f"{path} is of runs that `manyseeds compare` brought in, and not of an experiment to run")
         if fields["schema"] != SCHEMA_VERSION:
             raise UserError(f"{path} has schema {fields['schema']}, this version reads {SCHEMA_VERSION}")
         return from_dict(fields)

@@ -14,7 +14,7 @@ from manyseeds.config.settings import OURS, TrainSettings
 from manyseeds.config.yaml_file import read_yaml
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256
-from manyseeds.core.layout import CONFIG, FIGURES, FILE_ENDINGS, PACKAGE, REPOSITORY, RESULTS
+from manyseeds.core.layout import CONFIG, FIGURES, FILE_ENDINGS, PACKAGE, REPOSITORY, RESULTS, SEED_FOLDER
 from manyseeds.core.text import did_you_mean, flatten, shown
 from manyseeds.tasks import registry
 
@@ -61,7 +61,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
             " the number of GPUs that gpus lists"
         )
     # An external trainer has its own simulator.
-    simulator = config.simulator if trainer.evaluates else "auto"
+    simulator = config.simulator if trainer.is_ours else "auto"
     recorded = Path(RESULTS) / config.experiment / CONFIG
     device, simulator = hardware.chosen(config.device, simulator, config.gpus, recorded)
     train = config.train.on(device)
@@ -79,7 +79,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
         if len(name) > LONGEST_NAME:
             raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
-    if trainer.evaluates:
+    if trainer.is_ours:
         registry.check_file(task)
     shared = {key: getattr(config, key) for key in Experiment.model_fields.keys() & Config.model_fields.keys()}
     experiment = Experiment(
@@ -93,7 +93,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         }
     )
     _raise(source, list(dict.fromkeys(_impossible(experiment))))
-    return experiment.described(registry.describe(task) if trainer.evaluates and registry.is_built_in(task) else None)
+    return experiment.described(registry.describe(task) if trainer.is_ours and registry.is_built_in(task) else None)
 
 
 def schema() -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _trainer(source: str, value: str | Mapping[str, Any]) -> Trainer:
                 f"{source}: trainer is {str(name)!r}, which {problem}; it must be {OURS}, the path of a trainer's YAML"
                 " file (trainers/isaaclab.yaml), or a mapping with name and command"
             )
-        fields = _merged(read_yaml(path), fields)
+        fields = _merged({"folder": str(Path(str(name)).parent)} | read_yaml(path), fields)
     _raise(source, problems(External, fields, ("trainer",)))
     trainer = External.model_validate(fields)
     _raise(source, external.template_problems(trainer))
@@ -147,7 +147,7 @@ def _task(source: str, task: TaskChoice, trainer: Trainer) -> str:
             raise UserError(f"{source}: task.file is {task.file!r}, which {problem}; it must be a Python file")
         return task.file
     name = str(task.name)
-    if trainer.evaluates and name not in (known := registry.names()):
+    if trainer.is_ours and name not in (known := registry.names()):
         hint = did_you_mean(name, known)
         raise UserError(
             f"{source}: task.name is {name!r}{hint}; it must be {' or '.join(known)}, or task.file a Python file"
@@ -171,7 +171,7 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
     """Yield what the config asks for and the workflow or the trainer cannot do."""
     yield from _not_held_out(experiment)
     evaluate = experiment.evaluate
-    if experiment.trainer.evaluates and (problem := hardware.contradiction(experiment.device, experiment.simulator)):
+    if experiment.trainer.is_ours and (problem := hardware.contradiction(experiment.device, experiment.simulator)):
         yield problem
     for variant in experiment.variants:
         count = -(-variant.train.max_iterations // variant.train.save_interval)
@@ -194,6 +194,7 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
                 "agent_overrides": bool(variant.agent) and not variant.agent_file,
                 "task_overrides": bool(variant.task_cfg),
                 "init_from": variant.train.init_from is not None,
+                "evaluate_overrides": bool(evaluate.overrides),
             }
             yield from external.missing_placeholders(experiment.trainer, given)
         elif variant.train.num_envs % experiment.ranks:
@@ -247,7 +248,9 @@ def _unusable_names(names: Sequence[str]) -> list[str]:
     problems += [
         f"variants has {name}, which is the name of a file or folder of the results; choose another"
         for name in names
-        if name.casefold() == FIGURES or name.casefold().endswith(FILE_ENDINGS)
+        if name.casefold() == FIGURES
+        or name.casefold().endswith(FILE_ENDINGS)
+        or SEED_FOLDER.fullmatch(name.casefold())
     ]
     return problems
 
@@ -315,8 +318,8 @@ def _digest(where: str, checkpoint: str | None) -> str | None:
 def _agent(where: str, agent: AgentChoice, trainer: Trainer, task: str) -> tuple[str, dict[str, Any]]:
     """Return the name of the agent file and its content; nothing where an external trainer gets none."""
     if agent.file:
-        name, path = agent.file, _agent_path(agent.file, task if trainer.evaluates else None)
-    elif trainer.evaluates:
+        name, path = agent.file, _agent_path(agent.file, task if trainer.is_ours else None)
+    elif trainer.is_ours:
         path = registry.agent_file(task)
         name = path.name
         if not path.is_file():

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 
 class _Format(argparse.ArgumentDefaultsHelpFormatter):
@@ -17,8 +18,24 @@ class _Format(argparse.ArgumentDefaultsHelpFormatter):
         return text if text.startswith("example:") else super()._fill_text(text, width, indent)
 
 
+class _Wanted(BaseException):
+    """Carries a verb's parser out of its `main`."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
 class _Parser(argparse.ArgumentParser):
     """Ends with one sentence and exit code 2 when the arguments are wrong."""
+
+    wanted = False
+    """Whether `parser_of` asks for the parser, which then parses nothing."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if _Parser.wanted:
+            raise _Wanted(self)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         message = message.replace("unrecognized arguments", "unknown arguments")
@@ -42,3 +59,19 @@ def verb_parser(verb: str, summary: str | None, example: str) -> argparse.Argume
         formatter_class=_Format,
         allow_abbrev=False,
     )
+
+
+def parser_of(main: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
+    """Return the parser with which a verb's `main` reads its arguments; the verb itself does nothing.
+
+    Raises:
+        TypeError: when `main` reads no arguments with `verb_parser`.
+    """
+    _Parser.wanted = True
+    try:
+        main([])
+    except _Wanted as found:
+        return found.parser
+    finally:
+        _Parser.wanted = False
+    raise TypeError(f"{main.__module__}.main reads no arguments with verb_parser")

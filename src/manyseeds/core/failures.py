@@ -22,6 +22,8 @@ PIPE_CLOSED = 141
 ERRORS = Path("logs") / "errors"
 """Where tracebacks of bugs go, below the working directory."""
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_WAY_OUT = "; free some space there and start again: finished work stays"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
 
@@ -32,6 +34,9 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         name: the command, for messages: "manyseeds tables".
         work: returns the exit code.
     """
+    for name_of in ("stdout", "stderr"):
+        if getattr(sys, name_of) is None:  # closed by whoever started this process
+            setattr(sys, name_of, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of folders may have letters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
@@ -59,14 +64,15 @@ def sentences_of(error: BaseException, name: str) -> tuple[list[str], int]:
         return ["interrupted."], INTERRUPTED
     if isinstance(error, UserError):
         code = FAILED if isinstance(error, StorageError) else BAD_INPUT
-        return [f"error: {line}" for line in str(error).splitlines()], code
+        way_out = _WAY_OUT if isinstance(error, StorageError) and _is_full(error.__cause__) else ""
+        return [f"error: {line}{way_out}" for line in str(error).splitlines()], code
     if is_out_of_memory(error):
         what = re.sub(r"^\[[^]]*\]\s*", "", str(error).split("\n")[0]).rstrip(".")
         return [f"error: {name}: there is not enough memory{f': {what}' if what else ''}."], FAILED
     if isinstance(error, OSError) and error.errno is not None:
         place = error.filename if error.filename is not None else "a file"
         verb = "cannot be written" if error.errno in _UNWRITABLE else "cannot be read or written"
-        return [f"error: {place} {verb}: {error.strerror}."], FAILED
+        return [f"error: {place} {verb}: {error.strerror}{_WAY_OUT if _is_full(error) else ''}."], FAILED
     said = " ".join(str(error).split())
     said = f"{type(error).__name__}: {said if len(said) <= 200 else f'{said[:197]}...'}".rstrip(": ")
     return [f"error: {name}: a bug in manyseeds: {said.rstrip('.')} ({_kept(error, name)})."], BUG
@@ -78,6 +84,10 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, RuntimeError)
         and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
     )
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def _kept(error: BaseException, name: str) -> str:

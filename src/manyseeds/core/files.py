@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +115,18 @@ def write_json(path: Path, content: Any) -> None:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return what a JSON text holds, with keys that appear once.
+
+    Raises:
+        ValueError: when it is not JSON, has a key twice or is nested too deeply.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def read_object(path: str | Path, name: str) -> dict[str, Any]:
     """Read a JSON file that holds an object without repeated keys.
 
@@ -125,12 +138,12 @@ def read_object(path: str | Path, name: str) -> dict[str, Any]:
         UserError: if the file cannot be read or holds anything else.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_unique)
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{name} cannot be read: it is not UTF-8 text") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{name} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"{name} must hold a JSON object")
@@ -138,11 +151,11 @@ def read_object(path: str | Path, name: str) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ValueError(f"the key '{key}' appears twice")
-    return dict(pairs)
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key '{twice}' appears twice")
+    return found
 
 
 def _umask() -> int:

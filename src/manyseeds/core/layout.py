@@ -36,6 +36,8 @@ SUPERSEDED_EVENTS = "superseded.events"
 SCALARS = "scalars.csv"
 SCALARS_ACCOUNT = "scalars.json"
 EPISODES = "episodes.csv"
+CHECKPOINTS = "checkpoints.csv"
+"""Rates of checkpoints whose single episodes are not known: a row a checkpoint."""
 VIDEOS = "videos"
 EXTERNAL_WORK = "work"
 """Where an external trainer runs, below the run's folder."""
@@ -43,10 +45,15 @@ EXTERNAL_WORK = "work"
 # The folder of an experiment.
 RESULTS = "results"
 CONFIG = "config.json"
+COMPARED = "compared"
+"""The key of config.json that only `manyseeds compare` writes."""
 LEDGER = "ledger.json"
 """Every plan of the experiment, with the time from which it held."""
 LEARNING_CURVES = "learning_curves.csv"
 FIGURES = "figures"
+FILM = "policy.gif"
+"""In a variant's folder."""
+FILM_PAGE = "policy.html"
 FILE_ENDINGS = (".csv", ".gif", ".html", ".json", ".log", ".md", ".pdf", ".png", ".rst", ".svg", ".tex", ".tsv", ".txt")
 """How files next to the variants' folders end, in the results and in the logs; no variant's name ends so."""
 PUBLISHED = "published.json"
@@ -57,18 +64,29 @@ NOT_SHIPPED = "not_shipped.txt"
 """The outputs that a published copy lacks, a path a line."""
 
 
+SEED_FOLDER = re.compile(r"seed_(\d+)")
+"""The name of a run's folder; no variant has such a name."""
+
+
 def run_folder(variant: str, seed: int | str) -> str:
     """Return the folder of a run below its experiment's."""
     return f"{variant}/seed_{seed}"
 
 
+def has_begun(folder: Path) -> bool:
+    """Return whether a folder is that of a run that has begun."""
+    return any((folder / name).is_file() for name in (RUN_RECORD, JOURNAL))
+
+
 def folders_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """Yield all folders below a folder but those within runs; links are followed, but not in circles."""
+    if has_begun(folder):
+        return
     above |= {folder.resolve()}
     for path in folder.iterdir():
         if path.is_dir() and path.resolve() not in above:
             yield path
-            if not path.name.startswith("seed_"):
+            if not SEED_FOLDER.fullmatch(path.name):
                 yield from folders_below(path, above)
 
 

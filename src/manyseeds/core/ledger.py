@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_json
+from manyseeds.core.files import parse_json, write_json
 from manyseeds.core.layout import LEDGER
 from manyseeds.core.text import now
 
@@ -56,7 +56,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["plans"]
+        entries = parse_json(path.read_text(encoding="utf-8"))["plans"]
         wrong = [entry for entry in entries if entry["plan"] != plan_digest(plan_of(entry))]
         _ = [entry["since"] for entry in entries]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

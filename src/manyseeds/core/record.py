@@ -1,6 +1,5 @@
 """The record of a run, run.json: the code, packages and machine that made it, and the checksums of its files."""
 
-import json
 import os
 import platform
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 import manyseeds
 from manyseeds.core.code import Code, some, versions
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import sha256, write_atomic, write_json
+from manyseeds.core.files import parse_json, sha256, write_atomic, write_json
 from manyseeds.core.layout import (
     CODE_DIFF,
     JOURNAL,
@@ -20,6 +19,7 @@ from manyseeds.core.layout import (
     PACKAGE,
     REPOSITORY,
     RUN_RECORD,
+    SEED_FOLDER,
     checkpoint_name,
     checkpoints,
 )
@@ -33,6 +33,21 @@ PACKAGES = sorted(
 )
 """Packages whose versions a record has, where they are installed."""
 SCHEMA_VERSION = 1
+INSTRUCTION_VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "DNNL_MAX_CPU_ISA",
+    "ONEDNN_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NUMBA_DISABLE_JIT",
+    "OPENBLAS_CORETYPE",
+)
+"""Environment variables by which PyTorch, MKL, NumPy and Numba use other instructions: they change bits as another
+processor does."""
 IMAGE_VARIABLE = "MANYSEEDS_IMAGE"
 """Environment variable with the image of the container, NAME@DIGEST; docker/run_docker.sh sets it."""
 
@@ -45,7 +60,7 @@ def collect() -> dict[str, Any]:
         "packages": versions(PACKAGES),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "hardware": {"cpu": cpu_model(), "cores": os.cpu_count(), "gpu": gpus()},
+        "hardware": {"cpu": cpu(), "cores": os.cpu_count(), "gpu": gpus()},
         "container": image,
         "container_digest": digest,
     }
@@ -83,6 +98,12 @@ def git(folder: Path, *arguments: str) -> str | None:
     """Ask git; a hook's variables, which lead to another repository, do not count."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return _output("git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments, environment=inherited)
+
+
+def cpu() -> str:
+    """Return the processor's name and the environment variables that choose among its instructions."""
+    chosen = [f"{name}={os.environ[name]}" for name in INSTRUCTION_VARIABLES if os.environ.get(name)]
+    return ", ".join([cpu_model(), *chosen])
 
 
 def cpu_model() -> str:
@@ -158,11 +179,19 @@ def read_record(path: Path) -> dict[str, Any]:
         UserError: if it cannot be read or is not a record.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         record["outputs"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the record of a run: {error!r}") from error
     return record
+
+
+def other_seed(path: Path) -> str:
+    """Say that the folder of a record is named after another seed than its run had; "" where nothing says so."""
+    match, seed = SEED_FOLDER.fullmatch(path.resolve().parent.name), (_object(path) or {}).get("seed")
+    if match is None or seed is None or seed == int(match[1]):
+        return ""
+    return f"{path.parent} holds the run of seed {seed}, as its {RUN_RECORD} says: the folder was renamed or exchanged"
 
 
 def check_left(file: Path) -> None:
@@ -282,8 +311,8 @@ def _of_run(folder: Path) -> dict[str, Any]:
 def _object(path: Path) -> dict[str, Any] | None:
     """Return the object of a JSON file; None where there is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import json
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.code import Code
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import parse_json, write_atomic
 from manyseeds.core.layout import EPISODES, PARAMS
 from manyseeds.core.manifest import write_manifest
 from manyseeds.core.record import recorded_checkpoints
@@ -250,20 +249,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     foreign.add_flag(parser)
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)
-    try:
-        for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
-            if getattr(args, name) < low:
-                raise UserError(f"--{name} is {getattr(args, name)}; it must be at least {low}.")
-        return _run(args, _overrides(args.overrides))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
+        if getattr(args, name) < low:
+            raise UserError(f"--{name} is {getattr(args, name)}; it must be at least {low}.")
+    return _run(args, _overrides(args.overrides))
 
 
 def _overrides(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise UserError(f"--overrides is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
         raise UserError(f"--overrides is {text}; it must be a JSON object of numbers of the task.")

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.record import check_left
+from manyseeds.core.record import check_left, recorded_checkpoints
 from manyseeds.learning import foreign
 
 if TYPE_CHECKING:
@@ -184,19 +183,43 @@ def _run_onnx(path: Path, obs: "Tensor") -> tuple["Tensor", ...]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Export a checkpoint; return 0, or 2 on bad input."""
-    parser = verb_parser("export", __doc__, "results/lift_object/default/seed_1/model_700.pt --output policy.onnx")
-    parser.add_argument("checkpoint", type=Path, help="model_<iteration>.pt of a run")
-    parser.add_argument(
-        "--output", type=Path, nargs="+", required=True, help="files to write: .onnx, or .pt for TorchScript"
+    parser = verb_parser(
+        "export",
+        __doc__,
+        "results/lift_object/default/seed_1/model_500.pt --output policy.onnx\n"
+        "results/lift_object/default/seed_1 --bundle lift_policy --licence apache-2.0",
+    )
+    parser.add_argument("checkpoint", type=Path, help="model_<iteration>.pt of a run, or its folder: the last one")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--output", type=Path, nargs="+", help="files to write: .onnx, or .pt for TorchScript")
+    what.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FOLDER",
+        help="folder to make for others: policy.onnx, model card, record, film and a control loop",
     )
     parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
+    parser.add_argument("--licence", default="", help="of a bundle, as model hubs spell it, such as apache-2.0")
+    parser.add_argument(
+        "--film_seconds", type=float, default=5, help="length of a bundle's film; 0: none (without OpenGL)"
+    )
     foreign.add_flag(parser)
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)
-    try:
-        for path, difference in export(args.checkpoint, args.output, args.run_dir).items():
-            print(f"{path}: largest difference from the torch policy {difference:.1e} on 1,000 observations")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    checkpoint = args.checkpoint
+    if checkpoint.is_dir():
+        checkpoint = list(recorded_checkpoints(checkpoint).values())[-1]
+    run_dir = args.run_dir or checkpoint.parent
+    if args.bundle:
+        from manyseeds.evaluation.bundle.make import make_bundle
+
+        differences = {
+            args.bundle: make_bundle(
+                checkpoint, args.bundle, run_dir=run_dir, licence=args.licence, film_seconds=args.film_seconds
+            )
+        }
+    else:
+        differences = export(checkpoint, args.output, run_dir)
+    for path, difference in differences.items():
+        print(f"{path}: largest difference from the torch policy {difference:.1e} on 1,000 observations")
     return 0

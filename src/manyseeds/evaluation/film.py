@@ -1,6 +1,7 @@
 """Films of a policy: the same episodes that evaluation starts with, side by side, as MP4 and GIF."""
 
-import sys
+import argparse
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import numpy as np
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import FILM, PARAMS
+from manyseeds.core.manifest import write_manifest
 from manyseeds.core.record import check_left
 from manyseeds.learning import foreign
 from manyseeds.simulators.film import film, frame_rate, write_video
@@ -59,31 +63,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, help="length (a whole episode)")
     parser.add_argument("--width", type=int, default=320, help="pixels of one episode, even")
     parser.add_argument("--height", type=int, default=240, help="pixels of one episode, even")
+    parser.add_argument(
+        "--stand_in", type=Path, metavar="GIF", help="film nothing: write this picture, for a machine without OpenGL"
+    )
     foreign.add_flag(parser)
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)
-    try:
-        for name, low in (("episodes", 1), ("seed", 0), ("seconds", 0), ("width", 16), ("height", 16)):
-            value = getattr(args, name)
-            if value is not None and not value >= low:
-                raise UserError(f"--{name} is {value}; it must be at least {low}.")
-        for path in args.output:
-            if path.suffix not in (".mp4", ".gif"):
-                raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
-        if not args.checkpoint.is_file():
-            raise UserError(f"{args.checkpoint} is not a file; give the model_<iteration>.pt of a run.")
+    for name, low in (("episodes", 1), ("seed", 0), ("seconds", 0), ("width", 16), ("height", 16)):
+        value = getattr(args, name)
+        if value is not None and not value >= low:
+            raise UserError(f"--{name} is {value}; it must be at least {low}.")
+    for path in args.output:
+        if path.suffix not in (".mp4", ".gif"):
+            raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
+    if not args.checkpoint.is_file():
+        raise UserError(f"{args.checkpoint} is not a file; give the model_<iteration>.pt of a run.")
+    _write(args)
+    return 0
+
+
+def _write(args: argparse.Namespace) -> None:
+    """Write the film, or what stands in for it, and say in a manifest of what it was made."""
+    run_dir = args.run_dir or args.checkpoint.parent
+    if args.stand_in is None:
         frames, fps = film_checkpoint(
             args.checkpoint,
-            run_dir=args.run_dir or args.checkpoint.parent,
+            run_dir=run_dir,
             episodes=args.episodes,
             seed=args.seed,
             seconds=args.seconds,
             width=args.width // 2 * 2,
             height=args.height // 2 * 2,
         )
-        for path in args.output:
+    for path in args.output:
+        if args.stand_in is None:
             write_video(path, frames, fps)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        else:
+            _copy(args.stand_in, path)
+    read = [args.checkpoint, *(run_dir / name for name in PARAMS)]
+    for path in args.output:
+        name = "" if path.name == FILM else path.name
+        write_manifest(path.parent, "film", [path], read, name, seed=args.seed, stand_in=args.stand_in is not None)
+
+
+def _copy(picture: Path, path: Path) -> None:
+    if picture.suffix != path.suffix or not picture.is_file():
+        raise UserError(f"--stand_in is {picture}; it must be a {path.suffix} file, as {path} is.")
+    with write_atomic(path) as partial:
+        shutil.copyfile(picture, partial)

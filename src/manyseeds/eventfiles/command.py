@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.core.arguments import verb_parser
-from manyseeds.core.errors import UserError
 from manyseeds.eventfiles.export import describe, export
 from manyseeds.eventfiles.log import REWARD
 from manyseeds.eventfiles.table import FORMATS
@@ -15,11 +14,7 @@ from manyseeds.eventfiles.table import FORMATS
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 2 after an error that the user can correct."""
     args = _parser().parse_args(argv)
-    try:
-        return _export(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return _export(args)
 
 
 def _parser() -> argparse.ArgumentParser:

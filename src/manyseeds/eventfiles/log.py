@@ -29,6 +29,11 @@ REWARD = "Train/mean_reward"
 # A tag counts iterations if at least this share of its steps fits between those of the reward's before and after it.
 _FITTING = 0.9
 
+
+class NothingLoggedError(UserError):
+    """The event files of a run are whole and hold no scalar: it ended before its first iteration did."""
+
+
 Progress = Callable[[str, int, int], None]  # file name, bytes read, total bytes
 
 
@@ -111,14 +116,15 @@ def read_log(
         progress: called now and then while reading.
 
     Raises:
-        UserError: if a file is not an event file, no file has a scalar, or one is corrupt without `allow_corrupt`.
+        NothingLoggedError: if no file has a scalar.
+        UserError: if a file is not an event file, or one is corrupt without `allow_corrupt`.
     """
     decoder = EventDecoder()
     parts = [_read_file(path, decoder, allow_corrupt, progress) for path in event_files(log)]
     parts.sort(key=lambda part: (part.account.first_wall_time or 0.0, part.account.name))
     if not sum(len(part.tag) for part in parts):
         what = "is empty" if not any(part.account.size for part in parts) else "holds no scalars"
-        raise UserError(f"{log}: the log {what} ({', '.join(part.account.name for part in parts)})")
+        raise NothingLoggedError(f"{log}: the log {what} ({', '.join(part.account.name for part in parts)})")
     other_axes = _other_axes(parts, RENAMED_TAGS.get(iterations_of, iterations_of), decoder)
     parts = [_without(part, other_axes) for part in parts]
     tag, step, value, alive = _join(parts)

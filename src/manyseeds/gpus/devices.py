@@ -82,11 +82,12 @@ def read() -> list[Reading]:
     """Return nvidia-smi's line on every GPU; nothing if there is no nvidia-smi or it fails."""
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.used,memory.total", "--format=csv,noheader,nounits"]
     try:
-        listing = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout
+        listing = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
     rows = [[cell.strip() for cell in line.split(",")] for line in listing.splitlines()]
-    return [Reading(row[0], row[1], _share(row[2], row[3])) for row in rows if len(row) == 4]
+    whole = (row for row in rows if len(row) == 4 and row[0].isdecimal() and row[1])
+    return [Reading(row[0], row[1], _share(row[2], row[3])) for row in whole]
 
 
 def filled(readings: Sequence[Reading]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from manyseeds.core.errors import UserError
+from manyseeds.core.files import parse_json
 from manyseeds.core.locks import released
 from manyseeds.gpus.devices import Device, filled, read
 
@@ -271,5 +272,5 @@ def _write(descriptor: int, claim: Claim) -> None:
 
 
 def _read(descriptor: int) -> Claim:
-    fields = json.loads(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+    fields = parse_json(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
     return Claim(**fields | {key: tuple(fields[key]) for key in ("candidates", "granted")})

@@ -1,10 +1,8 @@
 """Show which GPU which job has, and who waits."""
 
-import sys
 from collections.abc import Sequence
 
 from manyseeds.core.arguments import verb_parser
-from manyseeds.core.errors import UserError
 from manyseeds.gpus.devices import allowed
 from manyseeds.gpus.leases import registry
 
@@ -13,11 +11,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 2 when the folder of claims is not safe."""
     parser = verb_parser("gpus", __doc__, "")
     parser.parse_args(argv)
-    try:
-        devices, claims = allowed("auto"), registry().claims()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    devices, claims = allowed("auto"), registry().claims()
     keys = list(dict.fromkeys([*(device.key for device in devices), *(key for c in claims for key in c.granted)]))
     numbers = {device.key: str(device) for device in devices}
     for key in keys:

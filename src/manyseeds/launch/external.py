@@ -6,7 +6,6 @@ moves it aside and begins again. A finished run is not repeated.
 """
 
 import itertools
-import json
 import os
 import re
 import shutil
@@ -19,10 +18,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from manyseeds.config import RunConfig
-from manyseeds.config.external import External, fill, render, split
+from manyseeds.config.external import External, render
+from manyseeds.config.templates import fill, split
 from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import expanded, partials, write_atomic, write_json
+from manyseeds.core.files import expanded, parse_json, partials, write_atomic, write_json
 from manyseeds.core.layout import (
     ANEW,
     CODE_DIFF,
@@ -35,6 +35,7 @@ from manyseeds.core.layout import (
 )
 from manyseeds.core.record import Journal, accept_code, image_digest, other_code, write_run_record
 from manyseeds.core.text import flatten, now
+from manyseeds.eventfiles.log import RENAMED_TAGS, read_log
 from manyseeds.launch.inputs import inputs_code, repositories
 
 ATTEMPT = "attempt.json"
@@ -45,6 +46,10 @@ HIDDEN_EVENTS = "at-rest"
 """Instead of `tfevents` in the names of event files that TensorBoard must not show as a second run."""
 # Lines of a trainer that failed which are shown.
 LAST_LINES = 10
+# Tags that a message lists.
+MOST_TAGS = 60
+COLLECTED = "collected"
+"""Below the run's folder: what `collect` names."""
 HANGS_AFTER_S = 300.0
 """A trainer that writes nothing for so long after its last checkpoint is said to hang."""
 LOOK_EVERY_S = 15.0
@@ -108,7 +113,12 @@ class Attempt:
             "task": self.run.task,
             "ranks": self.run.ranks,
             "variant": self.name.rpartition("/")[0],
+            "folder": self.trainer.place,
         }
+
+    def fill(self, text: str) -> str:
+        """Put the values of placeholders into a text."""
+        return fill(text, self.trainer.mapped(self.values))
 
     def command(self) -> list[str]:
         """Return the trainer's command line, without the container around it."""
@@ -130,7 +140,7 @@ class Attempt:
 
     def _account(self, name: str) -> dict[str, Any] | None:
         try:
-            account: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            account: dict[str, Any] = parse_json((self.folder / name).read_text(encoding="utf-8"))
             return account if account["settings"] == self.run.identity() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -184,19 +194,8 @@ class Attempt:
             UserError: when its program is not there.
             subprocess.CalledProcessError: when it fails.
         """
-        self.folder.mkdir(parents=True)
-        if self.run.agent_file:
-            write_json(self.folder / "agent.json", self.run.agent)
-        for name, target in self.trainer.links.items():
-            (self.folder / name).symlink_to(target if self.image else expanded(target).absolute())
-        command = self.command()
-        environment = {name: fill(text, self.values) for name, text in self.trainer.environment.items()}
-        # Jobs have the path of this package before the user's own.
-        environment = {"PYTHONPATH": users_python_path()} | environment
-        started = list(command)
-        if not self.image:
-            environment["PATH"] = search_path(self.trainer)
-            started[0] = find_program(self.trainer)
+        self.prepare(self.folder)
+        command, environment = self.command(), self.environment()
         account = {
             "settings": self.run.identity(),
             "command": command,
@@ -206,14 +205,8 @@ class Attempt:
         }
         write_json(self.folder / ATTEMPT, account)
         try:
-            for _ in job.start(self._contained(started), self.folder, environment, LAST_LINES, self._watch(job)):
+            for _ in self.start(job, command, self.folder, environment, self._watch(job)):
                 pass
-        except OSError as error:
-            if error.filename != started[0]:
-                raise
-            raise UserError(
-                f"trainer {self.trainer.name}: its program {started[0]} cannot be started: {error.strerror}"
-            ) from error
         except subprocess.CalledProcessError as error:
             how = f"signal {-error.returncode}" if error.returncode < 0 else f"exit code {error.returncode}"
             accepted = self._accept(account, how) if self.trainer.accept_crash else None
@@ -230,6 +223,46 @@ class Attempt:
         # Before its products are looked for: where the definition looks in the wrong place, nothing is trained twice.
         write_json(self.folder / FINISHED, account)
         return account
+
+    def prepare(self, folder: Path) -> None:
+        """Make a folder for one of the trainer's commands, with the links and the file of hyper-parameters in it."""
+        folder.mkdir(parents=True)
+        if self.run.agent_file:
+            write_json(folder / "agent.json", self.run.agent)
+        for name, target in self.trainer.links.items():
+            (folder / name).symlink_to(target if self.image else expanded(target).absolute())
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that the trainer's commands get besides those of this process."""
+        # Jobs have the path of this package before the user's own.
+        environment = {"PYTHONPATH": users_python_path()}
+        environment |= {name: self.fill(text) for name, text in self.trainer.environment.items()}
+        return environment if self.image else {"PATH": search_path(self.trainer)} | environment
+
+    def start(
+        self,
+        job: Job,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        idle: Callable[[], None] = lambda: None,
+    ) -> Iterator[str]:
+        """Start one of the trainer's commands in a folder and yield its output by line.
+
+        Raises:
+            UserError: when its program is not there.
+            subprocess.CalledProcessError: when it fails.
+        """
+        program = command[0] if self.image else find_program(self.trainer, command[0])
+        words = self._contained([program, *command[1:]], folder)
+        try:
+            yield from job.start(words, folder, environment, LAST_LINES, idle)
+        except OSError as error:
+            if error.filename != words[0]:
+                raise
+            raise UserError(
+                f"trainer {self.trainer.name}: its program {words[0]} cannot be started: {error.strerror}"
+            ) from error
 
     def _watch(self, job: Job) -> Callable[[], None]:
         """Return what is done while the trainer writes nothing: say once that it seems to hang at its end."""
@@ -267,7 +300,7 @@ class Attempt:
             raise UserError(f"{run} no event file (a name with 'tfevents') in {logs}; {_listing(logs)}")
         train = self.run.train
         [last] = self.trainer.checkpoints(train.max_iterations, train.save_interval)
-        found = _numbered(self.trainer, logs)
+        found = {path.name: path for path in numbered(self.trainer, logs).values()}
         if last not in found:
             raise UserError(
                 f"{run} no {last} in {logs}, the checkpoint of iteration {train.max_iterations} when the first is"
@@ -278,6 +311,7 @@ class Attempt:
         if empty:
             raise UserError(f"{run} an empty {empty[0]} in {logs}")
         params = {f"params/{path.name}": path for path in sorted(logs.glob("params/*.yaml"))}
+        params |= {f"{COLLECTED}/{name}": path for name, path in self._others(logs)}
         names = ["", *(f".{number}" for number in range(1, len(events)))]
         return found | {f"{EVENT_FILE}{n}": path for n, path in zip(names, events, strict=True)} | params
 
@@ -292,13 +326,40 @@ class Attempt:
         """
         folder, products = self.run.log_dir, self.products()
         strays = [self.trainer.checkpoint.replace("{iteration}", "*"), f"{EVENT_FILE}*", "params/*.yaml"]
-        for stray in (path for pattern in strays for path in folder.glob(pattern)):
-            if str(stray.relative_to(folder)) not in products:
+        for stray in (path for pattern in (*strays, f"{COLLECTED}/**/*") for path in folder.glob(pattern)):
+            if stray.is_file() and str(stray.relative_to(folder)) not in products:
                 stray.unlink()
         for name, source in products.items():
             _link(source, folder / name)
         self.hide_events()
         return list(products)
+
+    def _others(self, logs: Path) -> Iterator[tuple[str, Path]]:
+        """Yield the files that `collect` names, with their names in the log folder."""
+        for pattern in self.trainer.collect:
+            for found in sorted(logs.glob(pattern)):
+                for path in [found] if found.is_file() else sorted(found.rglob("*")):
+                    if path.is_file() and HIDDEN_EVENTS not in path.name:
+                        yield path.relative_to(logs).as_posix(), path
+
+    def notes(self) -> list[str]:
+        """Return what the definition names and the trainer did not leave."""
+        logs, name, scalars = self._logs(self.name), self.trainer.name, self.trainer.scalars
+        notes = [
+            f"[WARNING] {name} left nothing that matches {pattern} (trainer.collect); {_listing(logs)}."
+            for pattern in self.trainer.collect
+            if not any(logs.glob(pattern))
+        ]
+        try:
+            tags = read_log(self.run.log_dir, iterations_of=scalars.reward, allow_corrupt=True).tags
+        except UserError:  # the export says what is wrong with it
+            return notes
+        named = {"reward": scalars.reward, "success": scalars.success}
+        return notes + [
+            f"[WARNING] {name} logged nothing under {tag} (trainer.scalars.{key}); it logged {_some(tags, MOST_TAGS)}."
+            for key, tag in named.items()
+            if tag and RENAMED_TAGS.get(tag, tag) not in tags
+        ]
 
     def hide_events(self) -> None:
         """Rename the event files in the trainer's folder: they are not a second run to TensorBoard."""
@@ -306,7 +367,7 @@ class Attempt:
             os.replace(events, events.with_name(events.name.replace("tfevents", HIDDEN_EVENTS)))
 
     def _logs(self, run: str) -> Path:
-        pattern = fill(self.trainer.logs, self.values)
+        pattern = self.fill(self.trainer.logs)
         folders = [self.folder] if pattern == "." else [path for path in self.folder.glob(pattern) if path.is_dir()]
         if len(folders) > 1:  # a trainer may make more folders; those of another kind hold no event file
             folders = [path for path in folders if any(path.glob("*tfevents*")) or any(path.glob(f"*{HIDDEN_EVENTS}*"))]
@@ -316,31 +377,33 @@ class Attempt:
         how_many = "no" if not folders else "more than one"
         raise UserError(f"{run} {how_many} log folder {pattern} in {self.folder}; {there}")
 
-    def _contained(self, command: list[str]) -> list[str]:
+    def _contained(self, command: list[str], folder: Path) -> list[str]:
         """Put the container around a command, as Snakemake does: the working directory is home and mounted."""
         if not self.image:
             return command
         program = "apptainer" if shutil.which("apptainer") else "singularity"
-        return [program, "exec", "--home", str(Path.cwd()), "--pwd", str(self.folder.resolve()), self.image, *command]
+        return [program, "exec", "--home", str(Path.cwd()), "--pwd", str(folder.resolve()), self.image, *command]
 
     def _packages(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Ask the trainer's environment for its packages; the result is empty if it does not list them."""
         if not self.trainer.versions:
             return {}
-        command = [fill(word, self.values) for word in split(self.trainer.versions)]
+        command = [self.fill(word) for word in split(self.trainer.versions)]
         variables = os.environ | environment
         if not self.image:
             # The Python next to the trainer's program, not the one that runs this.
-            variables["PATH"] = f"{Path(find_program(self.trainer)).parent}{os.pathsep}{variables['PATH']}"
+            program = find_program(self.trainer, split(self.trainer.command)[0])
+            variables["PATH"] = f"{Path(program).parent}{os.pathsep}{variables['PATH']}"
             command[0] = shutil.which(command[0], path=variables["PATH"]) or command[0]
         try:
             output = subprocess.run(
-                self._contained(command),
+                self._contained(command, self.folder),
                 cwd=self.folder,
                 env=variables,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
+                errors="replace",
                 timeout=300,
                 check=True,
             ).stdout
@@ -358,7 +421,12 @@ def train(attempt: Attempt, job: Job) -> None:
         subprocess.CalledProcessError: when training fails.
     """
     folder, run = attempt.run.log_dir, attempt.run
-    for pattern in (*map(partials, (RUN_RECORD, JOURNAL, CODE_DIFF, ANEW)), ".*.link", "params/.*.link"):
+    for pattern in (
+        *map(partials, (RUN_RECORD, JOURNAL, CODE_DIFF, ANEW)),
+        ".*.link",
+        "params/.*.link",
+        f"{COLLECTED}/**/.*.link",
+    ):
         for partial in folder.glob(pattern):  # of a killed process
             partial.unlink()
     account = attempt.finished()
@@ -378,9 +446,13 @@ def train(attempt: Attempt, job: Job) -> None:
     ended = journal.end(inputs_code(attempt.trainer))
     if "note" in account:
         ended["notes"] = [*ended["notes"], account["note"]]
+    outputs = attempt.collect()
+    for note in attempt.notes():
+        job.show(note)
+        ended["notes"] = [*ended["notes"], note]
     write_run_record(
         folder,
-        attempt.collect(),
+        outputs,
         **run.launched.model_dump() | made_by,
         seed=run.seed,
         config=run.identity(),
@@ -437,13 +509,23 @@ def search_path(trainer: External) -> str:
     return os.pathsep.join([*own, os.environ.get("PATH", os.defpath)])
 
 
-def find_program(trainer: External) -> str:
-    """Return the path of the program that a trainer's command begins with, a relative one from the working directory.
+def find_programs(trainer: External) -> None:
+    """Check that the programs that a trainer's commands begin with are there.
+
+    Raises:
+        UserError: when one is not there or cannot be started.
+    """
+    commands = [trainer.command, *([trainer.evaluate.command] if trainer.evaluate else [])]
+    for command in commands:
+        find_program(trainer, split(command)[0])
+
+
+def find_program(trainer: External, program: str) -> str:
+    """Return the path of a program of a trainer, a relative one from the working directory.
 
     Raises:
         UserError: when it is not there or cannot be started.
     """
-    program = split(trainer.command)[0]
     place = str(expanded(program)) if program.startswith("~") else program  # a Path would drop the ./ of ./train.sh
     found = shutil.which(place, path=search_path(trainer))
     if found is None:
@@ -489,12 +571,12 @@ def events_in_progress(work: Path) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def _numbered(trainer: External, logs: Path) -> dict[str, Path]:
-    """Return the checkpoints in a log folder by name, in the order of their iterations."""
+def numbered(trainer: External, folder: Path) -> dict[int, Path]:
+    """Return the checkpoints in a folder by the number in their name, in that order."""
     before, after = trainer.checkpoint.split("{iteration}")
     pattern = re.compile(f"{re.escape(before)}([0-9]+){re.escape(after)}")
-    found = [(int(match[1]), path) for path in logs.iterdir() if (match := pattern.fullmatch(path.name))]
-    return {path.name: path for _, path in sorted(found)}
+    found = [(int(match[1]), path) for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
+    return dict(sorted(found))
 
 
 def _link(source: Path, target: Path) -> None:

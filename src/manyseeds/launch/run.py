@@ -21,7 +21,6 @@ from manyseeds.config import Experiment, RunConfig, read_resolved
 from manyseeds.config.external import ENVIRONMENT_VARIABLE, External
 from manyseeds.config.settings import Launched
 from manyseeds.core.arguments import verb_parser
-from manyseeds.core.errors import UserError
 from manyseeds.core.files import open_unlinked, refuse_links, write_json
 from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
 from manyseeds.core.ledger import plan_digest, plan_of
@@ -133,28 +132,32 @@ def train_run(
     def wait() -> None:
         print(f"{folder}: waiting for another process that trains this run", file=sys.stderr, flush=True)
 
-    with locked(folder / LOCK, wait) as lock, _lease(experiment, f"{experiment.experiment}/{name}") as lease:
-        run = experiment.run(variant, seed)
-        run = run.model_copy(
-            update={
-                "log_dir": folder,
-                "train": run.train.model_copy(update={"threads": threads or "auto"}),
-                "launched": Launched(
-                    experiment=experiment.experiment,
-                    variant=variant,
-                    gpus=[str(device) for device in lease.devices or gpus.allotted()],
-                    slurm_job=os.environ.get("SLURM_JOB_ID"),
-                    command=command(folder),
-                    plan=plan_digest(plan_of(experiment.to_dict())),
-                ),
-            }
-        )
-        job = Job(name, run, log, lock, lease)
+    title = f"{experiment.experiment}/{name}"
+    with locked(folder / LOCK, wait) as lock, lease(experiment, title, experiment.gpus_per_run) as leased:
+        run = run_of(experiment, folder, variant, seed, threads, leased)
+        job = Job(name, run, log, lock, leased)
         if isinstance(experiment.trainer, External):
             trainer = experiment.trainer.revealed(os.environ.get(ENVIRONMENT_VARIABLE, ""))
             external.train(external.Attempt(trainer, run, image), job)
         else:
             _train(job)
+
+
+def run_of(
+    experiment: Experiment, folder: Path, variant: str, seed: int, threads: int, leased: gpus.Lease
+) -> RunConfig:
+    """Return what a run is, with its folder, its threads (0 for all) and what its record says of the launcher."""
+    run = experiment.run(variant, seed)
+    launched = Launched(
+        experiment=experiment.experiment,
+        variant=variant,
+        gpus=[str(device) for device in leased.devices or gpus.allotted()],
+        slurm_job=os.environ.get("SLURM_JOB_ID"),
+        command=command(folder),
+        plan=plan_digest(plan_of(experiment.to_dict())),
+    )
+    train = run.train.model_copy(update={"threads": threads or "auto"})
+    return run.model_copy(update={"log_dir": folder, "train": train, "launched": launched})
 
 
 def command(folder: Path) -> list[str]:
@@ -187,21 +190,22 @@ def _train(job: Job) -> None:
     (folder / PREVIOUS_STATE).unlink(missing_ok=True)
 
 
-def _lease(experiment: Experiment, run: str) -> AbstractContextManager[gpus.Lease]:
-    """Return the context in which a run has its GPUs; on a CPU there is no lease."""
+def lease(experiment: Experiment, run: str, count: int) -> AbstractContextManager[gpus.Lease]:
+    """Return the context in which a run has so many GPUs; on a CPU there is no lease."""
     if not experiment.leases_gpus:
         return nullcontext(gpus.Lease())
     devices = gpus.allowed(experiment.gpus)
-    return gpus.lease(devices, experiment.gpus_per_run, experiment.jobs_per_gpu, run)
+    return gpus.lease(devices, count, experiment.jobs_per_gpu, run)
 
 
-def _failure(code: int, last: str, log: Path) -> str:
+def failure(what: str, code: int, last: str, log: Path) -> str:
+    """Return how a command failed, with its last lines and the place of its log."""
     ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     if "\n" in last:
         lines = "".join(f"\n  {line}" for line in last.splitlines())
-        return f"training {ended} (log: {log}); its last lines:{lines}"
+        return f"{what} {ended} (log: {log}); its last lines:{lines}"
     last = re.sub(r"^error: ", "", last)
-    return f"training {ended}{': ' if last else ''}{last} (log: {log})"
+    return f"{what} {ended}{': ' if last else ''}{last} (log: {log})"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -226,14 +230,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         experiment = read_resolved(arguments.config)
         train_run(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except OSError as error:
         place = error.filename or log
         print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
-        print(f"error: {name}: {_failure(error.returncode, error.output, log)}", file=sys.stderr)
+        print(f"error: {name}: {failure('training', error.returncode, error.output, log)}", file=sys.stderr)
         return error.returncode if error.returncode > 0 else 128 - error.returncode
     return 0

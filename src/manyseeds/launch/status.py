@@ -1,8 +1,6 @@
 """A line per run while runs are going, read from their event files."""
 
-import json
 import math
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -18,6 +16,7 @@ from rich.text import Text
 from manyseeds.config import Experiment, Variant, read_resolved
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.core.files import parse_json
 from manyseeds.core.layout import CONFIG, EVENT_FILE, EXTERNAL_WORK, RUN_RECORD, run_folder
 from manyseeds.core.text import duration
 from manyseeds.eventfiles.log import RunLog, read_log
@@ -138,7 +137,7 @@ def _recorded_iterations(path: Path) -> int | None:
     if not path.is_file():
         return None
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["config"]["train"]["max_iterations"])
+        return int(parse_json(path.read_text(encoding="utf-8"))["config"]["train"]["max_iterations"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 
@@ -206,8 +205,5 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if arguments.once or all(line.state == "finished" for _, lines in rows for line in lines):
                     return 0
                 time.sleep(arguments.every)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 0

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from manyseeds.analysis.results import ResultsFolder, find_results
 from manyseeds.core.arguments import verb_parser
-from manyseeds.core.errors import UserError
 
 
 def results_parser(verb: str, description: str | None) -> argparse.ArgumentParser:
@@ -29,12 +28,8 @@ def for_each_folder(results_dir: Path, work: Callable[[ResultsFolder], str]) -> 
     Returns:
         The exit code: 0, or 2 after such an error.
     """
-    try:
-        for folder in find_results(results_dir):
-            for note in folder.notes:
-                print(f"note: {note}", file=sys.stderr)
-            print(work(folder))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for folder in find_results(results_dir):
+        for note in folder.notes:
+            print(f"note: {note}", file=sys.stderr)
+        print(work(folder))
     return 0

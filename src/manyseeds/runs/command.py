@@ -77,15 +77,11 @@ def parser(run: RunConfig | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; return 0 when done, 1 when the run failed, 2 on bad input."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    try:
-        base = _read_run(argv)
-        args = parser(base).parse_args(argv)
-        start = _start(args, base)
-        run, hardware = _run(args, base, start)
-        processes = _processes(args, run.device)
-    except UserError as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 2
+    base = _read_run(argv)
+    args = parser(base).parse_args(argv)
+    start = _start(args, base)
+    run, hardware = _run(args, base, start)
+    processes = _processes(args, run.device)
     from manyseeds.learning.distributed import launched, rank
 
     if args.distributed and not launched():
@@ -123,9 +119,6 @@ def _train(run: RunConfig, distributed: bool, must_continue: bool) -> int:
     except StorageError as error:
         print(f"error: {error}; the same command continues later.", file=sys.stderr)
         return 1
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except RankError as error:
         print(f"error: {error}; the same command continues.", file=sys.stderr)
         return 1

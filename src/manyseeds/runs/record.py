@@ -84,7 +84,7 @@ class Record:
             return None
         self._elapsed, self._sums = state["elapsed"], state["checkpoints"]
         self._events = open_log(self._run, state["event_file_size"], state["event_clock"])
-        if state["processor"] != (processor := provenance.cpu_model()):
+        if state["processor"] != (processor := provenance.cpu()):
             notes.append(
                 f"[WARNING] So far this run had the processor {state['processor']}; with {processor} its bits may"
                 " differ."
@@ -146,7 +146,7 @@ class Record:
         state = {
             "config": self._config,
             "code": self._code.to_dict(),
-            "processor": provenance.cpu_model(),
+            "processor": provenance.cpu(),
             "checkpoints": self._sums,
             "save_interval": self._run.train.save_interval,
             "event_file_size": size,

@@ -20,7 +20,6 @@ from manyseeds.statistics.comparison import (
     Comparison,
     compare,
     compare_all,
-    detectable_difference,
     improvement_interval,
     newcombe_5,
     probability_of_improvement,
@@ -51,7 +50,7 @@ from manyseeds.statistics.survival import (
     time_to_threshold,
     turnbull,
 )
-from manyseeds.statistics.tasks import iqm_over_tasks, mean_over_tasks, normalize
+from manyseeds.statistics.tasks import iqm_over_tasks, mean_over_tasks
 
 __all__ = [
     "LEAST_IQM",
@@ -70,7 +69,6 @@ __all__ = [
     "compare_all",
     "crossed",
     "crossing_quantile",
-    "detectable_difference",
     "factorial_effects",
     "improvement_interval",
     "iqm",
@@ -80,7 +78,6 @@ __all__ = [
     "mean_and_error",
     "mean_over_tasks",
     "newcombe_5",
-    "normalize",
     "performance_profile",
     "pointwise_band",
     "probability_of_improvement",

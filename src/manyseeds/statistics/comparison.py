@@ -132,7 +132,7 @@ def compare(
         improvement=float(improvement.estimate),
         improvement_low=float(improvement.low),
         improvement_high=float(improvement.high),
-        detectable=_detectable(float(np.sqrt(error**2 + extra)), float(freedom), alpha, 0.8),
+        detectable=_detectable(float(np.sqrt(error**2 + extra)), float(freedom), alpha),
         exact_p=smallest_exact_p(len(first), len(second)),
         episode_error=episode_error,
         widening=widening,
@@ -267,30 +267,6 @@ def smallest_exact_p(seeds_a: int, seeds_b: int) -> float:
     return min(1.0, 2 / math.comb(seeds_a + seeds_b, seeds_a))
 
 
-def detectable_difference(
-    a: ArrayLike, b: ArrayLike, *, power: float = 0.8, confidence: float = 0.95, comparisons: int = 1
-) -> float:
-    """The smallest true difference that as many seeds as there are would show with the given power.
-
-    It depends on how much seeds spread, and not on the difference that was seen: unlike the power at the observed
-    difference, it says no more than the p value does (J. M. Hoenig and D. M. Heisey, "The abuse of power", Am. Stat.
-    55, 2001). It uses the noncentral t distribution (J. Cohen, "Statistical power analysis for the behavioral
-    sciences", chapter 2), with Welch's standard error and degrees of freedom.
-
-    Args:
-        a: (seeds,) scores.
-        b: (seeds,) scores.
-        power: probability of finding the difference, in (0, 1).
-        confidence: in (0, 1).
-        comparisons: how many comparisons are made together.
-
-    Returns:
-        In the unit of the scores; NaN if a variant has one seed, or without any spread.
-    """
-    _, freedom, error = _difference(_moments(a), _moments(b), confidence, False)
-    return _detectable(float(error), float(freedom), (1 - check_confidence(confidence)) / comparisons, power)
-
-
 def seeds_for_difference(
     a: ArrayLike,
     b: ArrayLike,
@@ -373,7 +349,9 @@ def _limits(
         down = up = critical * np.sqrt(a.error**2 + b.error**2)
     down, up = (np.hypot(side, critical * np.sqrt(extra)) for side in (down, up))
     none = ~np.isfinite(critical + difference) | ((a.error == 0) & (b.error == 0))
-    return np.where(none, np.nan, difference - down), np.where(none, np.nan, difference + up)
+    low, high = np.where(none, np.nan, difference - down), np.where(none, np.nan, difference + up)
+    # No two rates differ by more than 1; shared episodes may add more than that.
+    return (np.maximum(low, -1), np.minimum(high, 1)) if rates else (low, high)
 
 
 def _p(a: RateMoments, b: RateMoments, freedom: Floats, rates: bool, extra: float) -> float:
@@ -411,7 +389,14 @@ def _power(shift: float, freedom: float, alpha: float) -> float:
     return float(1 - scipy.special.nctdtr(freedom, shift, critical))
 
 
-def _detectable(error: float, freedom: float, alpha: float, power: float) -> float:
+def _detectable(error: float, freedom: float, alpha: float, power: float = 0.8) -> float:
+    """The smallest true difference that as many seeds as there are would show with the given power.
+
+    It depends on how much seeds spread, and not on the difference that was seen: unlike the power at the observed
+    difference, it says no more than the p value does (J. M. Hoenig and D. M. Heisey, "The abuse of power", Am. Stat.
+    55, 2001). It uses the noncentral t distribution (J. Cohen, "Statistical power analysis for the behavioral
+    sciences", chapter 2), with Welch's standard error and degrees of freedom.
+    """
     if not (error > 0 and np.isfinite(freedom)):
         return float("nan")
     most = float(scipy.special.stdtrit(freedom, 1 - alpha / 2))

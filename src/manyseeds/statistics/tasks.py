@@ -13,13 +13,6 @@ from manyseeds.statistics.bootstrap import LEAST_IQM, bootstrap_interval, iqm
 from manyseeds.statistics.intervals import Interval, check_confidence, mean_and_error, satterthwaite, seeds_first
 
 
-def normalize(scores: ArrayLike, worst: float, best: float) -> np.ndarray:
-    """Scores of a task on a scale on which `worst` is 0 and `best` is 1; scores beyond them stay beyond."""
-    if worst == best:
-        raise ValueError(f"worst and best must differ, both are {worst}")
-    return (seeds_first(scores) - worst) / (best - worst)
-
-
 def mean_over_tasks(tasks: Mapping[str, ArrayLike], confidence: float = 0.95) -> Interval:
     """Mean over tasks of the mean over seeds, with Student's t interval for new seeds on these tasks.
 
@@ -27,7 +20,7 @@ def mean_over_tasks(tasks: Mapping[str, ArrayLike], confidence: float = 0.95) ->
     number of tasks, with Satterthwaite's degrees of freedom.
 
     Args:
-        tasks: name -> (seeds,) normalized scores, with any number of seeds.
+        tasks: name -> (seeds,) scores on the same scale, such as success rates, with any number of seeds.
         confidence: in (0, 1).
 
     Returns:
@@ -51,7 +44,7 @@ def iqm_over_tasks(
     As rliable (R. Agarwal et al., "Deep RL at the edge of the statistical precipice", NeurIPS 2021).
 
     Args:
-        tasks: name -> (seeds,) normalized scores.
+        tasks: name -> (seeds,) scores on the same scale, such as success rates.
         confidence: in (0, 1).
         resamples: number of bootstrap draws.
         seed: of the draws.

@@ -1,11 +1,9 @@
 """Check an experiment file and print what it resolves to."""
 
-import sys
 from collections.abc import Sequence
 
 from manyseeds.config.loading import load, schema_text
 from manyseeds.core.arguments import verb_parser
-from manyseeds.core.errors import UserError
 from manyseeds.core.layout import RESULTS
 from manyseeds.workflow.content import checked
 from manyseeds.workflow.plan import Plan
@@ -25,11 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.schema:
         print(schema_text(), end="")
         return 0
-    try:
-        experiment = checked(load(arguments.config), arguments.config[-1])
-        Plan(experiment, None, f"{RESULTS}/{experiment.experiment}", arguments.config[-1]).python(deployed=False)
-    except UserError as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 2
+    experiment = checked(load(arguments.config), arguments.config[-1])
+    Plan(experiment, None, f"{RESULTS}/{experiment.experiment}", arguments.config[-1]).python(deployed=False)
     print(experiment.to_json(), end="")
     return 0

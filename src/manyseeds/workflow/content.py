@@ -73,9 +73,10 @@ def checked_apart(experiment: Experiment, source: str, cluster: bool = False) ->
     done = subprocess.run(
         [sys.executable, "-P", "-m", "manyseeds.workflow.content", source, *(["cluster"] if cluster else [])],
         input=experiment.to_json(),
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode == 2:
@@ -88,7 +89,7 @@ def checked_apart(experiment: Experiment, source: str, cluster: bool = False) ->
 
 
 def _can_check(experiment: Experiment) -> bool:
-    return experiment.trainer.evaluates and importlib.util.find_spec("rsl_rl") is not None
+    return experiment.trainer.is_ours and importlib.util.find_spec("rsl_rl") is not None
 
 
 def _main() -> int:

@@ -15,6 +15,7 @@ from typing import Any
 from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load, read_resolved
 from manyseeds.config.external import External
+from manyseeds.config.loading import resolve
 from manyseeds.config.yaml_file import parse_scalar
 from manyseeds.core import ledger
 from manyseeds.core.description import Description
@@ -33,10 +34,11 @@ from manyseeds.core.layout import (
 )
 from manyseeds.core.locks import locked
 from manyseeds.core.simulators import SIMULATORS
-from manyseeds.launch.external import find_program
+from manyseeds.launch.external import find_programs
 from manyseeds.learning import foreign
 from manyseeds.workflow import images as containers
 from manyseeds.workflow.content import checked_apart
+from manyseeds.workflow.failed import report_the_others
 from manyseeds.workflow.resources import CLUSTER_THREADS, evaluation_minutes, memory_mb, speedup, training_minutes
 from manyseeds.workflow.trust import Findings, look
 
@@ -92,13 +94,18 @@ class Plan:
     def allow_code(self) -> str:
         """The flag by which evaluation may run the code that this config names, for the shell command of a rule."""
         agents = [variant.agent for variant in self.variants]
-        names = foreign.named(agents, self.experiment.task) if self.evaluates else []
+        names = foreign.named(agents, self.experiment.task) if self.is_ours else []
         return _literal(f" --allow_code {shlex.join(names)}") if names else ""
 
     @property
     def evaluation_overrides(self) -> str:
         """The numbers of the task that evaluation changes, as JSON."""
         return json.dumps(self.experiment.evaluate.overrides, sort_keys=True)
+
+    @property
+    def no_animation(self) -> str:
+        """The picture in place of a film, quoted for the shell command of a rule."""
+        return _literal(shlex.quote(str(REPOSITORY / "workflow" / "report" / "no_animation.gif")))
 
     @property
     def config_json(self) -> str:
@@ -172,6 +179,15 @@ class Plan:
         elsewhere = deployed or self.experiment.environment in self.experiment.python
         return look(self.experiment, self.results, installed=not elsewhere)
 
+    def report_the_others(self, deployed: bool) -> None:
+        """Write tables and figures of the runs that have ended, when others have failed.
+
+        Args:
+            deployed: whether a container or conda gives the environment of the jobs.
+        """
+        if self.drawn_from == self.results:
+            report_the_others(self.experiment, self.results, self.look(deployed))
+
     def check_simulator(self) -> None:
         """Check that Snakemake's own environment has the simulator, before runs are trained in it.
 
@@ -180,7 +196,7 @@ class Plan:
         """
         simulator, environment = self.experiment.simulator, self.experiment.environment
         if (
-            self.evaluates
+            self.is_ours
             and environment not in self.experiment.python
             and importlib.util.find_spec(SIMULATORS[simulator].module) is None
         ):
@@ -227,9 +243,22 @@ class Plan:
         return json.dumps(trainer.environment) if isinstance(trainer, External) and not trainer.is_hidden else ""
 
     @property
+    def is_ours(self) -> bool:
+        """Whether our simulators play and film the policies: an external trainer's environment is not ours."""
+        return self.experiment.trainer.is_ours
+
+    @property
     def evaluates(self) -> bool:
-        """Whether checkpoints are evaluated and filmed: an external trainer's environment is not ours."""
+        """Whether checkpoints are evaluated, by our simulators or by an external trainer's own command."""
         return self.experiment.trainer.evaluates
+
+    @property
+    def evaluation_settings(self) -> str:
+        """What determines the results of an external trainer's evaluations, as text that changes with any of it."""
+        trainer = self.experiment.trainer
+        fields = trainer.evaluation_settings() if isinstance(trainer, External) and trainer.evaluate else {}
+        episodes = self.experiment.evaluate.model_dump(mode="json", include={"episodes", "seed", "overrides"})
+        return json.dumps([fields, episodes], sort_keys=True)
 
     @property
     def evaluations(self) -> list[str]:
@@ -285,7 +314,7 @@ class Plan:
     def check_trainer(self) -> None:
         """Raise UserError when an external trainer's program is not on this machine, on which its runs will start."""
         if isinstance(self.experiment.trainer, External) and self.cores is not None:
-            find_program(self.experiment.trainer)
+            find_programs(self.experiment.trainer)
 
     @property
     def training_resources(self) -> dict[str, Callable[[Any], int]]:
@@ -299,8 +328,11 @@ class Plan:
 
     @property
     def evaluation_resources(self) -> dict[str, Callable[[Any], int]]:
-        """The resources of the rule that evaluates, as functions of its wildcards: run time (min), memory (MB)."""
-        return {name: _resource(self.evaluation_demand, name) for name in ("runtime", "mem_mb")}
+        """The resources of the rule that evaluates, as functions of its wildcards; see `evaluation_demand`."""
+        names = ["runtime", "mem_mb"]
+        if not self.is_ours and self.experiment.leases_gpus:
+            names += ["gpu", "gpu_slots"]
+        return {name: _resource(self.evaluation_demand, name) for name in names}
 
     def training_demand(self, variant: str) -> dict[str, int]:
         """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs, nodes."""
@@ -315,7 +347,10 @@ class Plan:
         }
 
     def evaluation_demand(self, variant: str) -> dict[str, int]:
-        """Return the resources of the evaluation of one run: run time (min), memory (MB)."""
+        """Return the resources of the evaluation of one run: run time (min), memory (MB), GPUs."""
+        trainer = self.experiment.trainer
+        if isinstance(trainer, External):
+            return {"runtime": trainer.runtime, "mem_mb": trainer.mem_mb, "gpu": 1, "gpu_slots": 1}
         episodes = self.experiment.evaluate.episodes
         played = episodes * len(self.experiment.variant(variant).checkpoints)
         steps = Description.from_dict(self.experiment.description or {}).episode_steps
@@ -371,36 +406,44 @@ def _literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def make_plan(configfiles: Sequence[str | Path], changes: Mapping[str, Any], cores: int | None) -> Plan:
+def make_plan(
+    configfiles: Sequence[str | Path],
+    changes: Mapping[str, Any],
+    cores: int | None,
+    module: Mapping[str, Any] | None = None,
+) -> Plan:
     """Read and check what Snakemake was called with.
 
     Args:
         configfiles: the files of `--configfile`; config.yaml when there are none.
         changes: the values of `--config`; `results` is the folder that the target `figures` draws.
         cores: the number of `--cores`.
+        module: the config that another workflow gives its module of this one; files and changes are then that
+            workflow's.
 
     Raises:
         UserError: with one sentence for each thing that is wrong.
     """
     files = tuple(str(_relative(path)) for path in configfiles) or ("config.yaml",)
-    changes = {key: _typed(value) for key, value in changes.items()}
-    drawn_from = changes.pop("results", None)
-    experiment = load(files, changes)
+    fields = {key: _typed(value) for key, value in (changes if module is None else module).items()}
+    drawn_from = fields.pop("results", None)
+    source = files[-1] if module is None else "the module's config"
+    experiment = load(files, fields) if module is None else resolve(fields, source)
     for folder in (RESULTS, f"{RESULTS}/{experiment.experiment}", "logs"):
         if Path(folder).exists() and not Path(folder).is_dir():
             raise UserError(f"{folder} is a file; it must be a folder, or not be there")
-    plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"), files[-1])
+    plan = Plan(experiment, cores, str(drawn_from or f"results/{experiment.experiment}"), source)
     for variant in experiment.variants:
         threads = variant.train.threads
         if cores is not None and threads != "auto" and int(threads) > cores:
             raise UserError(
-                f"{files[-1]}: train.threads is {threads}, but Snakemake has {cores} cores;"
+                f"{source}: train.threads is {threads}, but Snakemake has {cores} cores;"
                 " it must be auto or at most the number of --cores"
             )
     if experiment.description is None:
         plan = replace(plan, experiment=_with_recorded_description(experiment, Path(plan.config_json)))
     if not plan.is_written():
-        plan = replace(plan, experiment=checked_apart(experiment, files[-1], cluster=cores is None))
+        plan = replace(plan, experiment=checked_apart(experiment, source, cluster=cores is None))
     return plan
 
 

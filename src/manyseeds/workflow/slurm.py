@@ -17,10 +17,10 @@ def queued(folder: Path) -> dict[str, str]:
     """
     command = ["squeue", "--me", "--noheader", "--states=PENDING,RUNNING,SUSPENDED,CONFIGURING", "--format=%i|%Z|%k"]
     try:
-        lines = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return {}
-    rows = [line.split("|", 2) for line in lines]
+    rows = [line.split("|", 2) for line in done.stdout.splitlines()]
     return {row[2]: row[0] for row in rows if len(row) == 3 and Path(row[1]) == folder}
 
 

@@ -101,7 +101,7 @@ def _places(plan: Plan) -> Iterator[str]:
         (f"{results}/curves.html", "all curves, to look at in a browser"),
         (f"{run}/", "a run: checkpoints, curves, episodes, and run.json, which says how it was made"),
     ]
-    if plan.evaluates:
+    if plan.is_ours:
         rows.insert(3, (f"{results}/{first.name}/policy.gif", "a film of the policy"))
     # Who typed `make` has no `snakemake` on the PATH.
     made = "MAKELEVEL" in os.environ

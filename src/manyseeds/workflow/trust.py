@@ -4,7 +4,6 @@ Snakemake compares modification times and parameters. It misses an edited model 
 damaged or removed, a CSV file that was edited by hand.
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,12 +14,14 @@ from manyseeds.config import Experiment
 from manyseeds.config.external import External
 from manyseeds.core.code import Code, some
 from manyseeds.core.errors import StorageError, UserError
-from manyseeds.core.files import sha256, write_atomic, write_json
+from manyseeds.core.files import parse_json, sha256, write_atomic, write_json
 from manyseeds.core.layout import (
     ANEW,
     CODE_DIFF,
     EPISODES,
     EVENT_FILE,
+    FILM,
+    FILM_PAGE,
     JOURNAL,
     LEARNING_CURVES,
     RUN_CONFIG,
@@ -29,8 +30,8 @@ from manyseeds.core.layout import (
     run_folder,
 )
 from manyseeds.core.manifest import manifest_path, problems, read_manifest
-from manyseeds.core.record import accept_code, accept_in, changes_since, other_code, read_record
-from manyseeds.launch.inputs import inputs_code
+from manyseeds.core.record import accept_code, accept_in, changes_since, other_code, other_seed, read_record
+from manyseeds.launch import inputs
 from manyseeds.tasks.code import evaluation_code, training_code
 
 CHECKSUMS = ".checksums.json"
@@ -128,12 +129,14 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
     folder = Path(results)
     if not folder.is_dir():
         return Findings()
-    ours = experiment.trainer.evaluates
-    if isinstance(experiment.trainer, External):
-        code = inputs_code(experiment.trainer)
+    trainer, ours = experiment.trainer, experiment.trainer.is_ours
+    evaluation: Code | None
+    if isinstance(trainer, External):
+        code = inputs.inputs_code(trainer)
+        evaluation = inputs.evaluation_code(trainer) if trainer.evaluates else None
     else:
         code = training_code(experiment.task, experiment.simulator, installed)
-    evaluation = evaluation_code(experiment.task, experiment.simulator, installed) if ours else None
+        evaluation = evaluation_code(experiment.task, experiment.simulator, installed)
     sums = _Sums(folder)
     stale: dict[str, list[str]] = {}
     stale_evaluations: dict[str, list[str]] = {}
@@ -159,12 +162,15 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             if problem:
                 again[str(record)] = problem
                 damaged |= {str(record)} if is_damage else set()
-            for step, name in [("scalars", SCALARS), ("evaluate", EPISODES)][: 2 if ours else 1]:
+            for step, name in [("scalars", SCALARS), ("evaluate", EPISODES)][: 2 if trainer.evaluates else 1]:
                 if problem := _of_step(run, step, name, sums):
                     again[str(run / name)] = problem
             known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
             if evaluation and known and (changed := changes_since(manifest_path(run, "evaluate"), evaluation)):
                 stale_evaluations[str(run / EPISODES)] = changed
+        for step, name in (("film", FILM), ("film-page", FILM_PAGE)) if ours else ():
+            if problem := _of_step(folder / variant.name, step, name, sums):
+                again.setdefault(str(folder / variant.name / FILM), problem)
     whole = (
         ("curves", LEARNING_CURVES),
         ("tables", "success_rates.html"),
@@ -215,7 +221,7 @@ def _why_anew(findings: Findings, experiment: Experiment, job: Planned) -> str:
         return "" if accepted else f"the code has changed: {some(list(findings.stale[record]))}"
     if record in findings.again and not job.requested:
         # Our trainer looks at every file itself.
-        ours = experiment.trainer.evaluates
+        ours = experiment.trainer.is_ours
         return "" if ours or record not in findings.damaged else findings.again[record]
     return "it was forced"
 
@@ -231,7 +237,7 @@ def _simulator_of(run: Path) -> str | None:
     """Return the simulator of a run by its record, or else by the settings of its last start; None if neither says."""
     for name, keys in ((RUN_RECORD, ("config", "simulator")), (RUN_CONFIG, ("simulator",))):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads((run / name).read_text(encoding="utf-8"))
+            content = parse_json((run / name).read_text(encoding="utf-8"))
             for key in keys:
                 content = content[key]
             return str(content)
@@ -250,6 +256,8 @@ def _of_run(record: Path, sums: "_Sums", allow_corrupt: bool) -> tuple[str, bool
         outputs = read_record(record)["outputs"]
     except UserError as error:
         return str(error).split(":")[0], True
+    if sentence := other_seed(record):
+        return sentence, True
     missing, damaged = [], []
     for name, expected in outputs.items():
         if name == CODE_DIFF:  # nothing can make it again; verify names it
@@ -295,7 +303,7 @@ class _Sums:
         self._folder, self._path, self._new = folder, folder / CHECKSUMS, False
         self._known: dict[str, list[object]] = {}
         with suppress(OSError, ValueError, AttributeError):
-            self._known = dict(json.loads(self._path.read_text(encoding="utf-8")).items())
+            self._known = dict(parse_json(self._path.read_text(encoding="utf-8")).items())
         self._seen: dict[str, list[object]] = {}
 
     def of(self, path: Path) -> str:

@@ -19,12 +19,16 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results
+from helpers.verbs import verb
 from manyseeds.analysis.data import Data, block_means
 from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.figures import NAMES, palette, style
-from manyseeds.report.figures.draw import draw, drawing, main
+from manyseeds.report.figures.draw import draw, drawing
 from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
+
+main = verb("figures")
+
 
 # No torch and no simulator: an import of one of these fails. SciPy looks for torch in sys.modules: leave that alone.
 BARE = """

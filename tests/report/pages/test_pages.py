@@ -12,9 +12,12 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results
+from helpers.verbs import verb
 from manyseeds.report.figures.palette import looks
 from manyseeds.report.pages.curves import POINTS, main
 from manyseeds.report.pages.provenance import main as write_provenance
+
+pages = verb("pages")
 
 
 def read_page(folder: Path) -> tuple[str, dict]:
@@ -105,7 +108,7 @@ def test_a_malformed_file_is_one_sentence(tmp_path: Path, capsys: pytest.Capture
     folder = make_results(tmp_path / "lift", seeds=(1,))
     path = folder / "default" / "seed_1" / "scalars.csv"
     path.write_text("nothing\n")
-    assert main([str(folder)]) == 2
+    assert pages([str(folder)]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path}: ")
 
 
@@ -135,5 +138,5 @@ def test_a_broken_run_record_is_one_sentence(tmp_path: Path, capsys: pytest.Capt
     folder = make_results(tmp_path / "lift", seeds=(1,))
     path = folder / "default" / "seed_1" / "run.json"
     path.write_text("{")
-    assert write_provenance([str(folder)]) == 2
+    assert pages([str(folder)]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path}: not readable as JSON")

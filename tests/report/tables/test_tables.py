@@ -10,14 +10,17 @@ import pytest
 from scipy import stats
 
 from helpers.synthetic_results import SAMPLES_PER_ITERATION, make_results, write_config
+from helpers.verbs import verb
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.report.tables.formats import FORMATS
 from manyseeds.report.tables.text import final_grid
-from manyseeds.report.tables.write import main
 from manyseeds.tasks.lift_object.description import DESCRIPTION
+
+main = verb("tables")
+
 
 FILES = [f"success_rates{part}.csv" for part in ("", "_over_seeds", "_final", "_compared", "_effects", "_sources")]
 FILES += [f"success_rates.{suffix}" for suffix in FORMATS]

@@ -7,6 +7,7 @@ FIGURES = {
     "reward_terms_wall_clock": "curves",
     "success_per_checkpoint": "success",
     "final_success": "success",
+    "final_return": "returns",
     "differences": "success",
     "performance_profile": "profiles",
     "measures": "profiles",

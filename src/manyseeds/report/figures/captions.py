@@ -67,9 +67,13 @@ def meaning(data: Data, outcomes: Sequence[Outcome]) -> str:
         sentences = "; ".join(f"{outcome.title}: {outcome.meaning}" for outcome in outcomes)
         return f"Deterministic policy, on {episodes(data)} evaluation episodes. {sentences}."
     tags = ", ".join(outcome.tag for outcome in outcomes)
+    at = data.folder.at
+    mean = f"the last tenth of the iterations up to {at}" if isinstance(at, int) else "the end of each run"
+    if data.folder.evaluated_by_trainer:
+        return f"Evaluations that {data.folder.trainer} made and logged during training ({tags}), mean over {mean}."
     return (
-        f"Training, not an evaluation: what {data.folder.trainer} logs ({tags}), mean over the end of each run. Its "
-        "checkpoints are not evaluated here."
+        f"Training, not an evaluation: what {data.folder.trainer} logs ({tags}), mean over {mean}. Its checkpoints are "
+        "not evaluated here."
     )
 
 
@@ -203,11 +207,12 @@ def seeds_played(data: Data) -> dict[str, list[int]]:
     return {variant: seeds for variant, seeds in found.items() if seeds}
 
 
-def reported(data: Data) -> str:
-    """Which rate of a seed is shown."""
+def reported(data: Data, what: str = "Success") -> str:
+    """Which number of a seed is shown."""
     if not data.folder.evaluated:
-        return "Success at the end of training."
-    return f"Success at the end of training, never at its best: {estimate_words(data.folder.evaluate.checkpoints)}."
+        at = data.folder.at
+        return f"{what} at iteration {at}." if isinstance(at, int) else f"{what} at the end of training."
+    return f"{what} at the end of training, never at its best: {estimate_words(data.folder.evaluate.checkpoints)}."
 
 
 def differences(data: Data, outcomes: Sequence[Outcome]) -> str:

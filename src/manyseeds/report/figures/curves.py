@@ -37,6 +37,8 @@ def reward_terms_wall_clock(data: Data, options: Options = DEFAULT) -> tuple[Fig
 
 
 def _samples(data: Data) -> str:
+    if data.knows_samples and data.folder.unit != "samples":
+        return f"against {data.folder.unit}"
     if data.knows_samples:
         return "against samples (environment steps, all environments together)"
     return "against iterations"
@@ -67,7 +69,7 @@ def _main(data: Data, options: Options, get: Getter, label: str, factor: float, 
             drawing.row(list(row), [tag] * len(groups), [own for _, own in groups])
         else:
             for axes in row:
-                style.annotate(axes, f"The trainer {data.folder.trainer} logs no success rate.")
+                style.annotate(axes, f"No success rate is logged by {data.folder.trainer}.")
     for axes, (title, _) in zip(grid[0], groups, strict=True):
         axes.set_title(title)
     for axes in grid[-1]:
@@ -75,9 +77,9 @@ def _main(data: Data, options: Options, get: Getter, label: str, factor: float, 
     drawing.legend(figure)
     what = "Return per episode and success rate" if tags.success else "Return per episode"
     named = ", ".join(tag for _, tag, _ in rows if tag)
-    logged = "" if data.folder.evaluated else f" as {data.folder.trainer} logs them ({named}),"
+    logged = "" if data.folder.trainer == OURS else f" as {data.folder.trainer} logs them ({named}),"
     parts = [f"{what} during training{logged} {against}.", drawing.caption()]
-    if tags.success:
+    if tags.success and not data.folder.evaluated_by_trainer:
         parts.append(captions.training_success(data))
     return figure, " ".join(parts)
 

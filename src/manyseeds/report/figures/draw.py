@@ -2,7 +2,8 @@
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,24 +51,46 @@ def draw(
     Raises:
         UserError: when an input file is malformed, or the panels are of something in which variants do not differ.
     """
+    drawn = list(draw_each(folder, names, band, options, output))
+    paths = [path for figure in drawn for path in figure.paths]
+    if output is None and tuple(names) == NAMES:
+        write_manifest(folder.folder, "figures", paths, read_files(folder))
+    return paths
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure that was drawn: its name, its caption, and its files."""
+
+    name: str
+    caption: str
+    paths: tuple[Path, ...]
+
+
+def draw_each(
+    folder: ResultsFolder,
+    names: Sequence[str],
+    band: str | None = None,
+    options: Options = DEFAULT,
+    output: Path | None = None,
+) -> Iterator[Drawn]:
+    """Draw figures one by one; see `draw`."""
     # Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
     os.environ["MPLBACKEND"] = "agg"
     from manyseeds.report.figures import style
 
     data = Data(folder, band)
     data.read_all()
-    paths = []
     for name in names:
         stem = (output or folder.folder / "figures") / name
         with style.applied():
             figure, caption = drawing(name)(data, options)
-            paths += style.save(figure, stem, name.replace("_", " "), data.provenance)
+            paths = style.save(figure, stem, name.replace("_", " "), data.provenance)
+        caption = " ".join((caption, *folder.remarks))
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
-            partial.write_text(escape_rst(" ".join((caption, *folder.code_notes))) + "\n", encoding="utf-8")
-    if output is None and tuple(names) == NAMES:
-        write_manifest(folder.folder, "figures", paths, read_files(folder))
-    return paths
+            partial.write_text(escape_rst(caption) + "\n", encoding="utf-8")
+        yield Drawn(name, caption, tuple(paths))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.files import write_atomic
+from manyseeds.core.layout import FILM_PAGE
+from manyseeds.core.manifest import check_made, write_manifest
 from manyseeds.report.templates import render_html
 
 
@@ -16,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("animation", type=Path, help="a .gif")
     parser.add_argument("--output", type=Path, required=True, help="the .html to write")
     arguments = parser.parse_args(argv)
+    check_made(arguments.animation, "film")
     try:
         data = base64.b64encode(arguments.animation.read_bytes()).decode()
     except OSError as error:
@@ -24,4 +27,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     with write_atomic(arguments.output) as partial:
         title = f"Policy of {arguments.animation.parent.name}"
         partial.write_text(render_html("film.html.j2", title=title, description="", gif=data), encoding="utf-8")
+    folder, name = arguments.output.parent, arguments.output.name
+    write_manifest(folder, "film-page", [arguments.output], [arguments.animation], "" if name == FILM_PAGE else name)
     return 0

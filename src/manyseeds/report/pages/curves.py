@@ -63,7 +63,7 @@ def _content(data: Data) -> dict[str, Any]:
     return {
         "block": block,
         "axes": {
-            **({"samples": "samples"} if data.knows_samples else {}),
+            **({"samples": data.folder.unit} if data.knows_samples else {}),
             "iterations": "iterations",
             **({"hours": "hours of training"} if any(run["hours"] for run in runs) else {}),
         },

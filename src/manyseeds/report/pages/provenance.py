@@ -8,7 +8,7 @@ from typing import Any
 
 from manyseeds.analysis.results import ResultsFolder, Run, describe
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import parse_json, write_atomic
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.templates import render_html
 
@@ -55,7 +55,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(content, dict):

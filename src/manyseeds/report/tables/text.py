@@ -84,8 +84,10 @@ def final_grid(data: Data) -> Grid:
         decimals = _decimals(seeds)
         failed = {failure.seed for failure in data.failures if failure.variant == variant}
         rows += [_seed_row(folder, row, shown, decimals, failed) for _, row in seeds.iterrows()]
-        rows += _over_seeds_rows(folder, over_seeds[over_seeds["variant"] == variant].iloc[0], shown, decimals)
-    when = "" if folder.evaluated else " in training"
+        over = over_seeds[over_seeds["variant"] == variant].iloc[0]
+        ends = dict.fromkeys((seeds["iteration"].min(), seeds["iteration"].max()))
+        rows += _over_seeds_rows(folder, over, " to ".join(map(str, ends)), shown, decimals)
+    when = "" if folder.evaluated or folder.evaluated_by_trainer else " in training"
     return Grid(
         ("Variant", "Seed", "Iteration", *(f"{outcome.title}{when}{_in_unit(outcome)}" for outcome in shown)),
         "llr" + "".join("l" if outcome in folder.compared else "r" for outcome in shown),
@@ -94,7 +96,7 @@ def final_grid(data: Data) -> Grid:
         (
             *(_evaluation_notes if folder.evaluated else _training_notes)(data, shown),
             *_notes_of_seeds(data),
-            *folder.code_notes,
+            *folder.remarks,
         ),
     )
 
@@ -119,9 +121,9 @@ def _seed_row(
 
 
 def _over_seeds_rows(
-    folder: ResultsFolder, row: pd.Series, shown: Sequence[Outcome], decimals: int
+    folder: ResultsFolder, row: pd.Series, iteration: str, shown: Sequence[Outcome], decimals: int
 ) -> list[tuple[str, ...]]:
-    variant, iteration, seeds = folder.label(row["variant"]), str(row["iteration"]), int(row["seeds"])
+    variant, seeds = folder.label(row["variant"]), int(row["seeds"])
 
     def cells(*columns: str) -> list[str]:
         return [
@@ -191,11 +193,14 @@ def _interval_note(data: Data) -> str:
 def _training_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
     rates, trainer = data.rates, data.folder.trainer
     notes = [
-        f"Training, not an evaluation: these are numbers that the trainer {trainer} logged with its exploring policy; "
-        "its checkpoints are not evaluated here."
+        f"These are the numbers of evaluations that {trainer} made and logged during training."
+        if data.folder.evaluated_by_trainer
+        else f"Training, not an evaluation: these are numbers that {trainer} logged with its exploring policy; its "
+        "checkpoints are not evaluated here."
     ]
     if not data.folder.successes:
-        notes.append(f"Success is left out: no scalar of {trainer} is named as one (trainer.scalars.success).")
+        key = "trainer.scalars.success" if data.folder.at is None else "--success"
+        notes.append(f"Success is left out: no scalar of {trainer} is named as one ({key}).")
     for outcome in data.folder.outcomes:
         if outcome not in shown:
             notes.append(f"{outcome.title} is left out: no run logged {outcome.tag} at its end.")
@@ -206,8 +211,9 @@ def _training_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
         ]:
             notes.append(f"{outcome.tag} was not logged at the end of {', '.join(missing)}.")
     last = " or ".join(map(str, sorted(set(rates["averaged"]))))
+    until = f" up to {data.folder.at}" if isinstance(data.folder.at, int) else ""
     notes.append(
-        f"Row of a seed: mean over the last {100 * SHARE:.0f} % of its iterations ({last}). "
+        f"Row of a seed: mean over the last {100 * SHARE:.0f} % of its iterations{until} ({last}). "
         + " ".join([*(statistic.note for statistic in STATISTICS), WHERE_NO_INTERVAL])
     )
     return notes

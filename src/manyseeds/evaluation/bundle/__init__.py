@@ -1,0 +1,1 @@
+"""A policy as a folder for others: network, model card, provenance, film and a control loop."""
