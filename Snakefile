@@ -95,7 +95,9 @@ onstart:
 
 
 onsuccess:
-    if not workflow.touch and not {job.rule for job in done}.isdisjoint(summary.STAGES):
+    if not workflow.touch and not {job.rule for job in done}.isdisjoint(
+        summary.STAGES
+    ):
         told = summary.lines(plan, done, planning_s[0], summary.since_start())
         print("", *told, sep="\n", file=sys.stderr)
 

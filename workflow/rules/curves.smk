@@ -15,14 +15,14 @@ rule export:
         ANALYSIS_CONDA
     container:
         ANALYSIS_IMAGE
-    message:
-        "Reading the scalars of {wildcards.variant}, seed {wildcards.seed}"
     params:
         run=subpath(input[0], parent=True),
         first=plan.first_iteration,
         # A function: braces in a tag would be taken for wildcards.
         reward=lambda wildcards: plan.experiment.trainer.scalars.reward,
         allow="--allow-corrupt" if plan.experiment.curves.allow_corrupt else "",
+    message:
+        "Reading the scalars of {wildcards.variant}, seed {wildcards.seed}"
     shell:
         "python -m manyseeds scalars {params.run:q} --output {output.table:q} --account {output.account:q}"
         " --first-iteration {params.first} --iterations-of {params.reward:q} {params.allow} 2>&1 | tee {log:q}"
@@ -44,11 +44,11 @@ rule aggregate:
         ANALYSIS_CONDA
     container:
         ANALYSIS_IMAGE
-    message:
-        f"Computing the learning curves of {RESULTS} over seeds"
     params:
         config=plan.config_json,
         # A function: braces in a command line would be taken for wildcards.
         runs=lambda wildcards: plan.all_settings,
+    message:
+        f"Computing the learning curves of {RESULTS} over seeds"
     shell:
         "python -m manyseeds curves --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -17,14 +17,14 @@ if plan.is_ours:
         threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
         resources:
             **plan.evaluation_resources,
-        message:
-            "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
         params:
             run=subpath(output[0], parent=True),
             episodes=plan.experiment.evaluate.episodes,
             seed=plan.experiment.evaluate.seed,
             # A function: braces of JSON would be taken for wildcards.
             overrides=lambda wildcards: plan.evaluation_overrides,
+        message:
+            "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
         shell:
             f"{SIMULATOR_PYTHON}"
             " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
@@ -49,13 +49,13 @@ else:
         threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
         resources:
             **plan.evaluation_resources,
-        message:
-            "Evaluating every checkpoint of {wildcards.variant}, seed {wildcards.seed}, by the trainer's own command"
         params:
             run=subpath(output[0], parent=True),
             config=plan.config_json,
             # A function: braces in a command line would be taken for wildcards.
             settings=lambda wildcards: plan.evaluation_settings,
+        message:
+            "Evaluating every checkpoint of {wildcards.variant}, seed {wildcards.seed}, by the trainer's own command"
         shell:
             "python -m manyseeds evaluate-external --config {params.config:q} --variant {wildcards.variant:q}"
             f" --seed {{wildcards.seed}} --threads {{threads}} --log {{log:q}}{TIDY}"

@@ -49,9 +49,9 @@ rule tables:
         ),
     log:
         f"{LOGS}/tables.log",
-    localrule: True
     benchmark:
         f"{LOGS}/tables.benchmark.tsv"
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:
@@ -104,9 +104,9 @@ rule draw:
         ),
     log:
         f"{LOGS}/draw.log",
-    localrule: True
     benchmark:
         f"{LOGS}/draw.benchmark.tsv"
+    localrule: True
     conda:
         ANALYSIS_CONDA
     container:

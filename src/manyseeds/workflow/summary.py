@@ -55,37 +55,32 @@ def lines(plan: Plan, jobs: Sequence[Done], planning_s: float, total_s: float) -
 
 
 def stages(jobs: Sequence[Done], planning_s: float, total_s: float) -> list[str]:
-    """Return a line for every stage: how many jobs, their seconds by the clock, and their CPU seconds."""
-    rows = [("planning and checks", 1, planning_s, math.nan)]
+    """Return a line for every stage: how many jobs, and their seconds by the clock.
+
+    The CPU seconds of Snakemake's benchmarks are left out: they lack what a job did after the last look at it.
+    """
+    rows = [("planning and checks", 1, planning_s)]
     for rule, name in STAGES.items():
-        times = [_times(job.benchmark) for job in jobs if job.rule == rule]
+        times = [_seconds(job.benchmark) for job in jobs if job.rule == rule]
         if times:
-            rows.append((name, len(times), sum(clock for clock, _ in times), sum(cpu for _, cpu in times)))
+            rows.append((name, len(times), sum(times)))
     head = "Where the time went, in seconds. Jobs that run at once are added up."
-    cells = [("", "jobs", "clock", "CPU"), *((n, str(k), f"{clock:.1f}", _number(cpu)) for n, k, clock, cpu in rows)]
-    cells.append(("from start to end", "", f"{total_s:.1f}", ""))
-    return [head, *(f"  {name:20}{jobs:>5}{clock:>9}{cpu:>9}".rstrip() for name, jobs, clock, cpu in cells)]
+    cells = [("", "jobs", "clock"), *((name, str(number), _shown(clock)) for name, number, clock in rows)]
+    cells.append(("from start to end", "", _shown(total_s)))
+    return [head, *(f"  {name:20}{number:>5}{clock:>9}" for name, number, clock in cells)]
 
 
-def _times(benchmark: Path) -> tuple[float, float]:
-    """Return the seconds by the clock and of the CPU of a job; NaN where Snakemake took none."""
+def _seconds(benchmark: Path) -> float:
+    """Return the seconds by the clock of a job; NaN where Snakemake wrote none."""
     try:
         with benchmark.open(encoding="utf-8", newline="") as stream:
-            row = next(csv.DictReader(stream, delimiter="\t"))
-        return _float(row["s"]), _float(row["cpu_time"])
-    except (OSError, StopIteration, KeyError):
-        return math.nan, math.nan
-
-
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:  # NA: the job was too short for a measurement
+            return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
+    except (OSError, StopIteration, KeyError, ValueError):
         return math.nan
 
 
-def _number(value: float) -> str:
-    return f"{value:.1f}" if math.isfinite(value) else "-"
+def _shown(seconds: float) -> str:
+    return f"{seconds:.1f}" if math.isfinite(seconds) else "-"
 
 
 def _table(results: Path) -> Iterator[str]:
