@@ -28,7 +28,7 @@ SLOWER = 1.7
 many contacts."""
 JOB_STARTS, FIGURES_STARTS = 2.0, 4.0
 """What a run's jobs, and what the tables, figures and pages take besides their work, as multiples of a start of Python
-with all packages. Measured with cart_pole on two cores."""
+with all packages: guesses that fit cart_pole on two cores."""
 
 
 @dataclass(frozen=True)
