@@ -166,7 +166,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, tmp_path, m
 
 def test_an_unknown_task_is_refused(tmp_path, capsys):
     assert main(["--log_dir", str(tmp_path), "fold_laundry"]) == 2
-    assert "task is 'fold_laundry'; it must be one of lift_object" in capsys.readouterr().err
+    assert "task is 'fold_laundry'; it must be one of cart_pole, lift_object" in capsys.readouterr().err
 
 
 def test_an_unknown_number_of_the_task_is_refused(tmp_path, capsys):
