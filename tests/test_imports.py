@@ -7,8 +7,8 @@ import sys
 
 CODE = """
 import importlib, json, logging, os, pkgutil, signal, sys, warnings
-import google_crc32c, matplotlib, mujoco, numba, numpy, onnx, onnxscript, pandas, pyarrow, rsl_rl.runners, scipy.stats
-import tensorboard, tensordict, torch
+import google_crc32c, gymnasium, matplotlib, mujoco, numba, numpy, onnx, onnxscript, pandas, pyarrow, rsl_rl.runners
+import scipy.stats, tensorboard, tensordict, torch
 import manyseeds
 
 torch.set_num_threads(3)
@@ -44,7 +44,7 @@ for module in pkgutil.walk_packages(manyseeds.__path__, "manyseeds."):
         imported += 1
     except ModuleNotFoundError as error:
         # The simulator isaaclab has an environment of its own.
-        if error.name.split(".")[0] not in ("isaaclab", "pxr", "gymnasium"):
+        if error.name.split(".")[0] not in ("isaaclab", "pxr"):
             raise
     after = world()
     found += [(module.name, key, str(before[key]), str(after[key])) for key in before if before[key] != after[key]]

@@ -62,13 +62,16 @@ def test_the_checkout_is_not_seen(run, installed):
 
 
 def test_tasks_are_listed(run):
-    assert run("manyseeds", "tasks").startswith("lift_object")
+    assert "\nlift_object: " in run("manyseeds", "tasks")
 
 
 def test_the_analysis_needs_neither_torch_nor_a_simulator(run, tmp_path):
     code = (
         "import sys\n"
-        "for name in ('torch', 'mujoco', 'rsl_rl', 'snakemake', 'numba'): sys.modules[name] = None\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in ('torch', 'mujoco', 'rsl_rl', 'snakemake', 'numba'): raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
         "from manyseeds.cli import main\n"
         "print(*[main([verb, sys.argv[1]]) for verb in ('tables', 'figures', 'pages')])"
     )

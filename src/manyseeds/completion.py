@@ -23,7 +23,7 @@ _manyseeds() {{
             esac ;;
         esac
     fi
-    COMPREPLY=($(compgen -W "$words" -- "$word"))
+    COMPREPLY=($(compgen -W "$words" -- "$word" || true))
 }}
 complete -o default -F _manyseeds manyseeds"""
 """Where no word fits, the shell completes names of files."""
