@@ -18,11 +18,10 @@ rule train_run:
     resources:
         **plan.training_resources,
         **after_queued("train_run", left_in_queue),
+    # No message: it would hide the job's resources and its log.
     params:
         config=plan.config_json,
         settings=lambda wildcards: plan.settings(wildcards.variant, wildcards.seed),
-    message:
-        "Training {wildcards.variant}, seed {wildcards.seed}"
     shell:
         f"{SIMULATOR_PYTHON}"
         " -m manyseeds launch --config {params.config:q} --variant {wildcards.variant:q}"
