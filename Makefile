@@ -24,7 +24,7 @@ run: setup ## train, evaluate and report what CONFIG says (config.yaml)
 	@python -m manyseeds forecast $(CONFIG) --cores $(CORES)
 	snakemake --cores $(CORES) --configfile $(CONFIG)
 
-demo: ## three seeds of a cart and a pole, from nothing to tables, figures and a film, in four minutes
+demo: ## three seeds of a cart and a pole, from nothing to tables, figures and a film, in minutes
 	@echo "demo: installing packages into $(VENV) where they are missing (1 to 2 min), then training and figures (1 to 2 min)"
 	@$(MAKE) --no-print-directory run CONFIG=experiments/demo.yaml
 
