@@ -4,25 +4,8 @@
 # interpreter. The tests use this environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=${PYTHON:-python3}
-lock=envs/mjlab_cpu.lock
-wanted=$(cat "$lock" envs/mjlab_cpu.sh | sha256sum)
-folder=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/manyseeds/mjlab-cpu-${wanted:0:12}}
+. envs/cached.sh
 
-die() { echo "error: $*" >&2; exit 1; }
+install_packages() { install mjlab; }
 
-mkdir -p "$folder"
-exec 9< "$folder"
-flock 9 # another call may be installing it
-stamp=$folder/.installed
-if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    command -v "$python" >/dev/null || die "$python is not found; install Python 3.11 or newer"
-    free_mb=$(df --output=avail -m "$folder" | tail -n 1)
-    [ "$free_mb" -ge 4000 ] || die "$free_mb MB are free in $folder; the environment needs 4000 MB"
-    "$python" -m venv "$folder"
-    envs/install_torch.sh "$folder/bin/python" "$lock" >&2
-    echo "installing mjlab" >&2
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -c "$lock" mjlab
-    echo "$wanted" > "$stamp"
-fi
-echo "$folder"
+cached mjlab-cpu mjlab "${1:-}" envs/mjlab_cpu.lock envs/mjlab_cpu.sh
