@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from manyseeds.config import RunConfig
 from manyseeds.config.external import External, render
 from manyseeds.config.templates import fill, split
+from manyseeds.core import python_path
 from manyseeds.core.code import Code, some
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import expanded, parse_json, partials, write_atomic, write_json
@@ -29,7 +30,6 @@ from manyseeds.core.layout import (
     EVENT_FILE,
     EXTERNAL_WORK,
     JOURNAL,
-    REPOSITORY,
     RUN_RECORD,
     SUPERSEDED,
 )
@@ -235,7 +235,7 @@ class Attempt:
     def environment(self) -> dict[str, str]:
         """Return the environment variables that the trainer's commands get besides those of this process."""
         # Jobs have the path of this package before the user's own.
-        environment = {"PYTHONPATH": users_python_path()}
+        environment = {"PYTHONPATH": python_path.without_package()}
         environment |= {name: self.fill(text) for name, text in self.trainer.environment.items()}
         return environment if self.image else {"PATH": search_path(self.trainer)} | environment
 
@@ -495,12 +495,6 @@ def remove_work(folder: Path) -> None:
             path.unlink(missing_ok=True)
     with suppress(OSError):
         (folder / EXTERNAL_WORK).rmdir()
-
-
-def users_python_path() -> str:
-    """Return PYTHONPATH without the path of this package, which the workflow puts first."""
-    own = str(REPOSITORY / "src")
-    return os.pathsep.join(part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part not in ("", own))
 
 
 def search_path(trainer: External) -> str:

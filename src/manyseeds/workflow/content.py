@@ -8,10 +8,10 @@ import sys
 from typing import Any
 
 from manyseeds.config.experiment import Experiment, from_dict
+from manyseeds.core import python_path
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
-from manyseeds.core.layout import PACKAGE
 
 
 def checked(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
@@ -69,11 +69,10 @@ def checked_apart(experiment: Experiment, source: str, cluster: bool = False) ->
     """
     if "rsl_rl" in sys.modules or not _can_check(experiment):
         return checked(experiment, source, cluster)
-    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, "-P", "-m", "manyseeds.workflow.content", source, *(["cluster"] if cluster else [])],
         input=experiment.to_json(),
-        env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
+        env=os.environ | {"PYTHONPATH": python_path.with_package(), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
         errors="replace",

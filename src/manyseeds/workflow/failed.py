@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.config import Experiment
+from manyseeds.core import python_path
 from manyseeds.core.layout import (
     CONFIG,
     EPISODES,
     LEARNING_CURVES,
-    REPOSITORY,
     RUN_RECORD,
     SCALARS,
     run_folder,
@@ -59,6 +59,5 @@ def _remove_outdated(folder: Path, names: Sequence[str], findings: Findings) -> 
 
 def _call(arguments: Sequence[str]) -> int:
     """Call a verb with the code of this checkout; return its exit code."""
-    path = os.pathsep.join([str(REPOSITORY / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "manyseeds", *arguments]
-    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": python_path.with_package()}, check=False).returncode
