@@ -1,15 +1,12 @@
 """Evaluate the checkpoints of a run of an external trainer with the trainer's own command.
 
-The command runs once per checkpoint, in a folder of its own below the run's. What it leaves is checked and becomes the
-same episodes.csv as that of our own trainer. An evaluation that was interrupted continues with the checkpoints that it
-lacks.
+The command runs once per checkpoint, in a folder of its own below the run's. What it leaves is checked, and becomes an
+episodes.csv as our own trainer has it. An evaluation that was interrupted continues with the checkpoints that are left.
 """
 
 import csv
-import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manyseeds.config import Experiment, read_resolved
+from manyseeds.config import Experiment
 from manyseeds.config.external import ENVIRONMENT_VARIABLE, Evaluation, External, render
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import refuse_links, sha256, write_atomic, write_json
+from manyseeds.core.files import parse_json, refuse_links, sha256, write_atomic, write_json
 from manyseeds.core.layout import CHECKPOINTS, EPISODES, LOCK, RUN_RECORD, run_folder
 from manyseeds.core.locks import locked
 from manyseeds.core.manifest import write_manifest
@@ -31,7 +28,7 @@ from manyseeds.core.text import flatten
 from manyseeds.launch.external import Attempt, numbered
 from manyseeds.launch.inputs import evaluation_code
 from manyseeds.launch.outcomes import Outcomes, read_file, read_printed
-from manyseeds.launch.run import Job, failure, lease, run_of
+from manyseeds.launch.run import Job, lease, run_of, work_on_run
 
 FINISHED = "finished.json"
 """In the folder of one checkpoint's evaluation: what it was of, once its outcomes are known."""
@@ -92,7 +89,7 @@ class Play:
         folder, key, episodes = self.folder(checkpoint), self.key(checkpoint), self.experiment.evaluate.episodes
         mark = folder / FINISHED
         with suppress(OSError, ValueError, KeyError, TypeError):
-            known = json.loads(mark.read_text(encoding="utf-8"))
+            known = parse_json(mark.read_text(encoding="utf-8"))
             if known["key"] == key:
                 found = known["found"]
                 return Outcomes(**found | {name: tuple(found[name]) for name in ("success", "returns")})
@@ -248,29 +245,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         __doc__.split("\n", 1)[0],
         "--config results/reacher/config.json --variant default --seed 1",
     )
-    parser.add_argument("--config", type=Path, required=True, help="config.json of the experiment's folder")
-    parser.add_argument("--variant", default="default", help="which variant (default)")
-    parser.add_argument("--seed", type=int, required=True, help="which seed the run was trained with")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
-    parser.add_argument(
-        "--image",
-        default=os.environ.get("MANYSEEDS_TRAINER_IMAGE", ""),
-        help="container image to start the evaluation in ($MANYSEEDS_TRAINER_IMAGE)",
-    )
-    parser.add_argument("--log", type=Path, help="where the console output goes (evaluate.log in the run's folder)")
-    arguments = parser.parse_args(argv)
-    name = run_folder(arguments.variant, arguments.seed)
-    folder = arguments.config.parent / name
-    log = arguments.log or folder / "evaluate.log"
-    try:
-        experiment = read_resolved(arguments.config)
-        evaluate_run(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
-    except OSError as error:
-        place = error.filename or log
-        print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        said = failure("the evaluation", error.returncode, error.output, log)
-        print(f"error: {name}: {said}", file=sys.stderr)
-        return error.returncode if error.returncode > 0 else 128 - error.returncode
-    return 0
+    return work_on_run(parser, argv, "evaluate", "the evaluation", evaluate_run)

@@ -2,7 +2,6 @@
 
 import ast
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from manyseeds.config.external import COLUMNS, Evaluation
 from manyseeds.core.errors import UserError
+from manyseeds.core.files import parse_json
 
 # A rate that was computed in single precision, or printed with six digits, times a million episodes.
 NEAR = 1e-6
@@ -56,8 +56,8 @@ def read_file(path: Path, evaluation: Evaluation, episodes: int) -> Outcomes:
     if path.suffix == ".csv":
         return _outcomes(_of_csv(text, path), str(path), evaluation, episodes)
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
     return _outcomes(_of_json(content, str(path)), str(path), evaluation, episodes)
 
@@ -79,8 +79,8 @@ def read_printed(lines: Sequence[str], evaluation: Evaluation, episodes: int, wh
         raise UserError(f"{where}: no line has {evaluation.printed!r} in it (trainer.evaluate.printed)")
     text = found[-1].strip()
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
+        content = parse_json(text)
+    except ValueError:
         try:
             content = ast.literal_eval(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError) as error:

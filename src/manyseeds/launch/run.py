@@ -5,6 +5,7 @@ and writes run.json when it has ended, so that a killed run resumes where it was
 same for a trainer that cannot continue.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -198,7 +199,7 @@ def lease(experiment: Experiment, run: str, count: int) -> AbstractContextManage
     return gpus.lease(devices, count, experiment.jobs_per_gpu, run)
 
 
-def failure(what: str, code: int, last: str, log: Path) -> str:
+def _failure(what: str, code: int, last: str, log: Path) -> str:
     """Return how a command failed, with its last lines and the place of its log."""
     ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     if "\n" in last:
@@ -208,11 +209,21 @@ def failure(what: str, code: int, last: str, log: Path) -> str:
     return f"{what} {ended}{': ' if last else ''}{last} (log: {log})"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return training's exit code, or 2 on bad input."""
-    parser = verb_parser(
-        "launch", __doc__.split("\n", 1)[0], "--config results/lift_object/config.json --variant default --seed 1"
-    )
+def work_on_run(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None, step: str, what: str, work: Callable[..., None]
+) -> int:
+    """Read the arguments of a verb that starts a program for one run, start it, and say how it failed.
+
+    Args:
+        parser: the verb's.
+        argv: its arguments.
+        step: what its log is called.
+        what: what is started, for messages.
+        work: takes the experiment, the run's folder, the variant, the seed, the threads, the log and the image.
+
+    Returns:
+        The exit code of what was started.
+    """
     parser.add_argument("--config", type=Path, required=True, help="config.json of the experiment's folder")
     parser.add_argument("--variant", default="default", help="which variant (default)")
     parser.add_argument("--seed", type=int, required=True, help="which seed")
@@ -220,21 +231,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--image",
         default=os.environ.get("MANYSEEDS_TRAINER_IMAGE", ""),
-        help="container image to start an external trainer in ($MANYSEEDS_TRAINER_IMAGE)",
+        help="container image to start an external trainer's command in ($MANYSEEDS_TRAINER_IMAGE)",
     )
-    parser.add_argument("--log", type=Path, help="where the console output goes (train.log in the run's folder)")
+    parser.add_argument("--log", type=Path, help=f"where the console output goes ({step}.log in the run's folder)")
     arguments = parser.parse_args(argv)
     name = run_folder(arguments.variant, arguments.seed)
     folder = arguments.config.parent / name
-    log = arguments.log or folder / "train.log"
+    log = arguments.log or folder / f"{step}.log"
     try:
         experiment = read_resolved(arguments.config)
-        train_run(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
+        work(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
     except OSError as error:
         place = error.filename or log
         print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
-        print(f"error: {name}: {failure('training', error.returncode, error.output, log)}", file=sys.stderr)
+        print(f"error: {name}: {_failure(what, error.returncode, error.output, log)}", file=sys.stderr)
         return error.returncode if error.returncode > 0 else 128 - error.returncode
     return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return training's exit code."""
+    parser = verb_parser(
+        "launch", __doc__.split("\n", 1)[0], "--config results/lift_object/config.json --variant default --seed 1"
+    )
+    return work_on_run(parser, argv, "train", "training", train_run)
