@@ -221,13 +221,14 @@ def test_two_nodes_train_one_run_and_after_a_kill_and_a_requeue_it_has_the_same_
     wait_for(lambda: state(job) == "PENDING", "requeuing", log)
     assert not (nodes / "model_60.pt").exists(), "the run had ended before it was disturbed"
 
-    def ended() -> bool:
+    def continued() -> bool:
         # Slurm holds a requeued job back for two minutes; here it need not wait.
         if state(job) == "PENDING":
             subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=False, capture_output=True)
-        return state(job) in ENDED
+        return log.read_text().count("Continuing") >= 2
 
-    wait_for(ended, "the end of the job", log)
+    wait_for(continued, "continuing after the requeue", log)
+    wait_for(lambda: state(job) in ENDED, "the end of the job", log)
     assert log.read_text().count("Continuing") >= 2, log.read_text()
     assert fingerprint(nodes) == fingerprint(folder / "alone")
 
