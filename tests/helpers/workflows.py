@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -32,6 +33,14 @@ def run_snakemake(folder: Path, snakefile: Path, *arguments: str) -> subprocess.
     return subprocess.run(
         [*command, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
     )
+
+
+def finish(folder: Path, fields: Mapping[str, object]) -> Path:
+    """Write a config.yaml and run the whole workflow; return the folder."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(dict(fields)))
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout
+    return folder
 
 
 def planned(folder: Path, *arguments: str, snakefile: Path = REPOSITORY / "Snakefile") -> set[str]:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from helpers.verbs import verb
-from helpers.workflows import planned, snakemake
+from helpers.workflows import finish, planned, snakemake
 from manyseeds.config import load, resolve
 from manyseeds.config.experiment import from_dict
 from manyseeds.config.external import External
@@ -288,10 +288,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the whole workflow has run with the stranger."""
     folder = tmp_path_factory.mktemp("stranger")
     (folder / "agent.json").write_text(json.dumps(SMALL))
-    (folder / "config.yaml").write_text(yaml.safe_dump(FIELDS | {"agent": "agent.json"}))
-    result = snakemake(folder)
-    assert result.returncode == 0, result.stdout
-    return folder
+    return finish(folder, FIELDS | {"agent": "agent.json"})
 
 
 def test_the_workflow_goes_from_another_trainer_to_curves_and_tables(finished: Path) -> None:

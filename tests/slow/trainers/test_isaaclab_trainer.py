@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
-from helpers.workflows import planned, snakemake
+from helpers.workflows import finish, planned
 from manyseeds.audit.verify import verify
 from manyseeds.core.layout import REPOSITORY
 
@@ -38,10 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train": {"num_envs": 16, "max_iterations": 5, "save_interval": 2, "env_spacing": 4.0},
         "evaluate": {"episodes": 4},
     }
-    (folder / "config.yaml").write_text(yaml.safe_dump(fields))
-    result = snakemake(folder)
-    assert result.returncode == 0, result.stdout
-    return folder
+    return finish(folder, fields)
 
 
 def test_stock_isaac_lab_on_a_python_that_it_does_not_support_goes_to_curves_and_a_table(finished: Path) -> None:

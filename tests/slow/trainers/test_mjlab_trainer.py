@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
-from helpers.workflows import planned, snakemake
+from helpers.workflows import finish, planned
 from manyseeds.audit.verify import verify
 
 pytestmark = pytest.mark.trainers
@@ -27,10 +26,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train": {"num_envs": 4, "max_iterations": 2, "save_interval": 2, "env_spacing": 2.0},
         "evaluate": {"episodes": 3},
     }
-    (folder / "config.yaml").write_text(yaml.safe_dump(fields))
-    result = snakemake(folder)
-    assert result.returncode == 0, result.stdout
-    return folder
+    return finish(folder, fields)
 
 
 def test_mjlab_goes_from_its_own_command_to_rates_of_its_own_success(finished: Path) -> None:
