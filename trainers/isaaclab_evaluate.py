@@ -45,7 +45,7 @@ with launch_simulation(config, args):
     reset = env.unwrapped._reset_idx
 
     def reset_one_by_one(indices):
-        """Reset the environments of one step singly: the rate that a task then logs is that of one episode."""
+        """Reset one environment at a time, so that the rate that a task then logs is of one episode."""
         for index in torch.as_tensor(indices).flatten():
             reset(index[None])
             rate = env.unwrapped.extras.get("log", {}).get("Metrics/success_rate")

@@ -26,7 +26,7 @@ def again(pattern):
 
 
 def as_planned(job, name):
-    """Return what `stops` and `prepare` need to know of a job; `name` is that of its rule here."""
+    """Return what `stops` and `prepare` need to know of a job; `name` is what its rule is called here."""
     outputs, settings = [str(path) for path in job.output], workflow.dag_settings
     requested = settings.forceall or not {job.rule.name, *outputs}.isdisjoint(
         settings.forcerun

@@ -13,9 +13,8 @@ from manyseeds.core.manifest import check_made, write_manifest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after an error that the user can correct."""
-    args = _parser().parse_args(argv)
-    return _aggregate(args)
+    """Run the command line; return 0."""
+    return _aggregate(_parser().parse_args(argv))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -86,7 +86,7 @@ def _cut(folder: ResultsFolder, run: Run, copy: Run) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after an error that the user can correct."""
+    """Run the command line; return 0."""
     parser = verb_parser(
         "publish", __doc__, "results/lift_object --output results/published/lift_object --policies 92 93"
     )

@@ -90,7 +90,7 @@ def _show(state: dict[str, Any], num_envs: int, index: int | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Replay; return 0 when the same happened again, 1 when not, 2 on bad input."""
+    """Replay; return 0 when the same happened again, 1 when not."""
     parser = verb_parser("replay", __doc__, "results/lift_object/default/seed_1/diverged_118.pt")
     parser.add_argument("dump", type=Path, help="diverged_<iteration>.pt in the run's folder")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")

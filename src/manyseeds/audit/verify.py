@@ -187,7 +187,7 @@ def _declared(experiment: Path) -> set[Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0 when all is as recorded, 1 when something is not, 2 on bad input."""
+    """Run the command line; return 0 when all is as recorded, 1 when something is not."""
     parser = verb_parser("verify", __doc__, "results/lift_object\nresults/lift_object/default/seed_1 --repeat 20")
     parser.add_argument("results", type=Path, help="a results folder, such as results/lift_object, or a run's folder")
     parser.add_argument("--repeat", type=int, metavar="N", help="train a run's first N iterations again and compare")

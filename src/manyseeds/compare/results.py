@@ -92,7 +92,7 @@ class Prepared:
         return found
 
     def folder(self, run: ForeignRun) -> str:
-        """The folder of a run below that of the results."""
+        """The path of a run's folder, relative to the results folder."""
         return run_folder(folder_name(run.variant), run.seed)
 
     def curves(self, output: Path) -> list[VariantRuns]:
@@ -235,8 +235,8 @@ def _is_rate(columns: Sequence[pd.Series]) -> bool:
 def _steps_per_iteration(runs: Sequence[ForeignRun], reward: str) -> int:
     """How many steps make one iteration where logs do not count iterations.
 
-    In so many steps every run logs its return at least once, as a rule: it is the median over the runs of the longest
-    distance between two returns. That of programs that log regularly is this distance.
+    It is the median over the runs of the most steps between two returns, so that nearly every iteration has a return.
+    A program that logs at regular steps has the same number between all of its returns.
     """
     gaps = []
     for run in runs:

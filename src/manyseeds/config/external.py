@@ -20,7 +20,7 @@ from manyseeds.core.simulators import SIMULATORS
 _TRAIN = tuple(name for name in TrainSettings.model_fields if name != "init_from")
 VALUES = ("seed", *_TRAIN, "device", "log_dir", "task", "ranks", "variant", "folder")
 """Placeholders that stand for one value each."""
-EVALUATION_VALUES = (*("checkpoint", "episodes", "seed", "output", "device", "task", "threads", "variant", "folder"),)
+EVALUATION_VALUES = ("checkpoint", "episodes", "seed", "output", "device", "task", "threads", "variant", "folder")
 """The same for the command that evaluates a checkpoint."""
 NEEDED = ("seed", "num_envs", "max_iterations")
 """Without these in its command a trainer would not do what the config says."""
@@ -32,10 +32,8 @@ GROUPS = {
     "init_from": ("init_from",),
 }
 """Placeholders that stand for no word or several, and the placeholders that their own templates may hold."""
-
-
 EVALUATION_NEEDED = ("checkpoint", "episodes", "seed")
-"""Without these in its command an evaluation would not be that of the config."""
+"""An evaluation's command must hold these, or it would not do what the config says."""
 EVALUATION_GROUPS = ("agent_file", "agent_overrides", "task_overrides")
 """Those of `GROUPS` that an evaluation may have, too; `words` has their templates."""
 COLUMNS = ("success", "return", "episodes", "successes", "success_rate")

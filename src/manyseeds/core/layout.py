@@ -74,7 +74,7 @@ def run_folder(variant: str, seed: int | str) -> str:
 
 
 def has_begun(folder: Path) -> bool:
-    """Return whether a folder is that of a run that has begun."""
+    """Return whether a run has begun in a folder."""
     return any((folder / name).is_file() for name in (RUN_RECORD, JOURNAL))
 
 

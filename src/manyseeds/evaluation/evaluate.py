@@ -230,7 +230,7 @@ def _written(column: "Tensor", spec: str) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluate a run; return 0, 1 when the simulator fails, 2 on bad input."""
+    """Evaluate a run; return 0, or 1 when the simulator fails."""
     parser = verb_parser("evaluate", __doc__, "--run_dir results/lift_object/default/seed_1 --output episodes.csv")
     parser.add_argument("--run_dir", type=Path, required=True, help="folder with model_*.pt and params/")
     parser.add_argument(

@@ -182,7 +182,7 @@ def _run_onnx(path: Path, obs: "Tensor") -> tuple["Tensor", ...]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Export a checkpoint; return 0, or 2 on bad input."""
+    """Export a checkpoint; return 0."""
     parser = verb_parser(
         "export",
         __doc__,

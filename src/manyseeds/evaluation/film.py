@@ -51,7 +51,7 @@ def film_checkpoint(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Film a checkpoint; return 0, or 2 on bad input."""
+    """Film a checkpoint; return 0."""
     parser = verb_parser(
         "film", __doc__, "results/lift_object/default/seed_1/model_700.pt --output policy.mp4 policy.gif"
     )

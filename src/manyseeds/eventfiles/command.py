@@ -12,9 +12,8 @@ from manyseeds.eventfiles.table import FORMATS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after an error that the user can correct."""
-    args = _parser().parse_args(argv)
-    return _export(args)
+    """Run the command line; return 0."""
+    return _export(_parser().parse_args(argv))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from manyseeds.gpus.leases import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 when the folder of claims is not safe."""
+    """Run the command line; return 0."""
     parser = verb_parser("gpus", __doc__, "")
     parser.parse_args(argv)
     devices, claims = allowed("auto"), registry().claims()

@@ -183,7 +183,7 @@ def _experiments(folder: Path) -> list[Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0 when all runs are finished or after one look, 2 on bad input."""
+    """Run the command line; return 0 when all runs are finished or after one look."""
     parser = verb_parser("status", __doc__, "results/lift_object")
     parser.add_argument("results", nargs="?", type=Path, default=Path("results"), help="an experiment's folder (all)")
     parser.add_argument("--once", action="store_true", help="print the lines once and end")

@@ -19,14 +19,14 @@ def results_parser(verb: str, description: str | None) -> argparse.ArgumentParse
 def for_each_folder(results_dir: Path, work: Callable[[ResultsFolder], str]) -> int:
     """Do one thing with every experiment in a results folder and print what it returns.
 
-    Runs that are missing or left out are named on stderr, and so is an error that the user can correct.
+    Runs that are missing or left out are named on stderr.
 
     Args:
         results_dir: an experiment's folder, or a folder of such folders.
         work: takes a results folder, returns what to print.
 
     Returns:
-        The exit code: 0, or 2 after such an error.
+        The exit code, 0.
     """
     for folder in find_results(results_dir):
         for note in folder.notes:

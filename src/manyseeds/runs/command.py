@@ -75,7 +75,7 @@ def parser(run: RunConfig | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; return 0 when done, 1 when the run failed, 2 on bad input."""
+    """Train; return 0 when done, 1 when the run failed."""
     argv = sys.argv[1:] if argv is None else list(argv)
     base = _read_run(argv)
     args = parser(base).parse_args(argv)

@@ -10,7 +10,7 @@ from manyseeds.workflow.plan import Plan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 with one sentence for each error."""
+    """Run the command line; return 0."""
     parser = verb_parser("config", __doc__, "config.yaml")
     parser.add_argument(
         "config",

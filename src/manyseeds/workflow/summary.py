@@ -96,7 +96,7 @@ def _places(plan: Plan) -> Iterator[str]:
     first = experiment.variants[0]
     run = f"{results}/{run_folder(first.name, experiment.seeds[0])}"
     rows = [
-        (f"{results}/success_rates.html", "the table, with its notes; .md, .tex and .csv are beside it"),
+        (f"{results}/success_rates.html", "the table and its notes; beside it as .md, .tex and .csv"),
         (f"{results}/{FIGURES}/", "every figure as SVG, PNG and PDF; learning_curves.png is the first to look at"),
         (f"{results}/curves.html", "all curves, to look at in a browser"),
         (f"{run}/", "a run: checkpoints, curves, episodes, and run.json, which says how it was made"),

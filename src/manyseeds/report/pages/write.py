@@ -18,6 +18,6 @@ def write_pages(folder: ResultsFolder) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after an error that the user can correct."""
+    """Run the command line; return 0."""
     arguments = results_parser("pages", __doc__).parse_args(argv)
     return for_each_folder(arguments.results_dir, write_pages)
