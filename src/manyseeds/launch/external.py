@@ -237,7 +237,7 @@ class Attempt:
         # Jobs have the path of this package before the user's own.
         environment = {"PYTHONPATH": python_path.without_package()}
         environment |= {name: self.fill(text) for name, text in self.trainer.environment.items()}
-        return environment if self.image else {"PATH": search_path(self.trainer)} | environment
+        return environment if self.image else environment | {"PATH": search_path(self.trainer)}
 
     def start(
         self,
