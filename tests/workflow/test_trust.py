@@ -186,3 +186,17 @@ def test_everything_is_repaired_to_the_same_bytes(copy):
     assert result.returncode == 0, result.stdout
     assert {path for path, content in wanted.items() if path.read_bytes() != content} == set()
     assert verify(copy / RESULTS).problems == ()
+
+
+def test_files_that_a_wrong_clock_dated_in_the_future_are_no_obstacle(copy):
+    scalars = copy / RUN / "scalars.csv"
+    wanted = scalars.read_bytes()
+    scalars.unlink()
+    for path in (copy / RESULTS).rglob("*"):
+        if path.is_file():
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 3600))
+    result = snakemake(copy)
+    assert result.returncode == 0, result.stdout
+    assert f"note: {RUN}/run.json was dated in the future; it is dated to now" in result.stdout
+    assert scalars.read_bytes() == wanted
+    assert "Nothing to be done" in snakemake(copy).stdout

@@ -2,7 +2,7 @@
 import sys
 
 from manyseeds.core.failures import sentences_of
-from manyseeds.workflow.trust import Planned, prepare
+from manyseeds.workflow.trust import Planned, date_to_now, prepare
 
 
 def exit_on_error(function, *arguments):
@@ -55,6 +55,13 @@ def begin():
     exit_on_error(plan.begin)
     if makes:
         exit_on_error(prepare, findings, plan.experiment, RESULTS, planned)
+        for path in date_to_now(
+            str(path) for job in workflow.dag.needrun_jobs() for path in job.input
+        ):
+            print(
+                f"note: {path} was dated in the future; it is dated to now",
+                file=sys.stderr,
+            )
     if "train_run" in kinds:
         exit_on_error(plan.check_gpus)
         if not CONTAINED:

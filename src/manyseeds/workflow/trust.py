@@ -5,6 +5,7 @@ damaged or removed, a CSV file that was edited by hand.
 """
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -211,6 +212,23 @@ def prepare(findings: Findings, experiment: Experiment, results: str, jobs: Iter
         if reason := _why_anew(findings, experiment, job) if job.rule == "train_run" and job.forced else "":
             with write_atomic(Path(job.output).with_name(ANEW)) as partial:
                 partial.write_text(reason, encoding="utf-8")
+
+
+def date_to_now(paths: Iterable[str]) -> list[str]:
+    """Give files that are dated in the future the time of now, since Snakemake refuses what is made from them.
+
+    A clock that was wrong leaves such files. Files that another user owns stay as they are.
+
+    Returns:
+        The paths of the files that were changed.
+    """
+    now, changed = time.time(), []
+    for path in dict.fromkeys(paths):
+        with suppress(OSError):
+            if os.stat(path).st_mtime > now:
+                os.utime(path)
+                changed.append(path)
+    return changed
 
 
 def _why_anew(findings: Findings, experiment: Experiment, job: Planned) -> str:
