@@ -64,5 +64,5 @@ def test_a_ledger_without_an_intact_copy_is_refused_with_the_way_out(tmp_path):
     ledger.enter(tmp_path, CONFIG)
     for name in ("ledger.json", ".ledger.json"):
         (tmp_path / name).write_text("{")
-    with pytest.raises(UserError, match="move it and .ledger.json away to begin a ledger without the earlier plans"):
+    with pytest.raises(UserError, match=r"move it and \.ledger\.json away to begin a ledger without the earlier plans"):
         ledger.enter(tmp_path, CONFIG)
