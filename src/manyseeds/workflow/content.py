@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from manyseeds.config.experiment import Experiment, from_dict
-from manyseeds.core import python_path
+from manyseeds.core import loggers, python_path
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
@@ -50,6 +50,8 @@ def checked(experiment: Experiment, source: str, cluster: bool = False) -> Exper
             agent = agents[variant.name] = resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
             for section, changes in overrides:
                 configure(task, variant.task_cfg | changes, f"{where}{section or 'task '}overrides")
+            if problem := loggers.missing(variant.train.logger):
+                raise UserError(f"{where}train.logger is {list(variant.train.logger)}, but {problem}")
             if checkpoint := variant.train.init_from:
                 warm_start.check(
                     checkpoint, agent, task.observation_width, task.action_width, f"{where}train.init_from {checkpoint}"
