@@ -10,8 +10,8 @@ from typing import Any
 from manyseeds.loggers.rows import Row
 from manyseeds.loggers.run import Run
 
-TIMEOUT_S = 30.0
-"""How long the client waits for the server when a run is opened, and again when it is closed."""
+PATIENCE = {"WANDB_INIT_TIMEOUT": "30", "WANDB_FINISH_TIMEOUT": "30"}
+"""Environment variables of the client: how long, in s, it waits for the server when a run is opened and closed."""
 FOLDER = "wandb"
 """The client's name of its folder in the run's folder."""
 
@@ -42,6 +42,8 @@ class WandbLogger:
         Raises:
             Exception: whatever the client raises.
         """
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
         if not self._must_send and os.environ.get("WANDB_MODE") in ("offline", "dryrun"):
             self.offline = "WANDB_MODE is offline"
         if not self.offline:
@@ -72,8 +74,6 @@ class WandbLogger:
             symlink=False,
             disable_git=True,
             disable_code=True,
-            init_timeout=TIMEOUT_S,
-            finish_timeout=TIMEOUT_S,
             finish_timeout_raises=True,
         )
         return wandb.init(
@@ -94,7 +94,7 @@ class WandbLogger:
             self._opened.log(row.scalars | {"_timestamp": row.time}, step=row.step)
 
     def close(self, finished: bool) -> None:
-        """Wait until the server has everything, at most `TIMEOUT_S`.
+        """Wait until the server has everything, for a limited time.
 
         Args:
             finished: whether the run has ended; otherwise it shows as failed until it goes on.

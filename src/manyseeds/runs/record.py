@@ -172,11 +172,11 @@ class Record:
         self._events.close()
         if not (self._folder / RUN_RECORD).exists():
             self._write_record()
-        self._loggers.end()
         total = time.perf_counter() - self._begin
         print(
             f"[INFO] Saving states took {self._saving:.2f} of {total:.1f} s ({self._saving / total:.2%}).", flush=True
         )
+        self._loggers.end()
 
     def _write_record(self) -> None:
         if self._run.launched:  # an experiment's folder has the checkpoints of its config only
