@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from manyseeds.core import python_path
 from manyseeds.core.loggers import LOGGERS
 
 PATIENCE_S = 90.0
@@ -32,10 +33,11 @@ class Loggers:
             return
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "manyseeds.loggers.follow", str(folder), ",".join(names)],
+                [sys.executable, "-P", "-m", "manyseeds.loggers.follow", str(folder), ",".join(names)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": python_path.with_package()},
                 start_new_session=True,  # Ctrl-C is for training, which then ends this process, too
             )
         except OSError as error:
