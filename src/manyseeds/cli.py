@@ -34,6 +34,7 @@ GROUPS = {
         "verify": ("audit.verify", "check results against what their runs recorded"),
         "publish": ("audit.publish", "copy what is worth publishing of an experiment"),
         "replay": ("audit.replay", "compute a divergence again"),
+        "sync": ("loggers.command", "send runs to Weights & Biases or MLflow"),
         "tidy": ("launch.tidy", "remove the training states of finished runs"),
         "completion": ("completion", "print what makes bash and zsh complete verbs and flags"),
     },

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from manyseeds.config.experiment import Experiment, from_dict
-from manyseeds.core import python_path
+from manyseeds.core import loggers, python_path
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
 from manyseeds.workflow import passed, room
@@ -87,6 +87,11 @@ def _checked(
 ) -> Experiment:
     if not experiment.trainer.is_ours or importlib.util.find_spec("rsl_rl") is None:
         return experiment
+    _refuse(
+        f"{source}: variant {variant.name}: train.logger is {list(variant.train.logger)}, but {problem}"
+        for variant in experiment.variants
+        if (problem := loggers.missing(variant.train.logger))
+    )
     environment = dict(os.environ)
     key = passed.key(experiment, environment)
     found = passed.recall(key)
