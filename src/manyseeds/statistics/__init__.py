@@ -41,6 +41,7 @@ from manyseeds.statistics.intervals import (
     wilson,
 )
 from manyseeds.statistics.profiles import performance_profile
+from manyseeds.statistics.racing import beaten_by_place, beaten_in_test, places
 from manyseeds.statistics.sequential import Look, sequential_test
 from manyseeds.statistics.survival import (
     LEAST_SEEDS,
@@ -63,6 +64,8 @@ __all__ = [
     "Effect",
     "Interval",
     "Look",
+    "beaten_by_place",
+    "beaten_in_test",
     "bootstrap_interval",
     "clopper_pearson",
     "compare",
@@ -79,6 +82,7 @@ __all__ = [
     "mean_over_tasks",
     "newcombe_5",
     "performance_profile",
+    "places",
     "pointwise_band",
     "probability_of_improvement",
     "rate_difference",

@@ -12,6 +12,7 @@ from manyseeds.core import python_path
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
+from manyseeds.core.race import deciding
 
 
 def checked(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
@@ -56,6 +57,11 @@ def checked(experiment: Experiment, source: str, cluster: bool = False) -> Exper
                 )
         except UserError as error:
             problems.append(str(error))
+    if experiment.race:
+        try:
+            deciding(task.description, experiment.race.by)
+        except UserError as error:
+            problems.append(f"{source}: {error}")
     problems = problems or list(rehearsal.problems(experiment, agents, task, source, cluster))
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
