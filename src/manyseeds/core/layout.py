@@ -64,7 +64,7 @@ NOT_SHIPPED = "not_shipped.txt"
 """The outputs that a published copy lacks, a path a line."""
 
 
-def decision_name(rung: int) -> str:
+def decision_name(rung: int | str) -> str:
     """Return the name of the file in an experiment's folder that says who goes on from a rung of its race."""
     return f"race_{rung}.json"
 

@@ -71,7 +71,7 @@ def _score(path: Path, experiment: Experiment, rung: int) -> Score:
     """
     if not path.is_file():
         raise UserError(f"{path} is missing: the run is not at rung {rung} yet; snakemake gets it there")
-    check_made(path, path.stem)
+    check_made(path, "rung", name=path.stem)
     score, race = read_score(path), race_of(experiment, rung)
     if score.rung != rung or score.end == "stopped" or score.played != episodes_of(experiment, race):
         raise UserError(f"{path} is of another race than that of the config; snakemake makes it again")
