@@ -1,6 +1,7 @@
 """A rung is decided from the scores of all runs, whatever the order, and by nothing else."""
 
 import json
+import os
 import random
 
 import pytest
@@ -71,6 +72,17 @@ def test_the_decision_has_the_same_bytes_in_whatever_order_the_runs_ended(tmp_pa
         decide(experiment(), tmp_path / place, 1)
         written.append([(tmp_path / place / name).read_bytes() for name in ("race_1.json", "race_1.manifest.json")])
     assert written[0] == written[1]
+
+
+def test_deciding_again_leaves_the_file_as_old_as_it_is(tmp_path):
+    write_scores(tmp_path, 1)
+    decide(experiment(), tmp_path, 1)
+    path = tmp_path / decision_name(1)
+    os.utime(path, (1, 1))
+    decide(experiment(), tmp_path, 1)
+    assert path.stat().st_mtime == 1
+    decide(experiment(keep=0.1), tmp_path, 1)
+    assert path.stat().st_mtime > 1
 
 
 def test_another_outcome_may_decide_and_a_test_needs_more_than_two_seeds_for_this(tmp_path):

@@ -12,7 +12,7 @@ from manyseeds.config import Experiment, read_resolved
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_json
+from manyseeds.core.files import update_json
 from manyseeds.core.layout import decision_name, run_folder, score_name
 from manyseeds.core.manifest import check_made, write_manifest
 from manyseeds.core.race import Decision, Standing, Stop, deciding, stopped
@@ -57,7 +57,8 @@ def decide(experiment: Experiment, folder: Path, rung: int) -> Decision:
     ends = {standing.variant: Stop(rung, standing.place, len(left)) for standing in standings if standing.stopped}
     decision = Decision(rung, race.model_dump(mode="json"), outcome.name, standings, {**before, **ends})
     path = folder / decision_name(rung)
-    write_json(path, decision.to_dict())
+    # By hand it is decided again, and Snakemake need not make anew what was made of it.
+    update_json(path, decision.to_dict())
     earlier = [folder / decision_name(other) for other in race.before(rung)]
     write_manifest(folder, "race", [path], [*paths.values(), *earlier], path.stem)
     return decision

@@ -12,7 +12,7 @@ from typing import Any
 from manyseeds.config import Experiment, RunConfig
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import parse_json, write_json
+from manyseeds.core.files import parse_json, update_json
 from manyseeds.core.layout import (
     ANEW,
     RUN_CONFIG,
@@ -84,7 +84,7 @@ def run_to(
         outcomes = _play(folder, rung, played, threads) if trained else None
         score = Score(rung, "diverged", played, {}) if outcomes is None else Score(rung, "played", played, outcomes)
     path = folder / score_name(rung)
-    write_json(path, score.to_dict())
+    update_json(path, score.to_dict())
     read = [checkpoint] if score.end == "played" else []
     write_manifest(folder, "rung", [path], read, path.stem, settings=played, made_by=code.to_dict())
     print(f"{run_folder(variant, seed)}: {said(score)}", flush=True)
