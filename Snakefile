@@ -109,7 +109,7 @@ if not workflow.modifier.is_main_snakefile():
 
 # A run that failed leaves the tables and figures of the others. The exit code stays, and the next start trains it again.
 onerror:
-    of_runs = ("train_run", "export", "evaluate_run")
+    of_runs = ("race_run", "train_run", "export", "evaluate_run")
     if any(job.rule.name in of_runs for job in workflow.scheduler.failed):
         exit_on_error(plan.report_the_others, DEPLOYED)
 
@@ -122,8 +122,10 @@ if plan.gpu_slots:
 wildcard_constraints:
     variant=r"[^/]+",
     seed=r"\d+",
+    rung=r"\d+",
 
 
+include: "workflow/rules/race.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/curves.smk"

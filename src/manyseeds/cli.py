@@ -40,6 +40,8 @@ GROUPS = {
     },
     "used by the workflow": {
         "launch": ("launch.run", "train one run of an experiment"),
+        "rung": ("racing.rung", "train one run to a rung of the race, and play its episodes"),
+        "race": ("racing.decide", "decide who goes on from a rung of the race"),
         "evaluate-external": ("launch.evaluate", "evaluate one run of an external trainer"),
         "usd": ("simulators.isaaclab.assets", "convert a task's MJCF to USD"),
     },

@@ -69,6 +69,16 @@ NOT_SHIPPED = "not_shipped.txt"
 """The outputs that a published copy lacks, a path a line."""
 
 
+def decision_name(rung: int | str) -> str:
+    """Return the name of the file in an experiment's folder that says who goes on from a rung of its race."""
+    return f"race_{rung}.json"
+
+
+def score_name(rung: int) -> str:
+    """Return the name of the file in a run's folder that says how it did at a rung of the race."""
+    return f"rung_{rung}.json"
+
+
 SEED_FOLDER = re.compile(r"seed_(\d+)")
 """The name of a run's folder; no variant has such a name."""
 
@@ -115,6 +125,6 @@ def checkpoint_iterations(max_iterations: int, save_interval: int) -> list[int]:
     return [*range(save_interval, max_iterations, save_interval), max_iterations]
 
 
-def dump_name(iteration: int) -> str:
+def dump_name(iteration: int | str) -> str:
     """Return the name of the dump of a divergence in `iteration`."""
     return f"diverged_{iteration}.pt"

@@ -186,7 +186,7 @@ class Record:
             self._folder,
             outputs,
             {**self._sums, **self._params, EVENT_FILE: self._events.sha256},
-            **(self._run.launched.model_dump() if self._run.launched else {}),
+            **(self._run.launched.recorded() if self._run.launched else {}),
             **({"init_from": self._run.train.init_from} if self._run.init_digest else {}),
             seed=self._run.seed,
             config=self._run.identity(),

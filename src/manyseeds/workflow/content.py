@@ -12,6 +12,7 @@ from manyseeds.config.experiment import Experiment, from_dict
 from manyseeds.core import loggers, python_path
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
+from manyseeds.core.race import deciding
 from manyseeds.workflow import passed, room
 from manyseeds.workflow.passed import Passed
 
@@ -75,6 +76,11 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
                 problems.append(f"{where}agent {variant.agent_file}: {problem}")
         except UserError as error:
             problems.append(str(error))
+    if experiment.race:
+        try:
+            deciding(task.description, experiment.race.by)
+        except UserError as error:
+            problems.append(f"{source}: {error}")
     _refuse(problems)
     needs = room.needs(experiment, agents, task)
     _refuse(room.problems(experiment, needs, source, cluster))

@@ -14,6 +14,8 @@ from manyseeds.core.layout import FIGURES, run_folder
 from manyseeds.workflow.plan import Plan
 
 STAGES = {
+    "race_run": "training to rungs",
+    "race": "decisions of the race",
     "train_run": "training",
     "evaluate_run": "evaluation",
     "export": "scalars to CSV",

@@ -24,6 +24,11 @@ COMPARED_NOTE = (
     "A above B: probability that a seed of A beats a seed of B, with Newcombe's 95 % interval, not corrected. "
     "Detectable: the smallest true difference that as many seeds would show with a power of 80 %."
 )
+RACE_NOTE = (
+    "Iteration: a pair is compared at the last checkpoint that both have, which is earlier than the reported one where "
+    "the race stopped one of them. Variants that the race stopped are compared after they were chosen for it: their "
+    "differences are too large on average, and p does not account for it. Effects of single settings are not computed."
+)
 SOURCES_NOTE = (
     "What the uncertainty of each mean is made of, at the last checkpoint: shares of the variance of the mean (seeds; "
     "episodes, as far as all seeds share them; and the rest), and by how much twice the seeds, or twice the episodes, "
@@ -262,7 +267,8 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
     outcomes = [outcome for outcome in folder.compared if outcome.name in tables]
     first = outcomes[0]
     settings = folder.evaluate
-    header, align = ["A", "B"], "ll"
+    at_common = tables[first.name]["iteration"].notna().any()
+    header, align = (["A", "B", "Iteration"], "llr") if at_common else (["A", "B"], "ll")
     for outcome in outcomes:
         unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
         header += [f"{outcome.title}, A - B{unit}", "p"]
@@ -278,6 +284,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
     rows = []
     for pair in zip(*(tables[outcome.name].to_dict("records") for outcome in outcomes), strict=True):
         cells = [folder.label(pair[0]["a"]), folder.label(pair[0]["b"])]
+        cells += [str(pair[0]["iteration"])] if at_common else []
         for outcome, row in zip(outcomes, pair, strict=True):
             cells += [_cell(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
             if outcome is first:
@@ -289,7 +296,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
         if settings.looks:
             cells.append(_look(row))
         rows.append(tuple(cells))
-    notes = [COMPARED_NOTE, *_notes_of_comparisons(folder, tables[first.name])]
+    notes = [COMPARED_NOTE, *([RACE_NOTE] if at_common else []), *_notes_of_comparisons(folder, tables[first.name])]
     return Grid(
         (*header, *last), align + "r" * len(last), tuple(rows), (False,) * len(rows), tuple(notes), f"{LABEL}-compared"
     )
