@@ -17,13 +17,21 @@ ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
     "--disable-dev-shm-usage",
-    "--window-size=1500,1100",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # No name resolves: there is no network.
+    # No name resolves: there is no network, but for a server of this machine.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--enable-unsafe-swiftshader",  # WebGL without a GPU.
 ]
 
 
 class Browser:
-    """One browser window without a network; a context manager."""
+    """One browser window without a network; a context manager.
+
+    Args:
+        size: pixels of the window.
+    """
+
+    def __init__(self, size: tuple[int, int] = (1500, 1100)) -> None:
+        self._size = size
 
     def __enter__(self) -> "Browser":
         driver = shutil.which("chromedriver")
@@ -34,7 +42,8 @@ class Browser:
             if match := re.search(r"started successfully on port (\d+)", line):
                 self._url = f"http://127.0.0.1:{match[1]}/session"
                 break
-        options = {"args": [*ARGUMENTS, f"--user-data-dir={self._profile.name}"]}
+        size = "--window-size={},{}".format(*self._size)
+        options = {"args": [*ARGUMENTS, size, f"--user-data-dir={self._profile.name}"]}
         if chromium := shutil.which("chromium"):
             options["binary"] = chromium
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
@@ -52,10 +61,14 @@ class Browser:
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Show a file, from the beginning even if it is shown already."""
+        self.open_address(path.resolve().as_uri() + fragment)
+
+    def open_address(self, address: str) -> None:
+        """Show what is at an address."""
         self._send("POST", "/url", {"url": "about:blank"})
         self.console()
         self.requests()
-        self._send("POST", "/url", {"url": path.resolve().as_uri() + fragment})
+        self._send("POST", "/url", {"url": address})
 
     def run(self, script: str, *arguments: object) -> Any:
         """The value that the body of a JavaScript function returns."""

@@ -1,11 +1,16 @@
 """What is played: one policy or two in step, at the speed of life or another, while their trainings go on."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import RUN_RECORD, checkpoints
 from manyseeds.evaluation.player.runs import find_runs, newest
 from manyseeds.evaluation.player.simulation import Simulation
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NEWEST = "newest"
 """Stands for the last checkpoint so far, whichever that is."""
@@ -87,9 +92,11 @@ class Player:
 
     Attributes:
         choices: one, or two that meet the same episodes.
+        runs: folders of the runs to choose from, by name.
         paused: whether only `step` goes on.
         speed: seconds of simulation in a second.
         next_episode: whether the next episode starts when one has lasted its time; else it goes on without end.
+        noise: whether actions are drawn from the policies' distributions, as in training.
         episode: the number of the evaluation episode.
 
     Raises:
@@ -101,9 +108,7 @@ class Player:
         self.runs: dict[str, Path] = {}
         self.paused, self.next_episode, self.speed, self.noise = False, True, speed, False
         self.episode = episode
-        self.tally: list[dict[str, list[float]]] = []
-        self._due = 0.0
-        self._counted = False
+        self._due = self._time = 0.0
         self.choices: list[Choice] = []
         for path in paths:
             found = find_runs(path)
@@ -150,15 +155,31 @@ class Player:
             simulation.restart(self.episode)
         if self.simulations:
             self.episode = self.simulations[0].episode
-        self._due = 0.0
+        self._due = self._time = 0.0
 
     def step(self) -> None:
-        """Go one step on, even if paused; at an episode's end start the next one, if wanted."""
-        if self.next_episode and self.simulations and all(simulation.ended for simulation in self.simulations):
+        """Go one step of the first policy on, even if paused; at an episode's end start the next one, if wanted."""
+        if not self.simulations:
+            return
+        if self.next_episode and all(simulation.ended for simulation in self.simulations):
             self.restart(self.episode + 1)
+        self._time += self.simulations[0].step_dt
         for simulation in self.simulations:
             simulation.noise = self.noise
-            simulation.step()
+            for _ in range(round(self._time / simulation.step_dt) - simulation.steps):
+                simulation.step()
+
+    def move_target(self, shift: np.ndarray, rotation: np.ndarray | None = None) -> None:
+        """Move the target of the first policy, as `Simulation.move_target`, and ask the other for the same."""
+        if self.simulations:
+            self.simulations[0].move_target(shift, rotation)
+            self.set_command(self.simulations[0].command)
+
+    def set_command(self, command: "Tensor") -> None:
+        """Ask all policies that play the first one's task for something else, (c,)."""
+        for simulation in self.simulations:
+            if simulation.task.name == self.simulations[0].task.name:
+                simulation.set_command(command)
 
     def advance(self, seconds: float) -> int:
         """Go on by what has passed on the wall's clock; return how many steps that were."""

@@ -73,15 +73,15 @@ def _mesh(model: mujoco.MjModel, geom: int) -> "Trimesh | None":
     if kind == _GEOM.mjGEOM_BOX:
         return trimesh.creation.box(2 * size)
     if kind == _GEOM.mjGEOM_SPHERE:
-        return trimesh.creation.icosphere(3, size[0])
+        return trimesh.creation.icosphere(2, size[0])
     if kind == _GEOM.mjGEOM_ELLIPSOID:
         ball = trimesh.creation.icosphere(3)
         ball.vertices *= size
         return ball
     if kind == _GEOM.mjGEOM_CYLINDER:
-        return _split_edges(trimesh.creation.cylinder(size[0], 2 * size[1]))
+        return _split_edges(trimesh.creation.cylinder(size[0], 2 * size[1], sections=32))
     if kind == _GEOM.mjGEOM_CAPSULE:
-        capsule = trimesh.creation.capsule(2 * size[1], size[0])
+        capsule = trimesh.creation.capsule(2 * size[1], size[0], (16, 32))
         capsule.vertices -= capsule.bounds.mean(0)
         return capsule
     if kind == _GEOM.mjGEOM_PLANE:
