@@ -79,9 +79,15 @@ class Browser:
         mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": list(actions)}
         self._send("POST", "/actions", {"actions": [mouse]})
 
-    def console(self) -> list[str]:
-        """What the page has written to the console since the last call, errors and warnings included."""
-        return [entry["message"] for entry in self._send("POST", "/se/log", {"type": "browser"})]
+    def console(self, level: str = "") -> list[str]:
+        """What the page has written to the console since the last call; of one level only if that is given: SEVERE."""
+        entries = self._send("POST", "/se/log", {"type": "browser"})
+        return [entry["message"] for entry in entries if level in ("", entry["level"])]
+
+    def press(self, key: str) -> None:
+        """Press and release a key of the keyboard."""
+        actions = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
+        self._send("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the last call."""
@@ -92,9 +98,12 @@ class Browser:
             if event["message"]["method"] == "Network.requestWillBeSent"
         ]
 
-    def screenshot(self, path: Path) -> None:
-        """Write what the window shows as PNG."""
-        path.write_bytes(base64.b64decode(self._send("GET", "/screenshot")))
+    def screenshot(self, path: Path | None = None) -> bytes:
+        """Return what the window shows as PNG, and write it to a file if one is given."""
+        png = base64.b64decode(self._send("GET", "/screenshot"))
+        if path is not None:
+            path.write_bytes(png)
+        return png
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

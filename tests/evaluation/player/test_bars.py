@@ -29,8 +29,7 @@ def test_bars_hold_every_term_and_outcome_of_both_tasks(player):
             assert len(widths(html, "reward", name)) == 1  # the other task does not have it
         assert all(f'data-outcome="{o.name}"' in html for o in simulation.task.description.outcomes)
     assert 'data-steps="10"' in html and 'data-iteration="2"' in html
-    # A term of weight 1 that is fully met, on the scale of the largest weight, 2.
-    assert widths(html, "reward", "alive") == [50.0]
+    assert widths(html, "reward", "alive") == [100.0]  # a term that is fully met
 
 
 def test_a_scale_does_not_shrink(player):
@@ -40,6 +39,7 @@ def test_a_scale_does_not_shrink(player):
     assert widths(bars.html(player.simulations), "reward", "alive") == [100.0]
     player.simulations[0].rewards["alive"] = 1.0
     assert widths(bars.html(player.simulations), "reward", "alive") == [25.0]
+    assert widths(bars.html(player.simulations), "reward", "terminating") == [0.0]
 
 
 def test_a_failure_is_said_and_names_are_shown_as_they_are(player):

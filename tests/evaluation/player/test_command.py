@@ -6,7 +6,7 @@ import pytest
 
 from helpers import file_task
 from helpers.verbs import verb
-from manyseeds.evaluation.player import command
+from manyseeds.evaluation.player import browser, command
 from manyseeds.learning import foreign
 
 play = verb("play")
@@ -40,6 +40,14 @@ def test_no_run(capsys, tmp_path):
 def test_an_address_of_another_machine(capsys, runs):
     assert "--host is 192.0.2.1; nothing can listen there" in refused(capsys, runs("cart_pole"), "--host", "192.0.2.1")
     assert "--host is nonsense.invalid" in refused(capsys, runs("cart_pole"), "--host", "nonsense.invalid")
+
+
+def test_only_this_machine_reaches_it_unless_told_otherwise(monkeypatch, runs):
+    asked = []
+    monkeypatch.setattr(browser, "serve", lambda player, host, port, *_: asked.append((host, port)))
+    assert play([str(runs("cart_pole"))]) == 0
+    assert play([str(runs("cart_pole")), "--host", "0.0.0.0", "--port", "0"]) == 0
+    assert asked == [("127.0.0.1", 8080), ("0.0.0.0", 0)]
 
 
 def test_without_viser(capsys, monkeypatch, tmp_path):

@@ -55,9 +55,7 @@ def test_a_geom_stands_where_its_body_has_it():
 
 
 def test_colors_are_the_geoms_or_else_the_materials():
-    own, of_material = shapes(
-        model('<geom size="1" rgba="0 1 0 1" material="red"/><geom size="1" material="red"/>')
-    )
+    own, of_material = shapes(model('<geom size="1" rgba="0 1 0 1" material="red"/><geom size="1" material="red"/>'))
     assert (own.color, own.opacity) == ((0, 255, 0), 1.0)
     assert (of_material.color, of_material.opacity) == ((255, 0, 0), 0.5)
 

@@ -97,7 +97,7 @@ def test_a_target_turns_only_where_a_command_looks_like_that(play):
     assert torch.allclose(simulation.command[:3], command[:3], atol=1e-4)
     about_x = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])  # the fingertips of no command are above each other
     simulation.move_target(np.array([0.0, 0.0, 0.1]), about_x)
-    assert simulation.marks() == pytest.approx(wanted + [0, 0, 0.1], abs=1e-3)
+    assert simulation.marks() == pytest.approx(wanted + np.array([0, 0, 0.1]), abs=1e-3)
 
 
 def test_numbers_of_a_command_have_the_names_of_the_starts(play):

@@ -61,7 +61,7 @@ def test_the_mouse_pulls_bodies_and_moves_the_target(window):
     assert first.pull is None
     before = first.marks()
     window.grab(perturb(first, "goal", before[0] + [0.1, 0, 0]))
-    assert first.marks() == pytest.approx(before + [0.1, 0, 0], abs=1e-4)
+    assert first.marks() == pytest.approx(before + np.array([0.1, 0, 0]), abs=1e-4)
 
 
 def test_the_second_policy_is_drawn_beside_the_first(window):

@@ -36,7 +36,9 @@ class Bars:
                 f" return {sum(simulation.sums.values()):.2f}</div>"
             )
         if broken := [simulation.broken for simulation in simulations if simulation.broken]:
-            parts.append(f"<div><b>The simulation failed: {escape(broken[0])} is not finite. Restart goes on.</b></div>")
+            parts.append(
+                f"<div><b>The simulation failed: {escape(broken[0])} is not finite. Restart goes on.</b></div>"
+            )
         parts.append("<h4>Rewards per second</h4>")
         for name in dict.fromkeys(name for simulation in simulations for name in simulation.task.rewards):
             parts.append(self._reward(name, simulations))
@@ -50,12 +52,10 @@ class Bars:
 
     def _reward(self, name: str, simulations: Sequence[Simulation]) -> str:
         values = [simulation.rewards.get(name, float("nan")) for simulation in simulations]
-        weights = [
-            abs(getattr(simulation.cfg, f"{term}_weight")) for simulation in simulations for term in simulation.rewards
-        ]
-        # One scale for all terms: it shows which of them matter.
-        scale = self._scale("", [*values, *weights])
-        rows = [_row(value, scale, COLORS[place], f"{value:.3g}") for place, value in enumerate(values)]
+        weights = [abs(float(getattr(simulation.cfg, f"{name}_weight", 0.0))) for simulation in simulations]
+        # Most terms are a number from 0 to 1 times their weight.
+        scale = self._scale(f"reward {name}", [*values, *weights])
+        rows = [_row(value, scale, COLORS[place], f"{value + 0.0:.3g}") for place, value in enumerate(values)]
         return f'<div data-reward="{escape(name)}">{escape(name)}{"".join(rows)}</div>'
 
     def _outcome(self, outcome: Outcome, values: Sequence[float], simulations: Sequence[Simulation]) -> str:
@@ -63,7 +63,7 @@ class Bars:
         limits = [float(getattr(s.cfg, outcome.limit, "nan")) if outcome.limit else float("nan") for s in simulations]
         scale = 1.0 if share else self._scale(f"outcome {outcome.name}", [*values, *(2 * limit for limit in limits)])
         for place, (value, limit) in enumerate(zip(values, limits, strict=True)):
-            shown = ("yes" if value else "no") if share else f"{value:.3g} {escape(outcome.unit)}"
+            shown = ("yes" if value else "no") if share else f"{value + 0.0:.3g} {escape(outcome.unit)}"
             rows.append(_row(value, scale, COLORS[place], shown, limit))
         name, meaning = escape(outcome.title), escape(outcome.meaning)
         return f'<div data-outcome="{escape(outcome.name)}" title="{meaning}">{name}{"".join(rows)}</div>'
@@ -77,7 +77,7 @@ class Bars:
 def _row(value: float, scale: float, color: str, shown: str, limit: float = float("nan")) -> str:
     """Return one bar; one of a negative number grows from the right and is hatched."""
     if isnan(value):
-        return '<div class="row"><div class="track"></div><div class="value">–</div></div>'
+        return '<div class="row"><div class="track"></div><div class="value">&ndash;</div></div>'
     side = "left" if value >= 0 else "right"
     fill = color if value >= 0 else f"repeating-linear-gradient(45deg,{color} 0 3px,#0000 3px 6px)"
     width = min(100.0, 100 * abs(value) / scale)

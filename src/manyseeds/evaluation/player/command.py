@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             from manyseeds.evaluation.player.browser import serve
 
-            serve(player, args.host, args.port, _tell)
+            serve(player, args.host, args.port, _tell, threading.Event())
     except KeyboardInterrupt:
         print()
     finally:

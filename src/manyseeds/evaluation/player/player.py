@@ -9,6 +9,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.layout import RUN_RECORD, checkpoints
 from manyseeds.evaluation.player.runs import find_runs, newest
 from manyseeds.evaluation.player.simulation import Simulation
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -68,7 +69,9 @@ class Choice:
         path = newest(self.folder) if self.checkpoint == NEWEST else self.folder / self.checkpoint
         if path is None:
             ended = (self.folder / RUN_RECORD).is_file()
-            self.problem = f"{self.run} holds no checkpoint." if ended else f"Waiting for {self.run}'s first checkpoint."
+            self.problem = (
+                f"{self.run} holds no checkpoint." if ended else f"Waiting for {self.run}'s first checkpoint."
+            )
             return
         if self.simulation is None:
             self.simulation = Simulation(self.folder)

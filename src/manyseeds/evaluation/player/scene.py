@@ -56,7 +56,12 @@ class Scene:
             if simulation.can_pull(shape.body):
                 mesh.on_drag("left")(self._dragged(shape.body))
         self._line = server.scene.add_line_segments(
-            f"/{place}/pull", np.zeros((1, 2, 3), np.float32), (220, 60, 40), line_width=3.0, visible=False
+            f"/{place}/pull",
+            np.zeros((1, 2, 3), np.float32),
+            (220, 60, 40),
+            thickness=3.0,
+            thickness_units="screen",
+            visible=False,
         )
         self._arrows = self._make_arrows(server, place) if move_target and len(simulation.marks()) else None
         self._held = False

@@ -214,7 +214,9 @@ class Simulation:
         """Return what each number of the command is called: the start column that equals it, or its place."""
         names = []
         for place, numbers in enumerate(self._starts.command.T):
-            same = (s for s in self.task.description.starts if torch.equal(self._starts.columns[s.name].float(), numbers))
+            same = (
+                s for s in self.task.description.starts if torch.equal(self._starts.columns[s.name].float(), numbers)
+            )
             start = next(same, None)
             unit = f" ({start.unit})" if start is not None and start.unit else ""
             names.append(f"{start.title}{unit}" if start is not None else f"command {place}")

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -75,8 +76,9 @@ def _has_screen() -> bool:
     """Return whether GLFW finds a screen; the viewer would wait for one without end."""
     import glfw
 
-    glfw.ERROR_REPORTING = False
-    return bool(glfw.init())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(glfw.init())
 
 
 def _look(viewer: Any, model: mujoco.MjModel) -> None:
