@@ -127,15 +127,24 @@ FILM_COMMAND = (
     f"{SIMULATOR_PYTHON} -m manyseeds film {{params.checkpoint:q}} --output {{output.animation:q}}"
     f" --seed {{params.seed}}{plan.allow_code}"
 )
+FAILURES_COMMAND = f"{SIMULATOR_PYTHON} -m manyseeds film-failures {{params.variant:q}}{plan.allow_code}"
+OF_VARIANT = [
+    f"{RESULTS}/{{variant}}/seed_{seed}/{name}"
+    for seed in plan.experiment.seeds
+    for name in ("run.json", "episodes.csv")
+]
 
 
 # A machine without OpenGL gets a picture that says so; the run does not fail.
 rule animate:
     input:
-        f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/run.json",
+        OF_VARIANT,
         again(f"{RESULTS}/{{variant}}/{FILM}"),
     output:
         animation=f"{RESULTS}/{{variant}}/{FILM}",
+        failures=f"{RESULTS}/{{variant}}/{FAILURES_FILM}",
+        seeds=f"{RESULTS}/{{variant}}/{SEEDS_FILM}",
+        shown=f"{RESULTS}/{{variant}}/{FILMED}",
         page=report(
             f"{RESULTS}/{{variant}}/{FILM_PAGE}",
             caption="../report/animation.rst",
@@ -153,9 +162,48 @@ rule animate:
     params:
         checkpoint=lambda wildcards: plan.filmed(wildcards.variant),
         seed=plan.experiment.evaluate.seed,
+        variant=subpath(output[0], parent=True),
     message:
-        "Filming the policy of {wildcards.variant}"
+        "Filming the policies of {wildcards.variant}"
     shell:
-        f"{{{{ {FILM_COMMAND} 2>&1 | tee {{log:q}}"
-        f" || {FILM_COMMAND} --stand_in {plan.no_animation}; }}}}"
+        f"{{{{ {{{{ {FILM_COMMAND} && {FAILURES_COMMAND}; }}}} 2>&1 | tee {{log:q}}"
+        f" || {{{{ {FILM_COMMAND} --stand_in {plan.no_animation}"
+        f" && {FAILURES_COMMAND} --stand_in {plan.no_animation}; }}}}; }}}}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"
+
+
+rule write_report:
+    input:
+        rules.tables.output,
+        rules.draw.output,
+        plan.records,
+        [
+            f"{RESULTS}/{variant.name}/{name}"
+            for variant in plan.variants
+            for name in (FAILURES_FILM, SEEDS_FILM, FILMED)
+            if plan.is_ours
+        ],
+        again(f"{RESULTS}/{REPORT}"),
+    output:
+        report(
+            f"{RESULTS}/{REPORT}",
+            caption="../report/report.rst",
+            category="All on one page",
+            labels={"page": "report"},
+        ),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{LOGS}/report.benchmark.tsv"
+    localrule: True
+    conda:
+        ANALYSIS_CONDA
+    container:
+        ANALYSIS_IMAGE
+    params:
+        results=subpath(output[0], parent=True),
+        shown=[plan.experiment.labels, plan.experiment.baseline],
+    message:
+        f"Writing {RESULTS}/{REPORT}: everything on one page"
+    shell:
+        "python -m manyseeds report {params.results:q} 2>&1 | tee {log:q}"
