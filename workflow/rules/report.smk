@@ -127,24 +127,15 @@ FILM_COMMAND = (
     f"{SIMULATOR_PYTHON} -m manyseeds film {{params.checkpoint:q}} --output {{output.animation:q}}"
     f" --seed {{params.seed}}{plan.allow_code}"
 )
-FAILURES_COMMAND = f"{SIMULATOR_PYTHON} -m manyseeds film-failures {{params.variant:q}}{plan.allow_code}"
-OF_VARIANT = [
-    f"{RESULTS}/{{variant}}/seed_{seed}/{name}"
-    for seed in plan.experiment.seeds
-    for name in ("run.json", "episodes.csv")
-]
 
 
 # A machine without OpenGL gets a picture that says so; the run does not fail.
 rule animate:
     input:
-        OF_VARIANT,
+        f"{RESULTS}/{{variant}}/seed_{plan.experiment.seeds[0]}/run.json",
         again(f"{RESULTS}/{{variant}}/{FILM}"),
     output:
         animation=f"{RESULTS}/{{variant}}/{FILM}",
-        failures=f"{RESULTS}/{{variant}}/{FAILURES_FILM}",
-        seeds=f"{RESULTS}/{{variant}}/{SEEDS_FILM}",
-        shown=f"{RESULTS}/{{variant}}/{FILMED}",
         page=report(
             f"{RESULTS}/{{variant}}/{FILM_PAGE}",
             caption="../report/animation.rst",
@@ -162,14 +153,46 @@ rule animate:
     params:
         checkpoint=lambda wildcards: plan.filmed(wildcards.variant),
         seed=plan.experiment.evaluate.seed,
+    message:
+        "Filming the policy of {wildcards.variant}"
+    shell:
+        f"{{{{ {FILM_COMMAND} 2>&1 | tee {{log:q}}"
+        f" || {FILM_COMMAND} --stand_in {plan.no_animation}; }}}}"
+        " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"
+
+
+FAILURES_COMMAND = f"{SIMULATOR_PYTHON} -m manyseeds film-failures {{params.variant:q}}{plan.allow_code}"
+
+
+# What the episodes of all seeds choose; without OpenGL the same picture.
+rule film_failures:
+    input:
+        [
+            f"{RESULTS}/{{variant}}/seed_{seed}/{name}"
+            for seed in plan.experiment.seeds
+            for name in ("run.json", "episodes.csv")
+        ],
+        again(f"{RESULTS}/{{variant}}/{FAILURES_FILM}"),
+    output:
+        expand(
+            f"{RESULTS}/{{{{variant}}}}/{{name}}",
+            name=[FAILURES_FILM, SEEDS_FILM, FILMED],
+        ),
+    log:
+        f"{LOGS}/{{variant}}/film_failures.log",
+    benchmark:
+        f"{LOGS}/{{variant}}/film_failures.benchmark.tsv"
+    conda:
+        SIMULATOR_CONDA
+    container:
+        SIMULATOR_IMAGE
+    params:
         variant=subpath(output[0], parent=True),
     message:
-        "Filming the policies of {wildcards.variant}"
+        "Filming what {wildcards.variant} fails at, and all its seeds on one episode"
     shell:
-        f"{{{{ {{{{ {FILM_COMMAND} && {FAILURES_COMMAND}; }}}} 2>&1 | tee {{log:q}}"
-        f" || {{{{ {FILM_COMMAND} --stand_in {plan.no_animation}"
-        f" && {FAILURES_COMMAND} --stand_in {plan.no_animation}; }}}}; }}}}"
-        " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"
+        f"{FAILURES_COMMAND} 2>&1 | tee {{log:q}}"
+        f" || {FAILURES_COMMAND} --stand_in {plan.no_animation}"
 
 
 rule write_report:
@@ -177,12 +200,10 @@ rule write_report:
         rules.tables.output,
         rules.draw.output,
         plan.records,
-        [
-            f"{RESULTS}/{variant.name}/{name}"
-            for variant in plan.variants
-            for name in (FAILURES_FILM, SEEDS_FILM, FILMED)
-            if plan.is_ours
-        ],
+        expand(
+            rules.film_failures.output,
+            variant=[variant.name for variant in plan.variants if plan.is_ours],
+        ),
         again(f"{RESULTS}/{REPORT}"),
     output:
         report(

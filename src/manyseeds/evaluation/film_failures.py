@@ -38,7 +38,7 @@ MOST_SEEDS = 12
 """More seeds than these are not shown side by side; the worst are."""
 SIZE = (200, 150)
 """Pixels of one episode's picture, without the words below it."""
-BAR = 18
+BAR = 22
 """Pixels of the words below a picture."""
 GAP = 4
 """White pixels around each episode."""
@@ -273,7 +273,8 @@ def _seeds_caption(data: Data, chosen: Examples, shown: int) -> str:
     seeds = len(chosen.rates)
     if seeds == 1:
         return f"The only seed, on episode {chosen.shared}."
-    which = f"All {seeds} seeds" if shown == seeds else f"The {shown} worst of {seeds} seeds"
+    every = "Both seeds" if seeds == 2 else f"All {seeds} seeds"
+    which = every if shown == seeds else f"The {shown} worst of {seeds} seeds"
     why = "on which they differ most" if chosen.outcome is RETURN or chosen.failed else "with the lowest return"
     return f"{which} on the same episode, number {chosen.shared}, the one {why}."
 
@@ -305,7 +306,7 @@ def _bar(cell: Cell, is_success: bool) -> np.ndarray:
     draw = ImageDraw.Draw(bar)
     draw.fontmode = "1"  # no smooth edges: fewer colors, and the same pixels everywhere
     text = f"seed {cell.seed}, episode {cell.episode}: {words}"
-    draw.text((5, 2), text, font=ImageFont.load_default(11), fill=(255, 255, 255))
+    draw.text((5, 1), text, font=ImageFont.load_default(14), fill=(255, 255, 255))
     return np.asarray(bar)
 
 

@@ -171,9 +171,10 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
             if evaluation and known and (changed := changes_since(manifest_path(run, "evaluate"), evaluation)):
                 stale_evaluations[str(run / EPISODES)] = changed
-        for step, name in (("film", FILM), ("film-page", FILM_PAGE), ("film-failures", FAILURES_FILM)) if ours else ():
+        films = (("film", FILM, FILM), ("film-page", FILM_PAGE, FILM), ("film-failures", FAILURES_FILM, FAILURES_FILM))
+        for step, name, first in films if ours else ():
             if problem := _of_step(folder / variant.name, step, name, sums):
-                again.setdefault(str(folder / variant.name / FILM), problem)
+                again.setdefault(str(folder / variant.name / first), problem)
     whole = (
         ("curves", LEARNING_CURVES),
         ("tables", "success_rates.html"),

@@ -62,20 +62,23 @@ def draw(
 
 
 def _keep_captions(folder: Path, drawn: "Sequence[Drawn]") -> Path:
-    """Write the captions as plain text, next to those of figures that were drawn before; return the file."""
+    """Write the captions of figures that show something as plain text, next to those drawn before; return the file."""
     path = folder / CAPTIONS
     known = read_object(path, str(path)) if path.is_file() else {}
-    write_json(path, known | {figure.name: figure.caption for figure in drawn})
+    captions = known | {figure.name: figure.caption for figure in drawn}
+    empty = {figure.name for figure in drawn if figure.empty}
+    write_json(path, {name: captions[name] for name in NAMES if name in captions and name not in empty})
     return path
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure that was drawn: its name, its caption, and its files."""
+    """A figure that was drawn: its name, its caption, its files, and whether it only says that there are no data."""
 
     name: str
     caption: str
     paths: tuple[Path, ...]
+    empty: bool
 
 
 def draw_each(
@@ -96,12 +99,13 @@ def draw_each(
         stem = (output or folder.folder / FIGURES_FOLDER) / name
         with style.applied():
             figure, caption = drawing(name)(data, options)
+            empty = style.is_empty(figure)
             paths = style.save(figure, stem, name.replace("_", " "), data.provenance)
         caption = " ".join((caption, *folder.remarks))
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
             partial.write_text(escape_rst(caption) + "\n", encoding="utf-8")
-        yield Drawn(name, caption, tuple(paths))
+        yield Drawn(name, caption, tuple(paths), empty)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

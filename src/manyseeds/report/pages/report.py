@@ -25,12 +25,13 @@ PAGES = {
 }
 """What the page links to, next to it."""
 SECTIONS = {
-    "Answer": ("success_per_checkpoint", "final_success", "final_return", "differences"),
+    "Answer": ("success_per_checkpoint", "final_success", "differences"),
     "Curves": (
         "learning_curves",
         "reward_terms",
         "time_to_threshold",
         "performance_profile",
+        "final_return",
         "learning_curves_wall_clock",
         "reward_terms_wall_clock",
     ),
@@ -58,6 +59,7 @@ def write_report(data: Data) -> Path:
     }
     films = {variant: own for variant in folder.variants if (own := _films(folder, variant))}
     final, *others = grids(data)
+    sources = [grid for grid in others if grid.label.endswith("-sources")]
     content = render_html(
         "report.html.j2",
         title=folder.name,
@@ -69,9 +71,9 @@ def write_report(data: Data) -> Path:
         sections=list(SECTIONS),
         figures={title: [figures[name] for name in names if name in figures] for title, names in SECTIONS.items()},
         answer=summary_grid(data),
-        every_seed=[final],
+        between=[grid for grid in others if grid not in sources],
+        every_seed=[final, *sources],
         folded=len(final.rows) > LONGEST_TABLE,
-        grids=others,
         films=[(folder.label(variant), own) for variant, own in films.items()],
         no_films=_no_films(folder, films),
         account=account(folder),
