@@ -1,5 +1,6 @@
 """Which episodes show best what a variant fails at: of its worst seed, where that fails most, and one for all seeds."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,8 +30,9 @@ class Examples:
         rates: the mean of the outcome of each seed, the worst first.
         region: where the failing episodes were taken from, in words; "" for no region.
         failing: episodes that the worst seed fails; without a success, those with the lowest return.
-        succeeding: for each of these one that it succeeds in and that starts close to it. Where none fails: those with
-            the lowest return. Without a success: those with the highest return.
+        succeeding: for each of these one that `succeeding_seed` succeeds in and that starts close to it. Where none
+            fails: those with the lowest return. Without a success: those with the highest return.
+        succeeding_seed: the worst seed; the best one where the worst succeeds in nothing.
         shared: the episode on which the seeds differ most.
         failed: how many of the seeds' episodes failed, over all seeds; 0 without a success.
         episodes: how many episodes there are, over all seeds.
@@ -43,6 +45,7 @@ class Examples:
     region: str
     failing: tuple[int, ...]
     succeeding: tuple[int, ...]
+    succeeding_seed: int
     shared: int
     failed: int
     episodes: int
@@ -56,6 +59,11 @@ class Examples:
 def fields_along(episodes: int) -> int:
     """Return how many fields a map of so many episodes has along each side."""
     return int(np.clip(np.sqrt(episodes / EPISODES_PER_FIELD), *FIELDS))
+
+
+def judged_by(data: Data) -> Outcome:
+    """Return what says whether an episode failed: the first share of which more is better, or else the return."""
+    return next((outcome for outcome in data.successes if outcome.better == "higher"), RETURN)
 
 
 def examples(data: Data, variant: str, number: int, seeds: Sequence[int] | None = None) -> Examples | None:
@@ -75,20 +83,22 @@ def examples(data: Data, variant: str, number: int, seeds: Sequence[int] | None 
     }
     if not tables:
         return None
-    outcome = data.successes[0] if data.successes else RETURN
+    outcome = judged_by(data)
     has_success = outcome is not RETURN
     means = {seed: float(table[outcome.name].mean()) for seed, table in tables.items()}
     rates = dict(sorted(means.items(), key=lambda item: (item[1], item[0])))
     worst = tables[next(iter(rates))]
     values = pd.DataFrame({seed: table[outcome.name] for seed, table in tables.items()})
     region, failing, succeeding = "", list[int](), list[int]()
+    good = next(iter(rates))
     by_return = worst["return"].sort_values(kind="stable").index
     if has_success:
         starts = _normalized(data, worst)
-        failed = worst.index[worst[outcome.name] == 0]
         region, failing = _in_worst_region(data, worst, outcome.name, starts, number)
-        rest = worst.index.difference(failed)
-        succeeding = _closest(starts, failing, rest) if failing else list(by_return[:number])
+        if not worst[outcome.name].any():
+            good = next(reversed(rates))
+        succeeded = worst.index[tables[good].loc[worst.index, outcome.name] == 1]
+        succeeding = _closest(starts, failing, succeeded) if failing else list(by_return[:number])
     else:
         failing, succeeding = list(by_return[:number]), list(by_return[: -number - 1 : -1])
     return Examples(
@@ -99,6 +109,7 @@ def examples(data: Data, variant: str, number: int, seeds: Sequence[int] | None 
         region,
         tuple(map(int, failing)),
         tuple(map(int, succeeding)),
+        good,
         _shared(values, pd.DataFrame({seed: table["return"] for seed, table in tables.items()}), has_success),
         int((values == 0).to_numpy().sum()) if has_success else 0,
         values.size,
@@ -119,6 +130,8 @@ def _in_worst_region(
     failed = table.index[table[success] == 0]
     if not len(failed):
         return "", []
+    if len(failed) == len(table):
+        return "", list(failed[:number])
     fields, best = fields_along(len(table)), (-1.0, -1)
     region, center = "", pd.Series(dtype=float)
     titles = {start.name: start for start in data.folder.description.starts}
@@ -142,8 +155,9 @@ def _in_worst_region(
 
 def _between(title: str, unit: str, values: pd.Series, low: float, fields: int) -> str:
     first, span = float(values.min()), float(np.ptp(values))
-    ends = (first + span * low, first + span * (low + 1 / fields))
-    return f"{title} {ends[0]:.3g} to {ends[1]:.3g}{' ' + unit if unit else ''}"
+    decimals = max(0, 1 - math.floor(math.log10(span / fields))) if span else 3
+    ends = (f"{first + span * end:.{decimals}f}" for end in (low, low + 1 / fields))
+    return f"{title} {' to '.join(ends)}{' ' + unit if unit else ''}"
 
 
 def _closest(starts: pd.DataFrame, wanted: Sequence[int], among: "pd.Index[int]") -> list[int]:

@@ -17,8 +17,10 @@ import numpy as np
 
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.examples import Examples, examples
-from manyseeds.analysis.results import RETURN, ResultsFolder, Run, find_results
+from manyseeds.analysis.results import RETURN, Run, find_results
+from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.arguments import verb_parser
+from manyseeds.core.description import Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic, write_json
 from manyseeds.core.layout import FAILURES_FILM, FILMED, PARAMS, SEEDS_FILM, checkpoint_name
@@ -72,18 +74,17 @@ class Stage:
     """Plays single episodes of a variant's policies as the evaluation played them, and takes pictures.
 
     Args:
-        folder: the experiment.
-        variant: the variant.
-        run: one of its runs, for the task and its numbers.
+        settings: the evaluation.
+        run: one of the variant's runs, for the task and its numbers.
         count: how many episodes the evaluation played.
+        outcome: what episodes are judged by.
     """
 
-    def __init__(self, folder: ResultsFolder, variant: str, run: Run, count: int) -> None:
+    def __init__(self, settings: EvaluateSettings, run: Run, count: int, outcome: Outcome) -> None:
         from manyseeds.learning.policy import read_params
 
-        settings = folder.evaluate
         self._rows = min(count, BATCH)
-        self._folder, self.variant = folder, variant
+        self._outcome = outcome
         self.env: TaskEnv = make_evaluation_env(
             read_params(run.folder).env,
             num_envs=COLUMNS,
@@ -138,14 +139,10 @@ class Stage:
 
         played: Episodes = evaluate_policy(self.env, act, iteration, self.starts[filled])
         picture()
-        outcome = self._outcomes(played)
+        outcome = played.total_reward if self._outcome is RETURN else played.outcomes[self._outcome.name]
         return [
             Cell(run.seed, episode, float(outcome[place]), pictures[place]) for place, episode in enumerate(episodes)
         ]
-
-    def _outcomes(self, played: Episodes) -> Any:
-        successes = [o.name for o in self._folder.successes if o.name in played.outcomes]
-        return played.outcomes[successes[0]] if successes else played.total_reward
 
 
 @contextmanager
@@ -191,10 +188,11 @@ def make_films(data: Data, variant: str) -> tuple[Examples, list[Film], float, l
     worst = kept[chosen.worst_seed]
     tables = data.final_episodes(variant)
     shown = {seed: kept[seed] for seed in list(chosen.rates)[:MOST_SEEDS]}
-    with _stage(folder, variant, worst, len(tables[worst])) as stage:
+    with _stage(folder.evaluate, worst, len(tables[worst]), chosen.outcome) as stage:
         _check_starts(stage, data, worst)
         failing = stage.play(worst, paths[worst], chosen.failing) if chosen.failing else []
-        succeeding = stage.play(worst, paths[worst], chosen.succeeding) if chosen.succeeding else []
+        good = kept[chosen.succeeding_seed]
+        succeeding = stage.play(good, paths[good], chosen.succeeding) if chosen.succeeding else []
         seeds = [stage.play(run, paths[run], [chosen.shared])[0] for _, run in sorted(shown.items())]
         fps = stage.fps
     left_out = len(tables) - len(kept)
@@ -203,17 +201,17 @@ def make_films(data: Data, variant: str) -> tuple[Examples, list[Film], float, l
     films = [
         Film(
             FAILURES_FILM,
-            of_seeds + _failures_caption(data, chosen) + _otherwise(data, [*failing, *succeeding], chosen),
+            of_seeds + _failures_caption(chosen) + _otherwise(data, [*failing, *succeeding], chosen),
             _grid([row for row in (failing, succeeding) if row], is_success),
         ),
         Film(
             SEEDS_FILM,
-            of_seeds + _seeds_caption(data, chosen, len(seeds)) + _otherwise(data, seeds, chosen),
+            of_seeds + _seeds_caption(chosen, len(seeds)) + _otherwise(data, seeds, chosen),
             _grid([seeds[at : at + COLUMNS] for at in range(0, len(seeds), COLUMNS)], is_success),
         ),
     ]
     read = [run.episodes for run in tables]
-    for run in {worst, *shown.values()}:
+    for run in {worst, good, *shown.values()}:
         read += [paths[run], *(run.folder / name for name in PARAMS)]
     return chosen, films, fps, read
 
@@ -224,7 +222,7 @@ def _last(data: Data, run: Run) -> int:
 
 def _check_starts(stage: Stage, data: Data, run: Run) -> None:
     """Check that the episodes that are played are those of the evaluation."""
-    table = data.final_episodes(stage.variant)[run]
+    table = data.final_episodes(run.variant)[run]
     for start in data.folder.description.starts:
         now = stage.starts.columns[start.name].numpy()
         if not np.allclose(now, table[start.name], atol=2e-6):
@@ -246,7 +244,7 @@ def _otherwise(data: Data, cells: Sequence[Cell], chosen: Examples) -> str:
     )
 
 
-def _failures_caption(data: Data, chosen: Examples) -> str:
+def _failures_caption(chosen: Examples) -> str:
     outcome, worst = chosen.outcome, chosen.worst_seed
     seeds = len(chosen.rates)
     which = f"seed {worst}, the worst of {seeds}" if seeds > 1 else f"seed {worst}, the only one"
@@ -261,15 +259,14 @@ def _failures_caption(data: Data, chosen: Examples) -> str:
         none = f"no episode of {'any of the ' + str(seeds) + ' seeds' if seeds > 1 else 'the seed'} fails"
         return f"Nothing fails: {none}. Shown are the episodes with the lowest return, of seed {worst}. {meaning}"
     region = f" They start where this seed fails most ({chosen.region}) or closest to it." if chosen.region else ""
-    below = (
-        " Below: for each an episode from a similar start in which it succeeds."
-        if chosen.succeeding
-        else " It succeeds in no episode."
-    )
+    below = " No seed succeeds in any episode."
+    if chosen.succeeding:
+        who = "it" if chosen.succeeding_seed == worst else f"seed {chosen.succeeding_seed}, the best one,"
+        below = f" Below: for each an episode from a similar start in which {who} succeeds."
     return f"Above: episodes that fail, of {which}; {rate}.{region}{below} {meaning}"
 
 
-def _seeds_caption(data: Data, chosen: Examples, shown: int) -> str:
+def _seeds_caption(chosen: Examples, shown: int) -> str:
     seeds = len(chosen.rates)
     if seeds == 1:
         return f"The only seed, on episode {chosen.shared}."
@@ -367,7 +364,7 @@ def _describe(folder: Path, captions: dict[str, str], chosen: Examples | None) -
             "outcome": chosen.outcome.name,
             "seeds": {str(seed): rate for seed, rate in chosen.rates.items()},
             "failing": {"seed": chosen.worst_seed, "region": chosen.region, "episodes": list(chosen.failing)},
-            "succeeding": {"seed": chosen.worst_seed, "episodes": list(chosen.succeeding)},
+            "succeeding": {"seed": chosen.succeeding_seed, "episodes": list(chosen.succeeding)},
             "all_seeds": {"episode": chosen.shared},
         }
     write_json(folder / FILMED, content)
