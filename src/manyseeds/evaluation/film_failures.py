@@ -23,7 +23,7 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic, write_json
-from manyseeds.core.layout import FAILURES_FILM, FILMED, PARAMS, SEEDS_FILM, checkpoint_name
+from manyseeds.core.layout import CONFIG, FAILURES_FILM, FILMED, PARAMS, SEED_FOLDER, SEEDS_FILM, checkpoint_name
 from manyseeds.core.manifest import write_manifest
 from manyseeds.core.record import check_left
 from manyseeds.evaluation.evaluate import BATCH, Episodes, evaluate_policy, evaluation_starts, make_evaluation_env
@@ -195,8 +195,7 @@ def make_films(data: Data, variant: str) -> tuple[Examples, list[Film], float, l
         succeeding = stage.play(good, paths[good], chosen.succeeding) if chosen.succeeding else []
         seeds = [stage.play(run, paths[run], [chosen.shared])[0] for _, run in sorted(shown.items())]
         fps = stage.fps
-    left_out = len(tables) - len(kept)
-    of_seeds = f"Of {len(kept)} seeds whose policy is here, of {len(tables)}. " if left_out else ""
+    of_seeds = f"Policies of {len(kept)} of {len(tables)} seeds are here. " if len(kept) < len(tables) else ""
     is_success = chosen.outcome is not RETURN
     films = [
         Film(
@@ -322,17 +321,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(args: argparse.Namespace) -> None:
-    found = find_results(args.variant.parent) if args.variant.is_dir() else []
-    folders = [
-        f for f in found if f.folder.resolve() == args.variant.resolve().parent and args.variant.name in f.variants
-    ]
-    if not folders:
+    folder, variant = args.variant.parent, args.variant.name
+    if not args.variant.is_dir() or not any(SEED_FOLDER.fullmatch(path.name) for path in args.variant.iterdir()):
         raise UserError(f"{args.variant} is not the folder of a variant; give one such as results/lift_object/default")
-    variant = args.variant.name
     if args.stand_in is not None:
         _stand_in(args.stand_in, args.variant)
         return
-    chosen, films, fps, read = make_films(Data(folders[0]), variant)
+    [found] = [found for found in find_results(folder) if found.folder == folder]
+    if variant not in found.variants:
+        raise UserError(f"{args.variant} is no variant that {folder / CONFIG} names")
+    chosen, films, fps, read = make_films(Data(found), variant)
     for film in films:
         hold = [film.frames[-1]] * round(HOLD_S * fps)
         write_video(args.variant / film.name, [*film.frames, *hold], fps)
