@@ -321,14 +321,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(args: argparse.Namespace) -> None:
+    args.variant = args.variant if args.variant.name else args.variant.resolve()  # "." has no name
     folder, variant = args.variant.parent, args.variant.name
     if not args.variant.is_dir() or not any(SEED_FOLDER.fullmatch(path.name) for path in args.variant.iterdir()):
         raise UserError(f"{args.variant} is not the folder of a variant; give one such as results/lift_object/default")
     if args.stand_in is not None:
         _stand_in(args.stand_in, args.variant)
         return
-    [found] = [found for found in find_results(folder) if found.folder == folder]
-    if variant not in found.variants:
+    found = next((found for found in find_results(folder) if found.folder == folder), None)
+    if found is None or variant not in found.variants:
         raise UserError(f"{args.variant} is no variant that {folder / CONFIG} names")
     chosen, films, fps, read = make_films(Data(found), variant)
     for film in films:
