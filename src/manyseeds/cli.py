@@ -14,6 +14,7 @@ GROUPS = {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
         "film": ("evaluation.film", "film a policy"),
+        "film-failures": ("evaluation.film_failures", "film what a variant fails at, and all its seeds on one episode"),
         "play": ("evaluation.player.command", "play a policy in a browser or a window"),
         "export": ("evaluation.export", "export a policy to ONNX or TorchScript, or as a folder for a robot team"),
         "tasks": ("tasks.show", "list the tasks"),
@@ -25,6 +26,7 @@ GROUPS = {
         "tables": ("report.tables.write", "write the success-rate tables of an experiment"),
         "figures": ("report.figures.draw", "draw the figures of an experiment"),
         "pages": ("report.pages.write", "write the HTML pages of an experiment"),
+        "report": ("report.pages.report", "write the report of an experiment: everything on one page"),
         "film-page": ("report.pages.animation", "put a GIF into an HTML page"),
     },
     "look after": {
