@@ -5,7 +5,8 @@ import sys
 
 CODE = """
 import sys
-import manyseeds.learning
+from manyseeds.core import quick_imports
+quick_imports.install()
 import rsl_rl.algorithms, tensordict, torch
 print("torch._dynamo" in sys.modules, "wandb" in sys.modules, "neptune" in sys.modules)
 import wandb

@@ -20,7 +20,7 @@ LOGGERS = ("neptune", "wandb")
 
 
 def install() -> None:
-    """Let the packages be imported so, wherever this process imports them."""
+    """Let the packages be imported so in the rest of this process, which must be a program of this package."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 

@@ -1,5 +1,1 @@
 """RSL-RL's PPO with exact resume: agent files, the update, the iteration, several threads and processes."""
-
-from manyseeds.core import quick_imports
-
-quick_imports.install()

@@ -5,15 +5,12 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
-from manyseeds.core import quick_imports
 from manyseeds.core.errors import UserError
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.tasks import registry
 
 if TYPE_CHECKING:
     from manyseeds.simulators.base import TaskEnv
-
-quick_imports.install()
 
 
 class NonFiniteError(RuntimeError):
