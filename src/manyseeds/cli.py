@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from manyseeds import __version__
-from manyseeds.core import quick_imports
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
 
@@ -73,7 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: str, arguments: Sequence[str]) -> int:
-    quick_imports.install()
     try:
         return int(importlib.import_module(f"manyseeds.{VERBS[verb]}").main(arguments))
     except Exception as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from manyseeds.config.experiment import Experiment, from_dict
-from manyseeds.core import loggers, python_path, quick_imports
+from manyseeds.core import loggers, python_path
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
 from manyseeds.core.race import deciding
@@ -135,7 +135,6 @@ def _refuse(problems: Iterable[str]) -> None:
 
 def _main() -> int:
     """Check the resolved experiment on standard input; print what was found, or what is wrong and return 2."""
-    quick_imports.install()
     experiment = from_dict(json.load(sys.stdin))
     try:
         print(json.dumps(examine(experiment, sys.argv[1], sys.argv[2:] == ["cluster"]).to_dict()))
