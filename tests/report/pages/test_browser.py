@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scipy.special import stdtrit
 
 from helpers.browser import Browser
 from helpers.synthetic_results import make_results
 from manyseeds.report.pages.curves import main as write_page
 from manyseeds.report.tables.write import main as write_tables
+from manyseeds.statistics import rate_interval
 
 pytestmark = pytest.mark.browser
 
@@ -124,6 +126,21 @@ def test_a_seed_and_a_variant_can_be_left_out(page: Browser) -> None:
     assert page.run(MEANS) == 1
     check(page, "default/43")
     assert page.run(KIND + "return kind('band').length") == 0, "one seed has no interval"
+
+
+@pytest.mark.parametrize("rates", [[0.9, 0.95, 0.99], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.002], [0.2, 0.9]])
+@pytest.mark.parametrize("episodes", [None, 1000])
+def test_the_band_of_a_share_is_that_of_the_tables(page: Browser, rates: list[float], episodes: int | None) -> None:
+    _, *expected = rate_interval(rates, episodes)
+    known = "NaN" if episodes is None else episodes * len(rates)
+    found = page.run(
+        f"const values = {rates}, n = values.length, mean = values.reduce((a, b) => a + b) / n;"
+        "const error = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1) / n);"
+        "data.t[n] = arguments[0];"
+        f"return shareInterval(mean, error, n, {known}).map(String)",
+        stdtrit(len(rates) - 1, 0.975),
+    )
+    assert [float(limit) for limit in found] == pytest.approx(expected, rel=1e-9, nan_ok=True)
 
 
 def test_smoothing_changes_curves_but_not_the_evaluated_checkpoints(page: Browser) -> None:
