@@ -51,7 +51,7 @@ def checked(experiment: Experiment, source: str, cluster: bool = False) -> Exper
             for section, changes in overrides:
                 configure(task, variant.task_cfg | changes, f"{where}{section or 'task '}overrides")
             if problem := loggers.missing(variant.train.logger):
-                raise UserError(f"{where}train.logger is {list(variant.train.logger)}, but {problem}")
+                raise UserError(f"{where}train.logger is {', '.join(variant.train.logger)}, but {problem}")
             if checkpoint := variant.train.init_from:
                 warm_start.check(
                     checkpoint, agent, task.observation_width, task.action_width, f"{where}train.init_from {checkpoint}"
