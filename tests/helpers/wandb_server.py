@@ -44,7 +44,7 @@ def wandb_server(monkeypatch) -> Iterator[dict[str, Stored]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body, place, answer = self._body(), self.path.split("/"), {}
             if place[-1] == "graphql":
                 asked = json.loads(body)
@@ -53,7 +53,7 @@ def wandb_server(monkeypatch) -> Iterator[dict[str, Stored]]:
                 _store(runs[place[-2]], json.loads(body))
             self._reply(json.dumps(answer).encode())
 
-        def do_PUT(self) -> None:  # noqa: N802
+        def do_PUT(self) -> None:
             self._body()
             self._reply(b"{}")
 

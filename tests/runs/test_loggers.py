@@ -1,4 +1,4 @@
-"""Scalars of a training at Weights & Biases and MLflow, with their own clients: complete, once, and without influence."""
+"""Scalars of a training at Weights & Biases and MLflow, by their own clients: complete, once, without influence."""
 
 import json
 import os

@@ -94,7 +94,7 @@ def _checked(
     if not experiment.trainer.is_ours or importlib.util.find_spec("rsl_rl") is None:
         return experiment
     _refuse(
-        f"{source}: variant {variant.name}: train.logger is {list(variant.train.logger)}, but {problem}"
+        f"{source}: variant {variant.name}: train.logger is {', '.join(variant.train.logger)}, but {problem}"
         for variant in experiment.variants
         if (problem := loggers.missing(variant.train.logger))
     )
