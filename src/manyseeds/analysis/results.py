@@ -391,8 +391,9 @@ def race_remarks(
     return (
         f"A race ({how} at {rungs} iterations, by {by}, on {race['episodes']} episodes other than those reported) "
         f"ended variants early: {ends}.",
-        "Each variant is reported at its own last checkpoint. Who went on was chosen with these training seeds, so the "
-        "numbers of the variants that went on are optimistic; fresh seeds give numbers without selection.",
+        "Each variant is reported at its own last checkpoint, and two are compared at the last one that both have. Who "
+        "went on was chosen with these training seeds, so the numbers of the variants that went on are optimistic; "
+        "fresh seeds give numbers without selection.",
     )
 
 
