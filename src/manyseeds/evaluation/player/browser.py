@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FRAME_S = 1 / 30
 PANEL_S = 0.2
 FOLLOW_S = 2.0
+UNWATCHED_S = 0.2
+"""How long to sleep while no browser looks; time stands still then."""
 
 
 def serve(player: Player, host: str, port: int, ready: Callable[[str], None], ended: threading.Event) -> None:
@@ -87,9 +89,10 @@ class View:
 
     def work(self) -> None:
         """Do what was asked for, and step and show what is due."""
-        self._take()
+        watched = bool(self._server.get_clients())
+        self._take(FRAME_S / 4 if watched else UNWATCHED_S)
         now = time.monotonic()
-        if self._server.get_clients():
+        if watched:
             self._player.advance(now - self._last)
         self._last = now
         for index, (seconds, work) in enumerate(self._regular):
@@ -97,10 +100,10 @@ class View:
                 work()
                 self._done[index] = time.monotonic()
 
-    def _take(self) -> None:
-        """Do what was asked for; wait a moment for it if nothing was."""
+    def _take(self, seconds: float) -> None:
+        """Do what was asked for; wait some seconds for it if nothing was."""
         try:
-            work = self._wanted.get(timeout=FRAME_S / 4)
+            work = self._wanted.get(timeout=seconds)
             while True:
                 work()
                 work = self._wanted.get_nowait()

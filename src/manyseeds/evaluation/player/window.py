@@ -36,18 +36,15 @@ def show(player: Player) -> None:
     screen = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if not screen or not _has_screen():
         raise UserError("--window needs a screen, which this machine does not offer; without it a browser shows all.")
-    window = Window(player)
-    followed = 0.0
-    while window.simulation is None:
-        print(player.choices[0].problem, flush=True)
-        time.sleep(FOLLOW_S)
-        player.follow()
     import mujoco.viewer
 
+    window = Window(player)
+    followed = time.monotonic()
     while True:
-        shown = window.simulation
-        assert shown is not None
-        with mujoco.viewer.launch_passive(shown.model, window.data, key_callback=window.press) as viewer:
+        shown = _wait(window, player)
+        with mujoco.viewer.launch_passive(
+            shown.model, window.data, key_callback=window.press, show_left_ui=False, show_right_ui=False
+        ) as viewer:
             _look(viewer, shown.model)
             last = noted = time.monotonic()
             while viewer.is_running() and window.simulation is shown:
@@ -56,6 +53,8 @@ def show(player: Player) -> None:
                     player.follow()
                     followed = now
                 window.work()
+                if window.simulation is not shown:  # a key has chosen another run
+                    break
                 with viewer.lock():
                     window.grab(viewer.perturb)
                 player.advance(now - last)
@@ -68,8 +67,20 @@ def show(player: Player) -> None:
                 viewer.sync()
                 last = now
                 time.sleep(max(0.0, FRAME_S - (time.monotonic() - now)))
-            if not viewer.is_running():
+            if window.simulation is shown:  # the user has closed the window
                 return
+
+
+def _wait(window: "Window", player: Player) -> Simulation:
+    """Return the first policy's simulation; until there is one, print why not."""
+    said = ""
+    while (simulation := window.simulation) is None:
+        if player.choices[0].problem != said:
+            said = player.choices[0].problem
+            print(said, flush=True)
+        time.sleep(FOLLOW_S)
+        player.follow()
+    return simulation
 
 
 def _has_screen() -> bool:
