@@ -38,6 +38,8 @@ def finished(tmp_path_factory):
     checkpoint, stand_in = folder / RUN / "model_2.pt", REPOSITORY / "workflow" / "report" / "no_animation.gif"
     assert main(["film", str(checkpoint), "--output", str(film), "--stand_in", str(stand_in)]) == 0
     assert main(["film-page", str(film), "--output", str(film.with_suffix(".html"))]) == 0
+    assert main(["film-failures", str(film.parent), "--stand_in", str(stand_in)]) == 0
+    assert main(["report", str(folder / RESULTS)]) == 0
     assert verify(folder / RESULTS).problems == ()
     return folder
 
@@ -161,6 +163,9 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
         ("default/policy.gif", flip, "animate"),
         ("default/policy.gif", Path.unlink, "animate"),
         ("default/policy.html", flip, "animate"),
+        ("default/failures.gif", flip, "film_failures"),
+        ("default/seeds.gif", Path.unlink, "film_failures"),
+        ("report.html", flip, "write_report"),
     ],
 )
 def test_what_was_edited_damaged_or_deleted_is_made_again(copy, name, damage, made_again):
