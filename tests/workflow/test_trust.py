@@ -21,8 +21,8 @@ HEAVIER = ('size="0.05 0.05 0.05" mass="1"', 'size="0.05 0.05 0.05" mass="8"')
 
 
 def snakemake(folder: Path, *arguments: str):
-    """Run it up to the figures: all but the film, which takes most of the time and is planned in dry runs only."""
-    target = [] if {"train", "--dry-run"} & set(arguments) else ["draw"]
+    """Run it up to the report: all but the film of a policy, which takes long and is planned in dry runs only."""
+    target = [] if {"train", "--dry-run"} & set(arguments) else ["write_report"]
     return workflows.snakemake(folder, *target, *arguments)
 
 
@@ -32,7 +32,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trust")
     shutil.copy(TASK, folder / "push.py")
     write_config(folder, task={"file": "push.py"}, seeds=[1], evaluate={"episodes": 4})
-    result = snakemake(folder)
+    result = workflows.snakemake(folder, "draw")
     assert result.returncode == 0, result.stdout
     film = folder / RESULTS / "default" / "policy.gif"
     checkpoint, stand_in = folder / RUN / "model_2.pt", REPOSITORY / "workflow" / "report" / "no_animation.gif"
