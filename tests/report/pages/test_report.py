@@ -67,8 +67,12 @@ def copy(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "lift")
 
 
-def test_every_figure_has_its_place_in_the_report() -> None:
-    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(NAMES)
+def test_every_figure_has_one_place_in_the_report_and_a_new_one_is_among_the_curves(copy: Path, monkeypatch) -> None:
+    placed = [name for names in SECTIONS.values() for name in names]
+    assert len(placed) == len(set(placed)) and set(placed) <= set(NAMES)
+    monkeypatch.setitem(SECTIONS, "Failures", ())
+    assert report([str(copy)]) == 0
+    assert "Where episodes start that fail" in Page(copy / "report.html").sections["curves"]
 
 
 def test_the_answer_comes_first_then_curves_failures_films_and_provenance(made: Path) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,9 @@ from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.report.tables import text
 from manyseeds.report.tables.formats import FORMATS
-from manyseeds.report.tables.text import final_grid
+from manyseeds.report.tables.text import final_grid, summary_grid
 from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 main = verb("tables")
@@ -50,6 +52,34 @@ def tables_of(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     (results,) = find_results(folder)
     data = Data(results)
     return data.rates, data.rates_over_seeds, FORMATS["md"]([final_grid(data)], "made by nobody")
+
+
+@pytest.mark.parametrize(
+    ("widening", "words"),
+    [
+        ((1.0, 1.02), "they would be up to 2 % narrower."),
+        ((8.62,), "they would be up to 88 % narrower."),
+        ((1.001, np.nan), "they would be as wide."),
+        ((0.99,), "they would be as wide."),
+        ((np.inf,), "nearly all of their width is for new episodes."),
+        ((np.nan,), "are for new seeds and new episodes."),
+        ((), "Intervals are for the episodes that were played."),
+    ],
+)
+def test_how_much_wider_intervals_for_new_episodes_are_is_said_in_words_that_can_be_true(widening, words) -> None:
+    note = text._interval_note(SimpleNamespace(sources=pd.DataFrame({"widening": list(widening)}, dtype=float)))
+    assert note.endswith(words)
+
+
+def test_the_summary_has_a_row_per_variant_with_the_numbers_of_the_table(results: Path) -> None:
+    data = Data(find_results(results)[0])
+    summary, final = summary_grid(data), final_grid(data)
+    assert [row[0] for row in summary.rows] == ["default", "low_entropy"]
+    for row in summary.rows:
+        means = next(cells for cells in final.rows if cells[0] == row[0] and cells[1] == "mean, 3 seeds")
+        ends = next(cells for cells in final.rows if cells[0] == row[0] and cells[1] == "min to max")
+        assert row[1:] == ("3", means[2], means[3], ends[3], means[4], ends[4])
+    assert "never of the best one" in summary.notes[0] and "95 % interval over seeds" in summary.notes[0]
 
 
 @pytest.fixture(scope="module")

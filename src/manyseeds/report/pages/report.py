@@ -14,6 +14,7 @@ from manyseeds.core.files import read_object, write_atomic
 from manyseeds.core.layout import CAPTIONS, FAILURES_FILM, FIGURES, FILMED, REPORT, RUN_RECORD, SEEDS_FILM
 from manyseeds.core.manifest import check_made, write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
+from manyseeds.report.figures import NAMES
 from manyseeds.report.pages.provenance import account
 from manyseeds.report.tables.text import count_of, grids, summary_grid
 from manyseeds.report.templates import render_html
@@ -39,7 +40,7 @@ SECTIONS = {
     "Films": (),
     "Provenance": ("throughput",),
 }
-"""The sections in the order in which they are read, and the figures in each."""
+"""The sections in the order in which they are read, and the figures in each; any other figure is among the curves."""
 LONGEST_TABLE = 30
 """A longer table of every seed is folded."""
 NARROW_PT = 300
@@ -54,12 +55,12 @@ def write_report(data: Data) -> Path:
     """
     folder = data.folder
     captions = _captions(folder.folder / FIGURES)
-    figures = {
-        name: _figure(folder, name, captions[name]) for names in SECTIONS.values() for name in names if name in captions
-    }
+    figures = {name: _figure(folder, name, str(captions[name])) for name in NAMES if name in captions}
+    others = set(figures).difference(*SECTIONS.values())
+    places = SECTIONS | {"Curves": (*SECTIONS["Curves"], *(name for name in figures if name in others))}
     films = {variant: own for variant in folder.variants if (own := _films(folder, variant))}
-    final, *others = grids(data)
-    sources = [grid for grid in others if grid.label.endswith("-sources")]
+    final, *further = grids(data)
+    sources = [grid for grid in further if grid.label.endswith("-sources")]
     content = render_html(
         "report.html.j2",
         title=folder.name,
@@ -69,9 +70,9 @@ def write_report(data: Data) -> Path:
         remarks=folder.remarks,
         pages=[(page, words) for page, words in PAGES.items() if (folder.folder / page).is_file()],
         sections=list(SECTIONS),
-        figures={title: [figures[name] for name in names if name in figures] for title, names in SECTIONS.items()},
+        figures={title: [figures[name] for name in names if name in figures] for title, names in places.items()},
         answer=summary_grid(data),
-        between=[grid for grid in others if grid not in sources],
+        between=[grid for grid in further if grid not in sources],
         every_seed=[final, *sources],
         folded=len(final.rows) > LONGEST_TABLE,
         films=[(folder.label(variant), own) for variant, own in films.items()],
@@ -102,7 +103,7 @@ def _intro(data: Data) -> list[str]:
     return lines
 
 
-def _captions(folder: Path) -> Mapping[str, str]:
+def _captions(folder: Path) -> Mapping[str, Any]:
     path = folder / CAPTIONS
     if not path.is_file():
         raise UserError(f"{path} is missing, and with it the figures; `manyseeds figures {folder.parent}` draws them")

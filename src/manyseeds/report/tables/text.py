@@ -222,10 +222,15 @@ def _interval_note(data: Data) -> str:
     if not len(data.sources):
         return "Intervals are for the episodes that were played."
     sentence = "The intervals of means are for new seeds and new episodes"
-    # The widening is how many times as wide the interval is: 8 times as wide is 88 % narrower the other way.
-    narrower = 100 * (1 - 1 / max(float(data.sources["widening"].max()), 1.0))
+    widening = float(data.sources["widening"].max())
+    if math.isnan(widening):
+        return f"{sentence}."
+    # An interval that is twice as wide for new episodes is half as wide for these.
+    narrower = 100 * (1 - 1 / max(widening, 1.0))
     if narrower < 0.5:
         return f"{sentence}; for these episodes alone they would be as wide."
+    if narrower >= 99.5:
+        return f"{sentence}; all seeds do the same in these episodes, so nearly all of their width is for new episodes."
     return f"{sentence}; for these episodes alone they would be up to {narrower:.0f} % narrower."
 
 
