@@ -39,7 +39,9 @@ def write_episodes(folder: Path, seed: int, reached: dict[int, list[int]], varia
         "iteration,episode,object_x,object_y,target_x,target_y,target_z,reached,held,dropped,"
         "first_reached_s,final_distance,return"
     )
-    pd.DataFrame(rows, columns=columns.split(",")).to_csv(run / "episodes.csv", index=False)
+    table = pd.DataFrame(rows, columns=columns.split(","))
+    table = table.assign(**{name: 0 for name in DESCRIPTION.columns if name not in table})
+    table.to_csv(run / "episodes.csv", index=False)
     runs = [path.parts[-2:] for path in folder.glob("*/seed_*")]
     write_config(folder, sorted({name for name, _ in runs}), sorted({int(seed[5:]) for _, seed in runs}))
     return run / "episodes.csv"
@@ -364,7 +366,11 @@ def test_the_readme_of_the_results_explains_every_column_and_file_of_the_tables(
         assert f"| `{start.name}` | {start.unit} | {start.title} |" in readme
     for outcome in DESCRIPTION.outcomes:
         unit = "0 or 1" if outcome.kind == "share" else outcome.unit
-        assert f"| `{outcome.name}` | {unit} | {outcome.meaning} |" in readme
+        row = f"| `{outcome.name}` | {unit} | {outcome.meaning} |"
+        assert row in readme, f"results/README.md lacks the row {row}"
+    assert "`<share>`" in readme and "`<measure>_mean`" in readme
+    means = [f"{outcome.name}_mean" for outcome in DESCRIPTION.measures]
     for path in [*results.glob("success_rates*.csv"), results / "default" / "seed_42" / "episodes.csv"]:
         for column in pd.read_csv(path, nrows=0).columns:
-            assert f"`{column}`" in readme or column.startswith("held_"), f"{path.name}: {column}"
+            explained = f"`{column}`" in readme or column.startswith("held_") or column in means
+            assert explained, f"results/README.md lacks `{column}` of {path.name}"
