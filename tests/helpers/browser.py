@@ -98,6 +98,18 @@ class Browser:
             if event["message"]["method"] == "Network.requestWillBeSent"
         ]
 
+    def resize(self, width: int, height: int) -> None:
+        """Show pages as on a screen of so many pixels, narrow ones as on a telephone; 0 and 0 as before."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": 0, "mobile": 0 < width < 500}
+        self._devtools("Emulation.setDeviceMetricsOverride", screen)
+
+    def print_media(self, on: bool) -> None:
+        """Show pages as they are printed, or as on a screen."""
+        self._devtools("Emulation.setEmulatedMedia", {"media": "print" if on else ""})
+
+    def _devtools(self, command: str, parameters: dict[str, Any]) -> Any:
+        return self._send("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
     def screenshot(self, path: Path | None = None) -> bytes:
         """Return what the window shows as PNG, and write it to a file if one is given."""
         png = base64.b64decode(self._send("GET", "/screenshot"))
