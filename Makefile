@@ -29,7 +29,7 @@ demo: ## three seeds of a cart and a pole, from nothing to tables, figures and a
 	@$(MAKE) --no-print-directory run CONFIG=experiments/demo.yaml
 
 test: setup ## run the tests
-	python -m pytest
+	python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-containers: setup ## build the container images and run the workflow in them
 	@.ci/containers
@@ -46,7 +46,7 @@ test-isaaclab: setup ## install a small Isaac Lab and test the simulator isaacla
 figures: setup-analysis ## draw tables and figures again from RESULTS (results/published)
 	snakemake figures --cores $(CORES) --config results=$(RESULTS)
 
-report: setup-analysis ## write report.html from the results of CONFIG
+report: setup-analysis ## write Snakemake's report of CONFIG to report.html: all files, rules and jobs
 	snakemake --cores $(CORES) --configfile $(CONFIG) --report report.html
 
 watch: setup ## show a line per run while runs are going

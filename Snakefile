@@ -7,7 +7,14 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
-from manyseeds.core.layout import FILM, FILM_PAGE
+from manyseeds.core.layout import (
+    FAILURES_FILM,
+    FILM,
+    FILM_PAGE,
+    FILMED,
+    REPORT,
+    SEEDS_FILM,
+)
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow import summary
 from manyseeds.workflow.slurm import after_queued, queued
@@ -135,6 +142,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
+        rules.write_report.output,
         rules.draw.output,
         rules.tables.output,
         expand(
@@ -143,7 +151,7 @@ rule all:
         ),
         plan.records,
     message:
-        f"All of {plan.experiment.experiment} is in {RESULTS}: policies, tables, figures, curves.html"
+        f"All of {plan.experiment.experiment} is in {RESULTS}: report.html, policies, tables, figures, curves.html"
 
 
 rule train:
@@ -168,4 +176,4 @@ rule figures:
     params:
         results=plan.drawn_from,
     shell:
-        "for verb in tables figures pages; do python -m manyseeds $verb {params.results:q}; done 2>&1 | tee {log:q}"
+        "for verb in tables figures pages report; do python -m manyseeds $verb {params.results:q}; done 2>&1 | tee {log:q}"

@@ -1,4 +1,5 @@
 import copy
+import importlib.util
 import json
 import math
 import re
@@ -125,6 +126,9 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("train.env_spacing", float("inf"), ["train.env_spacing is inf", "finite"]),
         ("train.threads", 0, ["train.threads is 0", "auto or a whole number"]),
         ("train.threads", "all", ["train.threads is 'all'", "auto or a whole number"]),
+        ("train.logger", "wandb", ["train.logger is 'wandb'", "a list of wandb and mlflow, each once"]),
+        ("train.logger", ["tensorboard"], ["train.logger[0] is 'tensorboard'", "the event file", "always written"]),
+        ("train.logger", ["mlflow", "mlflow"], ["train.logger has 'mlflow' more than once"]),
         ("train", None, ["train is empty", "a mapping"]),
         ("seeds", [], ["seeds is []", "at least one seed"]),
         ("seeds", 3, ["seeds is 3", "a list"]),
@@ -638,6 +642,20 @@ def test_the_content_of_the_checkpoint_to_start_from_decides_the_result_and_not_
     assert from_dict(json.loads(resolved.to_json())) == resolved
     with pytest.raises(UserError, match=r"train\.init_from is 'nowhere\.pt', which cannot be read"):
         settings("nowhere.pt")
+
+
+def test_a_logger_whose_package_is_missing_is_refused_before_anything_starts(tmp_path, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "mlflow" else find(name, *more)
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(changed("train.logger", ["wandb", "mlflow"])))
+    assert main([str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {path}: variant default: train.logger is wandb, mlflow, but the package mlflow is not installed; pip"
+        " install 'manyseeds[loggers]' installs it\n"
+    )
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_starts(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The ledger: every plan of an experiment stays in it, in the order in which they held."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,25 @@ def test_a_plan_that_was_changed_later_is_noticed(tmp_path):
     path.write_text(path.read_text().replace("10", "20"))
     with pytest.raises(UserError, match="was changed after it was entered"):
         ledger.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_text("{"), lambda path: path.write_text('{"plans": [{}]}'), Path.unlink]
+)
+@pytest.mark.parametrize("name", ["ledger.json", ".ledger.json"])
+def test_a_damaged_or_deleted_ledger_is_restored_with_all_its_plans(tmp_path, name, damage):
+    for seeds in ([1], [1, 2]):
+        ledger.enter(tmp_path, CONFIG | {"seeds": seeds})
+    wanted = (tmp_path / "ledger.json").read_bytes()
+    damage(tmp_path / name)
+    said = ledger.enter(tmp_path, CONFIG | {"seeds": [1, 2]})
+    assert said.endswith("it is restored from its copy") == (name == "ledger.json")
+    assert (tmp_path / "ledger.json").read_bytes() == (tmp_path / ".ledger.json").read_bytes() == wanted
+
+
+def test_a_ledger_without_an_intact_copy_is_refused_with_the_way_out(tmp_path):
+    ledger.enter(tmp_path, CONFIG)
+    for name in ("ledger.json", ".ledger.json"):
+        (tmp_path / name).write_text("{")
+    with pytest.raises(UserError, match=r"move it and \.ledger\.json away to begin a ledger without the earlier plans"):
+        ledger.enter(tmp_path, CONFIG)

@@ -17,6 +17,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--seed", type=int)
 parser.add_argument("--num_envs", type=int)
 parser.add_argument("--max_iterations", type=int)
+parser.add_argument("--logs", type=Path, default=Path("logs/now"), help="the folder to leave")
 parser.add_argument("--first", type=int, default=0, help="number of the first iteration in the event file")
 parser.add_argument("--last", type=int, help="number of the last checkpoint")
 parser.add_argument("--every", type=int, default=1, help="iterations between logged ones")
@@ -32,7 +33,7 @@ if args.needs:
     importlib.import_module(args.needs)
 if args.seed == args.fail_with_seed:
     sys.exit("out of memory")
-n, logs = args.max_iterations, Path("logs/now")
+n, logs = args.max_iterations, args.logs
 events = []
 for i in range(0, n, args.every):
     step = args.first + i

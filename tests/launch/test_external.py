@@ -1,6 +1,7 @@
 """Other trainers than ours: their command line, what they must leave, and the whole workflow with one.
 
-The trainer is a real one, this package's own training command called as a stranger's.
+The trainer of the whole workflow is a real one, this package's own training command called as a stranger's. What the
+launcher makes of a trainer's end is tested with a program that leaves the same files in a moment.
 """
 
 import json
@@ -57,6 +58,12 @@ FIELDS = {
     "task": "lift_object",
     "trainer": STRANGER,
     "train": {"num_envs": 4, "max_iterations": 3, "save_interval": 2},
+}
+QUICK = STRANGER | {
+    "command": f"{shlex.quote(sys.executable)} {shlex.quote(str(REPOSITORY / 'tests/helpers/small_trainer.py'))} "
+    "--num_envs {num_envs} --seed {seed} --max_iterations {max_iterations} --save_interval {save_interval} "
+    "--logs logs/rsl_rl/mine/now --first 1 --last {max_iterations}",
+    "words": {},
 }
 DOCUMENTED = r"""
 python isaaclab_arena/scripts/reinforcement_learning/train.py \
@@ -201,6 +208,14 @@ def test_a_checkpoint_to_start_from_is_given_by_its_absolute_path(
     assert rendered[-2:] == ["--checkpoint", f"{tmp_path}/a.pt"]
 
 
+def test_loggers_are_given_as_words_of_their_own() -> None:
+    words = STRANGER["words"] | {"logger": "--logger {logger}"}
+    fields = with_trainer(command=f"{STRANGER['command']} {{logger}}", words=words)
+    assert command(fields)[-1] == "lift_object"
+    rendered = command(fields | {"train": FIELDS["train"] | {"logger": ["wandb", "mlflow"]}})
+    assert rendered[-4:] == ["--logger", "wandb", "--logger", "mlflow"]
+
+
 def experiment_checkpoints(fields: dict) -> list[str]:
     return resolve(fields).checkpoints("default")
 
@@ -256,6 +271,7 @@ def test_a_wrong_definition_is_one_sentence(change: dict, sentence: str) -> None
             "task.overrides are given, but the command of trainer",
         ),
         ({"train": FIELDS["train"] | {"init_from": __file__}}, "train.init_from is given, but the command of trainer"),
+        ({"train": FIELDS["train"] | {"logger": ["wandb"]}}, "train.logger is given, but the command of trainer"),
         ({"device": "cuda", "gpus_per_run": 2}, "gpus_per_run is more than 1, but the command of trainer stranger has"),
         ({"trainer": "manyseeds", "task": "theirs"}, "task.name is 'theirs'"),
         ({"trainer": "manyseeds", "agent": "nowhere.json"}, "agent file nowhere.json cannot be read"),
@@ -344,23 +360,26 @@ def test_watch_shows_runs_of_another_trainer(finished: Path) -> None:
     ]  # fmt: skip
 
 
+def quick(**changes: object) -> dict:
+    return FIELDS | {"trainer": QUICK | changes}
+
+
 def test_a_killed_run_of_another_trainer_starts_over_in_a_fresh_folder_and_says_so(
-    tmp_path: Path, agent_file: str, capsys: pytest.CaptureFixture
+    tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    fields = FIELDS | {"agent": agent_file, "train": FIELDS["train"] | {"max_iterations": 2000}}
-    (tmp_path / "config.json").write_text(resolve(fields).to_json())
+    (tmp_path / "config.json").write_text(resolve(quick(command=f"{QUICK['command']} --end hang")).to_json())
     arguments = ["--config", str(tmp_path / "config.json"), "--seed", "1", "--threads", "1"]
     run = tmp_path / "default" / "seed_1"
     process = subprocess.Popen([sys.executable, "-m", "manyseeds", "launch", *arguments], start_new_session=True)
-    while process.poll() is None and not list(run.glob("work/run/logs/**/model_2.pt")):
+    while process.poll() is None and not list(run.glob("work/run/logs/**/model_3.pt")):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert start(tmp_path, FIELDS | {"agent": agent_file}) == 0
+    assert start(tmp_path, quick()) == 0
     assert "[INFO] Starting over: stranger cannot continue a run that was interrupted" in capsys.readouterr().err
     record = json.loads((run / "run.json").read_text())
     assert record["resumed"] == 0 and "Starting over" in record["notes"][0]
-    assert list(run.glob("work/superseded_1/logs/rsl_rl/mine/now/model_2.pt"))
+    assert list(run.glob("work/superseded_1/logs/rsl_rl/mine/now/model_3.pt"))
     assert len(list(run.rglob("*tfevents*"))) == 1
 
 
@@ -376,19 +395,16 @@ SAYS_DONE = f"{shlex.quote(sys.executable)} -c 'import sys; sys.exit(0)' {{seed}
             ["left no policy_2.pt", "the checkpoint of iteration 3", "found: no checkpoint"],
         ),
         (
-            {"command": STRANGER["command"].replace("{max_iterations}", "2 --state_interval {max_iterations}")},
-            ["left no model_3.pt", "found: model_2.pt"],
+            {"command": QUICK["command"].replace("--last {max_iterations}", "--last 2")},
+            ["left no model_3.pt", "model_2.pt"],
         ),
         ({"logs": "logs/*"}, ["left no event file", "rsl_rl/ holds mine/"]),
     ],
 )
 def test_success_without_the_last_checkpoint_says_what_was_looked_for_and_found(
-    tmp_path: Path, agent_file: str, capsys: pytest.CaptureFixture, change: dict, sentences: list[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture, change: dict, sentences: list[str]
 ) -> None:
-    fields = with_trainer(**change)
-    if "{agent_file}" in fields["trainer"]["command"]:
-        fields |= {"agent": agent_file}
-    assert start(tmp_path, fields) == 2
+    assert start(tmp_path, quick(**change)) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     for sentence in sentences:
@@ -396,13 +412,11 @@ def test_success_without_the_last_checkpoint_says_what_was_looked_for_and_found(
     assert not (tmp_path / "default/seed_1/run.json").exists()
 
 
-def test_a_definition_that_looked_in_the_wrong_place_is_mended_without_training_again(
-    tmp_path: Path, agent_file: str
-) -> None:
-    assert start(tmp_path, with_trainer(first_iteration=0, checkpoint="x_{iteration}.pt") | {"agent": agent_file}) == 2
+def test_a_definition_that_looked_in_the_wrong_place_is_mended_without_training_again(tmp_path: Path) -> None:
+    assert start(tmp_path, quick(first_iteration=0, checkpoint="x_{iteration}.pt")) == 2
     log = tmp_path / "default/seed_1/train.log"
     size = log.stat().st_size
-    assert start(tmp_path, FIELDS | {"agent": agent_file}) == 0
+    assert start(tmp_path, quick()) == 0
     assert log.stat().st_size == size
 
 

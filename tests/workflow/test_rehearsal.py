@@ -10,7 +10,7 @@ from helpers.verbs import verb
 from manyseeds.config import resolve
 from manyseeds.core.errors import UserError
 from manyseeds.workflow import rehearsal
-from manyseeds.workflow.content import checked
+from manyseeds.workflow.content import examine
 from manyseeds.workflow.resources import memory_mb, needed_mb
 
 main = verb("config")
@@ -27,7 +27,7 @@ FIELDS = {
 
 
 def check(**changes) -> None:
-    checked(resolve(FIELDS | changes, "my.yaml"), "my.yaml")
+    examine(resolve(FIELDS | changes, "my.yaml"), "my.yaml")
 
 
 def agent(**overrides) -> dict:
@@ -144,7 +144,7 @@ def test_an_interpreter_that_is_not_there_is_refused_by_the_check(tmp_path, caps
 def test_on_a_cluster_memory_is_compared_with_what_jobs_ask_for():
     wide = agent(**{"policy.actor_hidden_dims": [20000, 20000]})
     with pytest.raises(UserError, match=r"a job asks the cluster for 2,016 MB"):
-        checked(resolve(FIELDS | wide), "my.yaml", cluster=True)
+        examine(resolve(FIELDS | wide), "my.yaml", cluster=True)
 
 
 def test_what_jobs_ask_for_is_enough_for_the_default():

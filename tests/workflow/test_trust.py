@@ -22,8 +22,8 @@ HEAVIER = ('size="0.05 0.05 0.05" mass="1"', 'size="0.05 0.05 0.05" mass="8"')
 
 
 def snakemake(folder: Path, *arguments: str):
-    """Run it up to the figures: all but the film, which takes most of the time and is planned in dry runs only."""
-    target = [] if {"train", "--dry-run"} & set(arguments) else ["draw"]
+    """Run it up to the report: all but the film of a policy, which takes long and is planned in dry runs only."""
+    target = [] if {"train", "--dry-run"} & set(arguments) else ["write_report"]
     return workflows.snakemake(folder, *target, *arguments)
 
 
@@ -33,12 +33,14 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trust")
     shutil.copy(TASK, folder / "push.py")
     write_config(folder, task={"file": "push.py"}, seeds=[1], evaluate={"episodes": 4})
-    result = snakemake(folder)
+    result = workflows.snakemake(folder, "draw")
     assert result.returncode == 0, result.stdout
     film = folder / RESULTS / "default" / "policy.gif"
     checkpoint, stand_in = folder / RUN / "model_2.pt", REPOSITORY / "workflow" / "report" / "no_animation.gif"
     assert main(["film", str(checkpoint), "--output", str(film), "--stand_in", str(stand_in)]) == 0
     assert main(["film-page", str(film), "--output", str(film.with_suffix(".html"))]) == 0
+    assert main(["film-failures", str(film.parent), "--stand_in", str(stand_in)]) == 0
+    assert main(["report", str(folder / RESULTS)]) == 0
     assert verify(folder / RESULTS).problems == ()
     return folder
 
@@ -170,6 +172,9 @@ def forget(episodes: Path) -> None:
         ("default/policy.gif", flip, "animate"),
         ("default/policy.gif", Path.unlink, "animate"),
         ("default/policy.html", flip, "animate"),
+        ("default/failures.gif", flip, "film_failures"),
+        ("default/seeds.gif", Path.unlink, "film_failures"),
+        ("report.html", flip, "write_report"),
     ],
 )
 def test_what_was_edited_damaged_or_deleted_is_made_again(copy, name, damage, made_again):

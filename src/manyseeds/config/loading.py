@@ -195,6 +195,7 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
                 "agent_overrides": bool(variant.agent) and not variant.agent_file,
                 "task_overrides": bool(variant.task_cfg),
                 "init_from": variant.train.init_from is not None,
+                "logger": bool(variant.train.logger),
                 "evaluate_overrides": bool(evaluate.overrides),
             }
             yield from external.missing_placeholders(experiment.trainer, given)

@@ -25,6 +25,7 @@ from manyseeds.config.fields import (
     SeedSet,
     Text,
     as_tuple,
+    unique,
 )
 
 NUM_STEPS_PER_ENV = 24
@@ -40,6 +41,11 @@ def _ascending(numbers: tuple[int, ...]) -> tuple[int, ...]:
     if any(low >= high for low, high in pairwise(numbers)):
         raise ValueError("numbers must rise")
     return numbers
+
+
+_Logger = Annotated[
+    Literal["wandb", "mlflow"], Allowed("wandb or mlflow, for the event file of TensorBoard is always written")
+]
 
 
 class TrainSettings(Model):
@@ -61,6 +67,14 @@ class TrainSettings(Model):
     init_from: Annotated[Text | None, Allowed("the path of a checkpoint"), NO_IDENTITY] = Field(
         None, description="checkpoint whose networks a new run starts with, of manyseeds or RSL-RL"
     )
+    logger: Annotated[
+        tuple[_Logger, ...],
+        BeforeValidator(as_tuple),
+        Field(json_schema_extra={"uniqueItems": True}),
+        AfterValidator(unique),
+        Allowed("a list of wandb and mlflow, each once"),
+        NO_IDENTITY,
+    ] = Field((), description="where scalars are sent besides the event file: wandb, mlflow")
 
 
 class EvaluateSettings(Model):

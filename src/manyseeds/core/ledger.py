@@ -13,7 +13,7 @@ from typing import Any
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json, write_json
-from manyseeds.core.layout import LEDGER
+from manyseeds.core.layout import LEDGER, LEDGER_COPY
 from manyseeds.core.text import now
 
 
@@ -34,16 +34,41 @@ def plan_digest(plan: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
 
 
-def enter(folder: Path, config: Mapping[str, Any]) -> None:
+def enter(folder: Path, config: Mapping[str, Any]) -> str:
     """Add the plan of a resolved experiment to the ledger in its folder, unless it is the last one there.
 
+    The ledger has a copy, since nothing else knows its plans: where one of the two is missing or damaged, the other
+    restores it.
+
+    Returns:
+        What was restored, in a sentence; "" for nothing.
+
     Raises:
-        UserError: when the ledger cannot be read.
+        UserError: when ledger and copy cannot be read.
     """
-    plan, entries = plan_of(config), read(folder)
+    path, copy = folder / LEDGER, folder / LEDGER_COPY
+    (written, wrong), (copied, _) = _state(path), _state(copy)
+    entries, restored = written, ""
+    if copied and not written:
+        entries, restored = copied, f"{wrong or f'{path} is missing'}; it is restored from its copy"
+    elif wrong:
+        raise UserError(f"{wrong}; move it and {LEDGER_COPY} away to begin a ledger without the earlier plans")
+    plan = plan_of(config)
     digest = plan_digest(plan)
     if not entries or entries[-1]["plan"] != digest:
-        write_json(folder / LEDGER, {"plans": [*entries, {"plan": digest, "since": now(), **plan}]})
+        entries = [*entries, {"plan": digest, "since": now(), **plan}]
+    for place, content in ((copy, copied), (path, written)):
+        if content != entries:
+            write_json(place, {"plans": entries})
+    return restored
+
+
+def _state(path: Path) -> tuple[list[dict[str, Any]], str]:
+    """Return the plans of a ledger, none where there is none or it is damaged, and what is wrong with it."""
+    try:
+        return _read(path), ""
+    except UserError as error:
+        return [], str(error)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -55,7 +80,10 @@ def read(folder: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: when the ledger cannot be read, or an entry is not the plan that its hash says.
     """
-    path = folder / LEDGER
+    return _read(folder / LEDGER)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:

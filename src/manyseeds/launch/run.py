@@ -24,7 +24,16 @@ from manyseeds.config.settings import Launched
 from manyseeds.core import race
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.files import open_unlinked, refuse_links, write_json
-from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
+from manyseeds.core.layout import (
+    JOURNAL,
+    LOCK,
+    LOGGERS_LOCK,
+    PREVIOUS_STATE,
+    RUN_CONFIG,
+    RUN_RECORD,
+    STATES,
+    run_folder,
+)
 from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
@@ -191,7 +200,7 @@ def remove_state(folder: Path) -> None:
     """Remove what a finished run would need to be continued; superseded runs stay."""
     if not (folder / RUN_RECORD).is_file():
         return
-    for name in (*STATES, JOURNAL, RUN_CONFIG, LOCK):
+    for name in (*STATES, JOURNAL, RUN_CONFIG, LOCK, LOGGERS_LOCK):
         (folder / name).unlink(missing_ok=True)
     external.remove_work(folder)
 

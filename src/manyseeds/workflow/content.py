@@ -5,14 +5,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from manyseeds.config.experiment import Experiment, from_dict
-from manyseeds.core import python_path
-from manyseeds.core.description import Description
+from manyseeds.core import loggers, python_path
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
 from manyseeds.core.race import deciding
+from manyseeds.workflow import passed, room
+from manyseeds.workflow.passed import Passed
 
 
 def checked(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
@@ -32,11 +34,26 @@ def checked(experiment: Experiment, source: str, cluster: bool = False) -> Exper
     Raises:
         UserError: with one sentence for each variant whose values are not allowed.
     """
-    if not _can_check(experiment):
-        return experiment
+    return _checked(experiment, source, cluster, examine)
+
+
+def checked_apart(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
+    """Run `checked` in a separate process, unless the trainer's packages are already loaded here.
+
+    They take 300 MB, which the planning of thousands of jobs does not need.
+    """
+    return _checked(experiment, source, cluster, examine if "rsl_rl" in sys.modules else _examine_apart)
+
+
+def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passed:
+    """Make the check of `checked`, whether or not it was made before.
+
+    Raises:
+        UserError: with one sentence for each variant whose values are not allowed.
+    """
     # Imported here because it takes seconds, and what reads a config file should be quick.
     from manyseeds.learning import warm_start
-    from manyseeds.learning.agent import resolve_agent
+    from manyseeds.learning.agent import resolve_agent, too_few_samples
     from manyseeds.tasks import registry
     from manyseeds.tasks.base import configure
     from manyseeds.workflow import rehearsal
@@ -55,6 +72,8 @@ def checked(experiment: Experiment, source: str, cluster: bool = False) -> Exper
                 warm_start.check(
                     checkpoint, agent, task.observation_width, task.action_width, f"{where}train.init_from {checkpoint}"
                 )
+            if problem := too_few_samples(agent, variant.train.num_envs // experiment.ranks):
+                problems.append(f"{where}agent {variant.agent_file}: {problem}")
         except UserError as error:
             problems.append(str(error))
     if experiment.race:
@@ -62,19 +81,36 @@ def checked(experiment: Experiment, source: str, cluster: bool = False) -> Exper
             deciding(task.description, experiment.race.by)
         except UserError as error:
             problems.append(f"{source}: {error}")
-    problems = problems or list(rehearsal.problems(experiment, agents, task, source, cluster))
-    if problems:
-        raise UserError("\n".join(dict.fromkeys(problems)))
-    return experiment.described(task.description)
+    _refuse(problems)
+    needs = room.needs(experiment, agents, task)
+    _refuse(room.problems(experiment, needs, source, cluster))
+    _refuse(rehearsal.problems(experiment, agents, task, source))
+    return Passed(task.description, needs)
 
 
-def checked_apart(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
-    """Run `checked` in a separate process, unless the trainer's packages are already loaded here.
+def _checked(
+    experiment: Experiment, source: str, cluster: bool, examine: Callable[[Experiment, str, bool], Passed]
+) -> Experiment:
+    if not experiment.trainer.is_ours or importlib.util.find_spec("rsl_rl") is None:
+        return experiment
+    _refuse(
+        f"{source}: variant {variant.name}: train.logger is {', '.join(variant.train.logger)}, but {problem}"
+        for variant in experiment.variants
+        if (problem := loggers.missing(variant.train.logger))
+    )
+    environment = dict(os.environ)
+    key = passed.key(experiment, environment)
+    found = passed.recall(key)
+    if found is None:
+        found = examine(experiment, source, cluster)
+        if passed.key(experiment, environment) == key:  # nobody has edited the code meanwhile
+            passed.keep(key, found)
+    else:
+        _refuse(room.problems(experiment, found.needs, source, cluster))
+    return experiment.described(found.description)
 
-    They take 300 MB, which the planning of thousands of jobs does not need.
-    """
-    if "rsl_rl" in sys.modules or not _can_check(experiment):
-        return checked(experiment, source, cluster)
+
+def _examine_apart(experiment: Experiment, source: str, cluster: bool) -> Passed:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "manyseeds.workflow.content", source, *(["cluster"] if cluster else [])],
         input=experiment.to_json(),
@@ -89,19 +125,19 @@ def checked_apart(experiment: Experiment, source: str, cluster: bool = False) ->
     if done.returncode:
         raise UserError(f"the check of {source} failed: {(done.stderr.strip().splitlines() or ['it was killed'])[-1]}")
     # What the task's own file prints comes before the last line.
-    description: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return experiment.described(Description.from_dict(description))
+    return Passed.from_dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _can_check(experiment: Experiment) -> bool:
-    return experiment.trainer.is_ours and importlib.util.find_spec("rsl_rl") is not None
+def _refuse(problems: Iterable[str]) -> None:
+    if sentences := list(dict.fromkeys(problems)):
+        raise UserError("\n".join(sentences))
 
 
 def _main() -> int:
-    """Check the resolved experiment on standard input; print its description, or what is wrong and return 2."""
+    """Check the resolved experiment on standard input; print what was found, or what is wrong and return 2."""
     experiment = from_dict(json.load(sys.stdin))
     try:
-        print(json.dumps(checked(experiment, sys.argv[1], sys.argv[2:] == ["cluster"]).description))
+        print(json.dumps(examine(experiment, sys.argv[1], sys.argv[2:] == ["cluster"]).to_dict()))
     except UserError as error:
         print(error)
         return 2

@@ -130,7 +130,8 @@ class Plan:
             if not self.is_written():
                 with write_atomic(self.config_json) as partial:
                     partial.write_text(self.experiment.to_json(), encoding="utf-8")
-            ledger.enter(Path(self.results), self.experiment.to_dict())
+            if restored := ledger.enter(Path(self.results), self.experiment.to_dict()):
+                print(f"note: {restored}", file=sys.stderr)
         except BlockingIOError as error:
             raise UserError(
                 f"{self.results}: another Snakemake works on this experiment; wait for it to end"

@@ -4,22 +4,16 @@ A mistake in an agent or a task is then one sentence before any job starts, inst
 """
 
 import importlib.util
-import itertools
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manyseeds.config.experiment import Experiment, Variant
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import is_out_of_memory
-from manyseeds.core.layout import RESULTS
 from manyseeds.tasks import registry
-from manyseeds.workflow.resources import memory_mb, needed_mb
 
 if TYPE_CHECKING:
     from manyseeds.tasks.base import Task
@@ -27,60 +21,26 @@ if TYPE_CHECKING:
 ENVS = 2
 STEPS = 4
 BATCHES = 2
-# Bytes of one scalar in an event file, and of one row of episodes.csv.
-SCALAR_BYTES = 60
-ROW_BYTES = 150
 
 
 def problems(
-    experiment: Experiment, agents: Mapping[str, Mapping[str, Any]], task: "Task", source: str, cluster: bool
+    experiment: Experiment, agents: Mapping[str, Mapping[str, Any]], task: "Task", source: str
 ) -> Iterator[str]:
     """Yield a sentence for everything that the jobs of an experiment would refuse.
 
     Args:
-        experiment: the resolved experiment, whose agents and numbers of the task are allowed.
+        experiment: the resolved experiment, whose agents and numbers of the task are allowed, and fit into memory.
         agents: the complete configuration of each variant's agent.
         task: its task.
         source: the config file's name.
-        cluster: whether a scheduler gives the memory that jobs ask for; otherwise they have this machine's.
     """
-    from manyseeds.learning.agent import too_few_samples
-
     seen: set[str] = set()
-    disk = 0.0
-    for variant in experiment.variants:
-        where = f"{source}: variant {variant.name}: "
+    for variant in experiment.variants if importlib.util.find_spec("mujoco") is not None else ():
         agent = agents[variant.name]
-        parameters = _parameters(agent, task)
-        own_envs = variant.train.num_envs // experiment.ranks
-        if problem := too_few_samples(agent, own_envs):
-            yield f"{where}agent {variant.agent_file}: {problem}"
-            continue
-        samples = own_envs * agent["num_steps_per_env"]
-        batch = samples // agent["algorithm"]["num_mini_batches"]
-        needed = needed_mb(
-            variant.train.num_envs, samples, batch, task.observation_width, task.action_width, parameters
-        )
-        limit = memory_mb(variant.train.num_envs) if cluster else _machines_mb()
-        if needed > limit and experiment.device != "cuda":
-            has = "a job asks the cluster for" if cluster else "this machine has"
-            yield (
-                f"{where}a run needs about {needed:,} MB of memory, and {has} {limit:,} MB; fewer num_envs,"
-                " num_steps_per_env or narrower layers need less."
-            )
-            continue
-        disk += len(experiment.seeds) * _disk_bytes(experiment, variant, parameters)
         shape = json.dumps([_shape(agent), sorted(variant.task_cfg)], sort_keys=True)
-        if shape not in seen and importlib.util.find_spec("mujoco") is not None:
+        if shape not in seen:
             seen.add(shape)
-            yield from _tried(experiment, variant, agent, where)
-    free = shutil.disk_usage(".").free + _bytes_below(Path(RESULTS) / experiment.experiment)
-    if disk > free:
-        yield (
-            f"{source}: the checkpoints, curves and episodes of {len(experiment.variants) * len(experiment.seeds)} runs"
-            f" take about {disk / 1e9:,.0f} GB, and {free / 1e9:,.0f} GB are free here; a larger train.save_interval"
-            " leaves fewer checkpoints."
-        )
+            yield from _tried(experiment, variant, agent, f"{source}: variant {variant.name}: ")
 
 
 def _tried(experiment: Experiment, variant: Variant, agent: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -154,35 +114,3 @@ def _shape(value: Any) -> Any:
     if isinstance(value, list):
         return [_shape(item) for item in value]
     return "number" if isinstance(value, float) else value
-
-
-def _parameters(agent: Mapping[str, Any], task: "Task") -> int:
-    """Return how many numbers the actor and the critic have."""
-    total = 0
-    for role, outputs in (("actor", task.action_width), ("critic", 1)):
-        widths = [task.observation_width, *agent[role]["hidden_dims"], outputs]
-        total += sum((before + 1) * after for before, after in itertools.pairwise(widths))
-    return total
-
-
-def _disk_bytes(experiment: Experiment, variant: Variant, parameters: int) -> float:
-    checkpoints = len(variant.checkpoints)
-    scalars = 40 * SCALAR_BYTES * variant.train.max_iterations
-    # Parameters and Adam's two averages, as float32.
-    return checkpoints * (12.0 * parameters + ROW_BYTES * experiment.evaluate.episodes) + scalars
-
-
-def _machines_mb() -> int:
-    """Return the memory of this machine, or of this process's control group where that is less, in MB."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            continue
-    return total >> 20
-
-
-def _bytes_below(folder: Path) -> int:
-    """Return the size of the files below a folder, which a repetition replaces."""
-    return sum(path.stat().st_size for path in folder.rglob("*.pt") if path.is_file()) if folder.is_dir() else 0

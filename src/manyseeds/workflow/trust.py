@@ -21,10 +21,12 @@ from manyseeds.core.layout import (
     CODE_DIFF,
     EPISODES,
     EVENT_FILE,
+    FAILURES_FILM,
     FILM,
     FILM_PAGE,
     JOURNAL,
     LEARNING_CURVES,
+    REPORT,
     RUN_CONFIG,
     RUN_RECORD,
     SCALARS,
@@ -184,14 +186,16 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
             if evaluation and known and (changed := changes_since(manifest_path(run, "evaluate"), evaluation)):
                 stale_evaluations[str(run / EPISODES)] = changed
-        for step, name in (("film", FILM), ("film-page", FILM_PAGE)) if ours else ():
+        films = (("film", FILM, FILM), ("film-page", FILM_PAGE, FILM), ("film-failures", FAILURES_FILM, FAILURES_FILM))
+        for step, name, first in films if ours else ():
             if problem := _of_step(folder / variant.name, step, name, sums):
-                again.setdefault(str(folder / variant.name / FILM), problem)
+                again.setdefault(str(folder / variant.name / first), problem)
     whole = (
         ("curves", LEARNING_CURVES),
         ("tables", "success_rates.html"),
         ("figures", "curves.html"),
         ("pages", "curves.html"),
+        ("report", REPORT),
     )
     for step, name in (*whole, *((Path(name).stem, name) for name in map(decision_name, rungs))):
         if problem := _of_step(folder, step, name, sums):
@@ -263,7 +267,7 @@ def _why_anew(findings: Findings, experiment: Experiment, job: Planned) -> str:
 def _forced_by(experiment: Experiment, results: str, paths: Sequence[str]) -> dict[str, str]:
     """Return the outputs that are made again because of other code, without a reason: that is said apart."""
     if paths and experiment.changed_code == "accept":  # tables and captions say it
-        return {f"{results}/success_rates.html": "", f"{results}/curves.html": ""}
+        return dict.fromkeys((f"{results}/{name}" for name in ("success_rates.html", "curves.html", REPORT)), "")
     return dict.fromkeys(paths, "")
 
 

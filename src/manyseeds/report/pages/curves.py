@@ -8,8 +8,9 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
+from manyseeds.analysis.curves import ENDED
 from manyseeds.analysis.data import Data, block_means
 from manyseeds.analysis.rates import column
 from manyseeds.analysis.results import ResultsFolder, Run
@@ -71,6 +72,7 @@ def _content(data: Data) -> dict[str, Any]:
         "picked": [tag for tag in (meant.reward, meant.success, *successes) if tag in tags] or tags[:2],
         "shares": [*(_tag(outcome.name) for outcome in data.folder.description.shares), meant.success],
         "t": {count: float(stdtrit(count - 1, 0.975)) for count in range(2, most + 1)},
+        "normal": float(ndtri(0.975)),
         "variants": [
             {
                 "name": data.label(variant),
@@ -105,12 +107,16 @@ def _run(data: Data, run: Run, tags: list[str], block: int) -> dict[str, Any]:
         for tag in tags:
             if tag in table and table[tag].notna().any():
                 series[tag] = {"y": _encoded(block_means(table[tag].to_numpy()[None], block)[0])}
+        if data.folder.tags.success in series and ENDED in table:
+            ended = block * block_means(table[ENDED].to_numpy()[None], block)[0]
+            series[data.folder.tags.success]["n"] = _encoded(ended)
     if run in data.episodes:
         rates = data.rates[(data.rates["variant"] == run.variant) & (data.rates["seed"] == run.seed)]
         for tag, name in _evaluated(data).items():
             series[tag] = {
                 "x": _encoded(rates["iteration"].to_numpy()),
                 "y": _encoded(rates[name].to_numpy()),
+                "n": _encoded(rates["episodes"].to_numpy()),
             }
     return {
         "variant": data.variants.index(run.variant),

@@ -11,7 +11,7 @@ for (const run of data.runs) {
   run.iterations = decode(run.iterations);
   run.hours = run.hours && decode(run.hours);
   for (const series of Object.values(run.series)) {
-    Object.assign(series, { iterations: series.x ? decode(series.x) : run.iterations, y: decode(series.y), evaluated: "x" in series });
+    Object.assign(series, { iterations: series.x ? decode(series.x) : run.iterations, y: decode(series.y), n: series.n && decode(series.n), evaluated: "x" in series });
   }
 }
 
@@ -52,31 +52,58 @@ function curves(tag, view) {
   return data.variants.map((_, variant) => data.runs
     .filter((run) => run.variant === variant && view.runs.includes(run.key) && run.series[tag])
     .map((run) => {
-      const { iterations, y, evaluated } = run.series[tag];
-      return { run, x: positions(run, iterations, view.axis), y: evaluated ? y : smooth(y, view.smoothing) };
+      const { iterations, y, n, evaluated } = run.series[tag];
+      return { run, x: positions(run, iterations, view.axis), y: evaluated ? y : smooth(y, view.smoothing), n };
     })
     .filter((curve) => curve.x && curve.y.some(Number.isFinite)));
 }
 
-/** Mean and 95 % t interval over seeds, where all of them have data. */
+const logit = (share) => Math.log(share / (1 - share)), expit = (odds) => 1 / (1 + Math.exp(-odds));
+
+/** Student's t interval of a mean: [low, high]. */
+function tInterval(mean, error, seeds) {
+  return [mean - data.t[seeds] * error, mean + data.t[seeds] * error];
+}
+
+/**
+ * Student's t interval of a mean of shares on the scale of its logit: [low, high], the same as the function rate_interval.
+ * `episodes` is how many there are of all seeds, NaN where it is not known.
+ */
+function shareInterval(mean, error, seeds, episodes) {
+  const inner = episodes > 0 ? (mean * episodes + 0.5) / (episodes + 1) : mean;
+  const floor = episodes > 0 ? data.normal * Math.sqrt(inner * (1 - inner) / episodes) : 0;
+  const half = Math.max(data.t[seeds] * error, floor) / (inner * (1 - inner));
+  if (!(half > 0)) return [NaN, NaN];
+  return [Math.min(expit(logit(inner) - half), mean), Math.max(expit(logit(inner) + half), mean)];
+}
+
+/** Mean and 95 % interval over seeds, where all of them have data. */
 function summarize(seeds, tag) {
   const result = { x: [], mean: [], low: [], high: [], count: seeds.length };
   if (!seeds.length) return result;
   const same = seeds.every(({ x }) => x.length === seeds[0].x.length && x.every((value, at) => value === seeds[0].x[at]));
-  const finite = seeds.map(({ x, y }) => ({ x: x.filter((_, at) => Number.isFinite(y[at])), y: y.filter(Number.isFinite) }));
+  const finite = seeds.map(({ x, y, n }) => {
+    const there = (_, at) => Number.isFinite(y[at]);
+    return { x: x.filter(there), y: y.filter(there), n: n?.filter(there) };
+  });
   const start = Math.max(...finite.map(({ x }) => x[0])), end = Math.min(...finite.map(({ x }) => x[x.length - 1]));
   const grid = same ? seeds[0].x : Array.from({ length: GRID_POINTS }, (_, at) => start + (end - start) * at / (GRID_POINTS - 1));
-  const [least, most] = data.shares.includes(tag) ? [0, 1] : [-Infinity, Infinity];
   grid.forEach((at, place) => {
+    const sum = (key) => seeds.reduce((total, seed, number) => {
+      const own = finite[number];
+      return total + (!seed[key] ? NaN : same ? seed[key][place] : interpolate(own.x, own[key], at));
+    }, 0);
     const values = same ? seeds.map((seed) => seed.y[place]) : finite.map((seed) => interpolate(seed.x, seed.y, at));
     if (!values.every(Number.isFinite)) return;
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-    const half = data.t[values.length] * Math.sqrt(squares / (values.length - 1) / values.length);
+    const mean = values.reduce((total, value) => total + value, 0) / values.length;
+    const squares = values.reduce((total, value) => total + (value - mean) ** 2, 0);
+    const error = Math.sqrt(squares / (values.length - 1) / values.length);
+    const share = data.shares.includes(tag) && values.every((value) => value >= 0 && value <= 1);
+    const [low, high] = share ? shareInterval(mean, error, values.length, sum("n")) : tInterval(mean, error, values.length);
     result.x.push(at);
     result.mean.push(mean);
-    result.low.push(Math.max(mean - half, least));
-    result.high.push(Math.min(mean + half, most));
+    result.low.push(low);
+    result.high.push(high);
   });
   return result;
 }
