@@ -74,7 +74,7 @@ class View:
         self._server, self._player = server, player
         self._wanted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._scenes: list[Scene] = []
-        self._seen = ""
+        self._seen: list[str] = []
         server.scene.set_up_direction("+z")
         # Light from everywhere would be an image from the network; these lights are not.
         server.scene.configure_environment_map(None)
@@ -127,12 +127,15 @@ class View:
             move_target = None if place else self._player.move_target
             name = "second" if place else "first"
             self._scenes.append(Scene(self._server, name, simulation, offset, self._wanted.put, move_target))
-        if self._scenes and self._scenes[0].simulation.task.name != self._seen:
+        tasks = [scene.simulation.task.name for scene in self._scenes]
+        if tasks and tasks != self._seen:
+            self._seen = tasks
             self._look()
 
     def _look(self) -> None:
-        """Let all browsers look at the task, now and when they come."""
-        simulation = self._scenes[0].simulation
-        self._seen = simulation.task.name
+        """Let all browsers look at what is played, now and when they come; at two policies from farther away."""
+        position, point, field = camera(self._scenes[0].simulation.model)
+        between, away = self._scenes[-1].offset / 2, position - point
+        away = away * (1 + np.linalg.norm(between) / np.linalg.norm(away))
         for view in (self._server.initial_camera, *(client.camera for client in self._server.get_clients().values())):
-            view.position, view.look_at, view.fov = camera(simulation.model)
+            view.position, view.look_at, view.fov = point + between + away, point + between, field
