@@ -46,7 +46,7 @@ test-isaaclab: setup ## install a small Isaac Lab and test the simulator isaacla
 figures: setup-analysis ## draw tables and figures again from RESULTS (results/published)
 	snakemake figures --cores $(CORES) --config results=$(RESULTS)
 
-report: setup-analysis ## write report.html from the results of CONFIG
+report: setup-analysis ## write Snakemake's report of CONFIG to report.html: all files, rules and jobs
 	snakemake --cores $(CORES) --configfile $(CONFIG) --report report.html
 
 watch: setup ## show a line per run while runs are going

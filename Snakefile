@@ -7,7 +7,14 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from manyseeds.config.external import ENVIRONMENT_VARIABLE
-from manyseeds.core.layout import FILM, FILM_PAGE
+from manyseeds.core.layout import (
+    FAILURES_FILM,
+    FILM,
+    FILM_PAGE,
+    FILMED,
+    REPORT,
+    SEEDS_FILM,
+)
 from manyseeds.report.figures import NAMES
 from manyseeds.workflow import summary
 from manyseeds.workflow.slurm import after_queued, queued
@@ -109,7 +116,7 @@ if not workflow.modifier.is_main_snakefile():
 
 # A run that failed leaves the tables and figures of the others. The exit code stays, and the next start trains it again.
 onerror:
-    of_runs = ("train_run", "export", "evaluate_run")
+    of_runs = ("race_run", "train_run", "export", "evaluate_run")
     if any(job.rule.name in of_runs for job in workflow.scheduler.failed):
         exit_on_error(plan.report_the_others, DEPLOYED)
 
@@ -122,8 +129,10 @@ if plan.gpu_slots:
 wildcard_constraints:
     variant=r"[^/]+",
     seed=r"\d+",
+    rung=r"\d+",
 
 
+include: "workflow/rules/race.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/curves.smk"
@@ -133,6 +142,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
+        rules.write_report.output,
         rules.draw.output,
         rules.tables.output,
         expand(
@@ -141,7 +151,7 @@ rule all:
         ),
         plan.records,
     message:
-        f"All of {plan.experiment.experiment} is in {RESULTS}: policies, tables, figures, curves.html"
+        f"All of {plan.experiment.experiment} is in {RESULTS}: report.html, policies, tables, figures, curves.html"
 
 
 rule train:
@@ -166,4 +176,4 @@ rule figures:
     params:
         results=plan.drawn_from,
     shell:
-        "for verb in tables figures pages; do python -m manyseeds $verb {params.results:q}; done 2>&1 | tee {log:q}"
+        "for verb in tables figures pages report; do python -m manyseeds $verb {params.results:q}; done 2>&1 | tee {log:q}"

@@ -72,7 +72,8 @@ def show(tag: str, curves: dict[int, np.ndarray]) -> None:
         seeds = (", ".join(f"{value:.3f}" for value in blocks[ranks]) for ranks in (1, 2))
         table.row(f"{end - LAST + 1} to {end}", *seeds, *(f"{blocks[ranks].mean():.3f}" for ranks in (1, 2)))
     at_the_end = {str(ranks): np.nanmean(values[:, -LAST:], axis=1) for ranks, values in curves.items()}
-    [pair] = statistics.compare_all(at_the_end)
+    [(a, b)] = statistics.pairs_of(at_the_end)
+    pair = statistics.compare(at_the_end[a], at_the_end[b], names=(a, b))
     print(
         f"\nat the end one process minus two: {pair.difference:.3f}, Welch's 95 % interval over seeds"
         f" [{pair.low:.3f}, {pair.high:.3f}], p {pair.p:.2f}"

@@ -11,7 +11,7 @@ die() { echo "error: $*" >&2; exit 1; }
 
 case $what in
     analysis) extras=workflow needed_mb=1500 ;;
-    full) extras=mujoco,warp,workflow,cluster,test,dev needed_mb=4500 ;;
+    full) extras=mujoco,warp,workflow,play,cluster,test,dev needed_mb=4500 ;;
     *) die "envs/setup.sh: unknown environment '$what'; it must be analysis or full" ;;
 esac
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from manyseeds import __version__
-from manyseeds.core import quick_imports
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
 
@@ -15,6 +14,8 @@ GROUPS = {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
         "film": ("evaluation.film", "film a policy"),
+        "film-failures": ("evaluation.film_failures", "film what a variant fails at, and all its seeds on one episode"),
+        "play": ("evaluation.player.command", "play a policy in a browser or a window"),
         "export": ("evaluation.export", "export a policy to ONNX or TorchScript, or as a folder for a robot team"),
         "tasks": ("tasks.show", "list the tasks"),
     },
@@ -25,6 +26,7 @@ GROUPS = {
         "tables": ("report.tables.write", "write the success-rate tables of an experiment"),
         "figures": ("report.figures.draw", "draw the figures of an experiment"),
         "pages": ("report.pages.write", "write the HTML pages of an experiment"),
+        "report": ("report.pages.report", "write the report of an experiment: everything on one page"),
         "film-page": ("report.pages.animation", "put a GIF into an HTML page"),
     },
     "look after": {
@@ -35,11 +37,14 @@ GROUPS = {
         "verify": ("audit.verify", "check results against what their runs recorded"),
         "publish": ("audit.publish", "copy what is worth publishing of an experiment"),
         "replay": ("audit.replay", "compute a divergence again"),
+        "sync": ("loggers.command", "send runs to Weights & Biases or MLflow"),
         "tidy": ("launch.tidy", "remove the training states of finished runs"),
         "completion": ("completion", "print what makes bash and zsh complete verbs and flags"),
     },
     "used by the workflow": {
         "launch": ("launch.run", "train one run of an experiment"),
+        "rung": ("racing.rung", "train one run to a rung of the race, and play its episodes"),
+        "race": ("racing.decide", "decide who goes on from a rung of the race"),
         "evaluate-external": ("launch.evaluate", "evaluate one run of an external trainer"),
         "usd": ("simulators.isaaclab.assets", "convert a task's MJCF to USD"),
     },
@@ -67,7 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: str, arguments: Sequence[str]) -> int:
-    quick_imports.install()
     try:
         return int(importlib.import_module(f"manyseeds.{VERBS[verb]}").main(arguments))
     except Exception as error:

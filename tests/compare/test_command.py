@@ -184,6 +184,21 @@ def test_a_history_of_wandb_is_read_by_iteration(tmp_path: Path) -> None:
     assert "video" not in table and "_runtime" not in table and prepared.samples == {"ppo": 640}
 
 
+def test_charts_of_wandb_hold_several_runs_each_and_those_of_a_folder_belong_together(tmp_path: Path) -> None:
+    foreign_logs.chart(tmp_path / "wandb_export_1.csv", (4, 5))
+    foreign_logs.chart(tmp_path / "wandb_export_2.csv", (4,), tag="Metrics/success_rate")
+    foreign_logs.chart(tmp_path / "wandb_export_3.csv", (4,), rows=20)
+    prepared = brought_in(tmp_path)
+    assert [run.label for run in prepared.runs] == ["ppo seed 4", "ppo seed 5", "wide seed 4", "wide seed 5"]
+    for variant, count in (("ppo", 30), ("wide", 15)):
+        table = table_of(prepared, variant, 5)
+        assert np.allclose(table[REWARD], foreign_logs.returns(range(count), 5), atol=1e-4), "not its range"
+        assert table.index[-1] == count and list(table) == [REWARD]
+    assert list(table_of(prepared, "ppo", 4)) == [REWARD, "Metrics/success_rate"]
+    alone = brought_in(tmp_path / "wandb_export_2.csv", reward="Metrics/success_rate")
+    assert [run.label for run in alone.runs] == ["ppo seed 4", "wide seed 4"]
+
+
 def test_uneven_steps_of_another_program_become_iterations_of_equal_size(tmp_path: Path) -> None:
     for seed in (1, 2):
         steps = np.cumsum(np.random.default_rng(seed).integers(50, 500, 100))
@@ -299,6 +314,8 @@ def mistakes() -> Sequence[tuple[str, str]]:
         ("npz", "not an evaluations.npz"),
         ("sb3", "column 'time/total_timesteps' is missing"),
         ("history", "no row has a step and a number"),
+        ("chart", "its rows are by 'Relative Time (Process)'; export the chart again with Step as its x axis"),
+        ("twice.csv", "'a - x' is there twice; give each run a name of its own"),
         ("late", "it begins at iteration 10, so it continues another run"),
         ("mixed", "so there is no common iteration; compare each run at its end with --at end"),
         ("=logs", "the name of the variant before '=' is missing"),
@@ -314,6 +331,8 @@ def test_a_mistake_is_one_sentence(here: Path, capsys: pytest.CaptureFixture, wo
     (here / "npz/x_1/evaluations.npz").write_bytes(b"PK\x03\x04 not really")
     (here / "sb3/x_1/progress.csv").write_text("a,b\n1,2\n")
     (here / "history/h_s1.csv").write_text("_step,Train/mean_reward\n")
+    foreign_logs.chart(here / "chart/c.csv", (1,), x="Relative Time (Process)")
+    (here / "twice.csv").write_text('"Step","a - x","a - x"\n1,2,3\n')
     for seed in (1, 2):
         foreign_logs.rsl_rl(here / f"logs/a_seed{seed}", range(20), seed)
     write_events(here / "unknown/a_seed1/events.out.tfevents.1", [scalar(tag, 0, 1.0) for tag in ("foo", "score")])

@@ -1,4 +1,5 @@
 import copy
+import importlib.util
 import json
 import math
 import re
@@ -49,6 +50,27 @@ def changed(key: str, value: object) -> dict:
     return fields
 
 
+RACE = {"variants": {"a": {}, "b": {}}, "race": {"rungs": [2]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"trainer": "trainers/isaaclab.yaml"}, "race is set, and .* cannot continue a run from a rung"),
+        ({"seeds": [1], "race": {"rungs": [2], "stop": "test"}}, "race.stop is test, and there is one seed"),
+        ({"race": {"rungs": [3]}}, "race.rungs has 3; for variant a it must be a multiple of train.save_interval, 2"),
+        ({"race": {"rungs": [2, 6]}}, "race.rungs has 6; .* less than train.max_iterations, 5"),
+        ({"race": {"rungs": [2], "seed": 20260101}}, "race.seed is 20260101, which is evaluate.seed, too"),
+        ({"evaluate": {"looks": [2, 4]}}, "race and evaluate.looks are both set"),
+        ({"evaluate": {"estimate": "mean_of_last_2"}}, "variant a leaves 1 checkpoints if it is stopped at the first"),
+    ],
+)
+def test_a_race_that_cannot_be_run_is_refused(fields, words):
+    resolve(GOOD | RACE)
+    with pytest.raises(UserError, match=words):
+        resolve(GOOD | RACE | fields)
+
+
 def test_values_left_out_have_their_defaults():
     experiment = resolve(GOOD)
     assert (experiment.task, experiment.simulator, experiment.device) == ("lift_object", "mujoco", "cpu")
@@ -93,12 +115,20 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("evaluate.smallest_difference", 0, ["evaluate.smallest_difference is 0", "a number above 0, or null"]),
         ("evaluate.looks", [5, 5], ["evaluate.looks is [5, 5]", "rising numbers of at least 2"]),
         ("evaluate.looks", [1, 5], ["evaluate.looks", "at least 2"]),
+        ("race", {"rungs": []}, ["race.rungs is []", "a list of at least one iteration, rising"]),
+        ("race", {"rungs": [4, 2]}, ["race.rungs is [4, 2]", "rising"]),
+        ("race", {"rungs": [2], "keep": 1}, ["race.keep is 1", "greater than 0 and less than 1"]),
+        ("race", {"rungs": [2], "stop": "early"}, ["race.stop is 'early'", "halving or test"]),
+        ("race", {"rungs": [2]}, ["race is set, and there is one variant", "at least two"]),
         ("development.seeds", [3, 3], ["development.seeds has 3 more than once"]),
         ("development.seeds", [9, 2, 1], ["seeds has 1, 2, which development.seeds names", "cannot be reported"]),
         ("development.episodes", [20260101], ["evaluate.seed is 20260101, which development.episodes names"]),
         ("train.env_spacing", float("inf"), ["train.env_spacing is inf", "finite"]),
         ("train.threads", 0, ["train.threads is 0", "auto or a whole number"]),
         ("train.threads", "all", ["train.threads is 'all'", "auto or a whole number"]),
+        ("train.logger", "wandb", ["train.logger is 'wandb'", "a list of wandb and mlflow, each once"]),
+        ("train.logger", ["tensorboard"], ["train.logger[0] is 'tensorboard'", "the event file", "always written"]),
+        ("train.logger", ["mlflow", "mlflow"], ["train.logger has 'mlflow' more than once"]),
         ("train", None, ["train is empty", "a mapping"]),
         ("seeds", [], ["seeds is []", "at least one seed"]),
         ("seeds", 3, ["seeds is 3", "a list"]),
@@ -612,6 +642,20 @@ def test_the_content_of_the_checkpoint_to_start_from_decides_the_result_and_not_
     assert from_dict(json.loads(resolved.to_json())) == resolved
     with pytest.raises(UserError, match=r"train\.init_from is 'nowhere\.pt', which cannot be read"):
         settings("nowhere.pt")
+
+
+def test_a_logger_whose_package_is_missing_is_refused_before_anything_starts(tmp_path, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "mlflow" else find(name, *more)
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(changed("train.logger", ["wandb", "mlflow"])))
+    assert main([str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {path}: variant default: train.logger is wandb, mlflow, but the package mlflow is not installed; pip"
+        " install 'manyseeds[loggers]' installs it\n"
+    )
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_starts(tmp_path, capsys):

@@ -27,6 +27,11 @@ def test_what_decides_no_reported_number_is_no_part_of_the_plan():
         assert ledger.plan_of(CONFIG) != ledger.plan_of(CONFIG | change)
 
 
+def test_a_race_is_part_of_the_plan_and_plans_without_one_keep_their_hash():
+    assert ledger.plan_of(CONFIG | {"race": None}) == ledger.plan_of(CONFIG) == CONFIG | {"variants": ["default"]}
+    assert ledger.plan_of(CONFIG | {"race": {"rungs": [1]}}) != ledger.plan_of(CONFIG | {"race": {"rungs": [2]}})
+
+
 def test_a_folder_without_a_ledger_has_no_plans(tmp_path):
     assert ledger.read(tmp_path) == []
 

@@ -46,13 +46,14 @@ class Copy:
         for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", WALKS[title], re.M | re.S):
             if language == "python":
                 path, text = re.match(r"# (\S+)\n(.*)", block, re.S).groups()
+                assert not (self.folder / path).exists(), f"{title} overwrites {path}"
                 (self.folder / path).write_text(text, encoding="utf-8")
-                self.run(sys.executable, "-m", "ruff", "check", "--config", REPOSITORY / "pyproject.toml", path)
             elif language == "diff":
                 self.run("git", "apply", "--recount", "-", text=block)
             else:
                 for line in block.splitlines():
                     printed += self.run("bash", "-c", re.sub(r"^manyseeds ", f"{sys.executable} -m manyseeds ", line))
+        self.run(sys.executable, "-m", "ruff", "check", "--config", REPOSITORY / "pyproject.toml", "src")
         return printed
 
 
@@ -80,11 +81,11 @@ def test_add_a_figure(copy: Copy) -> None:
         copy.folder / "results/lift_object", seeds=(1, 2), iterations=20, save_interval=10, episodes=5
     )
     copy.walk("Add a figure")
-    assert (folder / "figures/final_return.png").is_file()
-    assert "at its last checkpoint. default n = 2 (seeds 1, 2)." in (folder / "figures/final_return.rst").read_text()
+    assert (folder / "figures/worst_seed.png").is_file()
+    assert "at each checkpoint. default n = 2 (seeds 1, 2)." in (folder / "figures/worst_seed.rst").read_text()
     known = copy.python("from manyseeds.report.figures import NAMES; print(*NAMES)").split()
     readme = (copy.folder / "results/README.md").read_text()
-    assert "final_return" in known and all(f"`{name}`" in readme for name in known)
+    assert "worst_seed" in known and all(f"`{name}`" in readme for name in known)
 
 
 def test_add_a_statistic(copy: Copy) -> None:

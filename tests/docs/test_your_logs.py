@@ -23,6 +23,8 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for seed in (1, 2):
         foreign_logs.progress(Path(f"logs/sb3/sac_{seed}"), seed)
         foreign_logs.history(Path(f"wandb/ppo_s{seed}.csv"), seed)
+    foreign_logs.chart(Path("charts/reward.csv"), (1, 2))
+    foreign_logs.chart(Path("charts/success.csv"), (1, 2), tag="Metrics/success_rate")
     return tmp_path
 
 

@@ -17,13 +17,21 @@ ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
     "--disable-dev-shm-usage",
-    "--window-size=1500,1100",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # No name resolves: there is no network.
+    # No name resolves: there is no network, but for a server of this machine.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--enable-unsafe-swiftshader",  # WebGL without a GPU.
 ]
 
 
 class Browser:
-    """One browser window without a network; a context manager."""
+    """One browser window without a network; a context manager.
+
+    Args:
+        size: pixels of the window.
+    """
+
+    def __init__(self, size: tuple[int, int] = (1500, 1100)) -> None:
+        self._size = size
 
     def __enter__(self) -> "Browser":
         driver = shutil.which("chromedriver")
@@ -34,7 +42,8 @@ class Browser:
             if match := re.search(r"started successfully on port (\d+)", line):
                 self._url = f"http://127.0.0.1:{match[1]}/session"
                 break
-        options = {"args": [*ARGUMENTS, f"--user-data-dir={self._profile.name}"]}
+        size = "--window-size={},{}".format(*self._size)
+        options = {"args": [*ARGUMENTS, size, f"--user-data-dir={self._profile.name}"]}
         if chromium := shutil.which("chromium"):
             options["binary"] = chromium
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
@@ -52,10 +61,14 @@ class Browser:
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Show a file, from the beginning even if it is shown already."""
+        self.open_address(path.resolve().as_uri() + fragment)
+
+    def open_address(self, address: str) -> None:
+        """Show what is at an address."""
         self._send("POST", "/url", {"url": "about:blank"})
         self.console()
         self.requests()
-        self._send("POST", "/url", {"url": path.resolve().as_uri() + fragment})
+        self._send("POST", "/url", {"url": address})
 
     def run(self, script: str, *arguments: object) -> Any:
         """The value that the body of a JavaScript function returns."""
@@ -66,9 +79,15 @@ class Browser:
         mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": list(actions)}
         self._send("POST", "/actions", {"actions": [mouse]})
 
-    def console(self) -> list[str]:
-        """What the page has written to the console since the last call, errors and warnings included."""
-        return [entry["message"] for entry in self._send("POST", "/se/log", {"type": "browser"})]
+    def console(self, level: str = "") -> list[str]:
+        """What the page has written to the console since the last call; of one level only if that is given: SEVERE."""
+        entries = self._send("POST", "/se/log", {"type": "browser"})
+        return [entry["message"] for entry in entries if level in ("", entry["level"])]
+
+    def press(self, key: str) -> None:
+        """Press and release a key of the keyboard."""
+        actions = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
+        self._send("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the last call."""
@@ -79,9 +98,24 @@ class Browser:
             if event["message"]["method"] == "Network.requestWillBeSent"
         ]
 
-    def screenshot(self, path: Path) -> None:
-        """Write what the window shows as PNG."""
-        path.write_bytes(base64.b64decode(self._send("GET", "/screenshot")))
+    def resize(self, width: int, height: int) -> None:
+        """Show pages as on a screen of so many pixels, narrow ones as on a telephone; 0 and 0 as before."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": 0, "mobile": 0 < width < 500}
+        self._devtools("Emulation.setDeviceMetricsOverride", screen)
+
+    def print_media(self, on: bool) -> None:
+        """Show pages as they are printed, or as on a screen."""
+        self._devtools("Emulation.setEmulatedMedia", {"media": "print" if on else ""})
+
+    def _devtools(self, command: str, parameters: dict[str, Any]) -> Any:
+        return self._send("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def screenshot(self, path: Path | None = None) -> bytes:
+        """Return what the window shows as PNG, and write it to a file if one is given."""
+        png = base64.b64decode(self._send("GET", "/screenshot"))
+        if path is not None:
+            path.write_bytes(png)
+        return png
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

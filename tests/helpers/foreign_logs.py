@@ -148,3 +148,23 @@ def history(path: Path, seed: int, rows: int = 30) -> Path:
         lines.append(f'{step},{step},{step * 1.5},{START + step},{value:.5f},0.5,98304,"{{""path"": ""x.mp4""}}"')
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def chart(path: Path, seeds: Iterable[int], tag: str = "Train/mean_reward", rows: int = 30, x: str = "Step") -> Path:
+    """A chart of several runs, as Weights & Biases exports it in the browser: empty where a run has no number.
+
+    The variant wide has half as many iterations as ppo.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runs = {
+        f"{variant}_seed{seed}": returns(range(count), seed)
+        for variant, count in (("ppo", rows), ("wide", rows // 2))
+        for seed in seeds
+    }
+    columns = [f"{name} - {tag}{end}" for name in runs for end in ("", "__MIN", "__MAX")]
+    lines = [",".join(f'"{name}"' for name in (x, *columns))]
+    for step in range(rows):
+        cells = [f'"{values[step]:.5f}"' if step < len(values) else "" for values in runs.values() for _ in range(3)]
+        lines.append(",".join([f'"{step}"', *cells]))
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -94,7 +94,13 @@ def make_episodes(
                 }
             )
         )
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    # A column that lift_object gets needs no edit here.
+    for outcome in DESCRIPTION.outcomes:
+        if outcome.name not in table:
+            drawn = random.random(len(table))
+            table[outcome.name] = (drawn < 0.5).astype(int) if outcome.kind == "share" else drawn
+    return table[list(DESCRIPTION.columns)]
 
 
 def make_results(

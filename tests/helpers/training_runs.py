@@ -30,7 +30,7 @@ def agent(**algorithm):
     return changed
 
 
-def train(folder, agent=AGENT, flags=(), task_cfg=None, **options):
+def train(folder, agent=AGENT, flags=(), task_cfg=None, task="lift_object", **options):
     """Run the training command in this process; return its exit code."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.with_name(f"{folder.name}_agent.json")
@@ -40,7 +40,7 @@ def train(folder, agent=AGENT, flags=(), task_cfg=None, **options):
         options["task_cfg_path"] = folder.with_name(f"{folder.name}_task.json")
         options["task_cfg_path"].write_text(json.dumps(task_cfg))
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    return main([*arguments, *flags, "--headless", "lift_object"])
+    return main([*arguments, *flags, "--headless", str(task)])
 
 
 def start_elsewhere(folder, agent=AGENT, user=None, **options):

@@ -31,7 +31,7 @@ def run_snakemake(folder: Path, snakefile: Path, *arguments: str) -> subprocess.
     """Run a workflow in a folder; stdout holds both streams."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2"]
     return subprocess.run(
-        [*command, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+        [*command, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800
     )
 
 

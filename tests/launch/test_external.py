@@ -208,6 +208,14 @@ def test_a_checkpoint_to_start_from_is_given_by_its_absolute_path(
     assert rendered[-2:] == ["--checkpoint", f"{tmp_path}/a.pt"]
 
 
+def test_loggers_are_given_as_words_of_their_own() -> None:
+    words = STRANGER["words"] | {"logger": "--logger {logger}"}
+    fields = with_trainer(command=f"{STRANGER['command']} {{logger}}", words=words)
+    assert command(fields)[-1] == "lift_object"
+    rendered = command(fields | {"train": FIELDS["train"] | {"logger": ["wandb", "mlflow"]}})
+    assert rendered[-4:] == ["--logger", "wandb", "--logger", "mlflow"]
+
+
 def experiment_checkpoints(fields: dict) -> list[str]:
     return resolve(fields).checkpoints("default")
 
@@ -263,6 +271,7 @@ def test_a_wrong_definition_is_one_sentence(change: dict, sentence: str) -> None
             "task.overrides are given, but the command of trainer",
         ),
         ({"train": FIELDS["train"] | {"init_from": __file__}}, "train.init_from is given, but the command of trainer"),
+        ({"train": FIELDS["train"] | {"logger": ["wandb"]}}, "train.logger is given, but the command of trainer"),
         ({"device": "cuda", "gpus_per_run": 2}, "gpus_per_run is more than 1, but the command of trainer stranger has"),
         ({"trainer": "manyseeds", "task": "theirs"}, "task.name is 'theirs'"),
         ({"trainer": "manyseeds", "agent": "nowhere.json"}, "agent file nowhere.json cannot be read"),

@@ -7,7 +7,8 @@ import pytest
 from helpers.event_files import scalar, write_events
 from helpers.verbs import verb
 from manyseeds.config import resolve
-from manyseeds.core.layout import EVENT_FILE
+from manyseeds.core.layout import EVENT_FILE, decision_name
+from manyseeds.core.race import Decision, Stop
 from manyseeds.core.text import duration
 from manyseeds.launch.status import Watcher
 
@@ -52,6 +53,18 @@ def test_a_line_per_run_says_how_far_it_is(folder):
     assert going.left_s == pytest.approx(6 * 2.0)
     assert going.reward == 4.0 and going.success == pytest.approx(0.4) and going.steps_per_s == 192
     assert waiting.state == "waiting" and math.isnan(waiting.reward)
+
+
+def test_a_run_that_the_race_stopped_is_done_at_its_rung(folder):
+    fields = FIELDS | {"variants": {"good": {}, "default": {}}, "race": {"rungs": [4]}}
+    experiment = resolve(fields | {"train": FIELDS["train"] | {"save_interval": 2}})
+    stop = {"default": Stop(4, 2, 2)}
+    decision = Decision(4, {}, "reached", [], stop)
+    (folder / decision_name(4)).write_text(json.dumps(decision.to_dict()))
+    (folder / "default" / "seed_2" / "run.json").write_text(json.dumps({}))
+    lines = {line.run: line for line in Watcher(folder).of_experiment(experiment, 0.0)}
+    assert (lines["default/seed_2"].state, lines["default/seed_2"].max_iterations) == ("stopped", 4)
+    assert lines["good/seed_1"].max_iterations == 10
 
 
 def test_a_run_that_writes_nothing_any_more_is_quiet(folder):

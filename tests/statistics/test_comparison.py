@@ -189,10 +189,11 @@ def test_other_episodes_missing_values_and_numbers_that_are_no_rates_are_refused
 def test_all_pairs_are_compared_and_corrected_together():
     random = np.random.default_rng(3)
     variants = {name: random.normal(shift, size=6) for name, shift in (("a", 0), ("b", 0.5), ("c", 3))}
-    pairs = statistics.compare_all(variants, rates=False)
-    assert [(pair.a, pair.b) for pair in pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
-    for pair in pairs:
-        x, y = variants[pair.a], variants[pair.b]
+    pairs = statistics.pairs_of(variants)
+    assert pairs == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert statistics.pairs_of(variants, "b") == [("a", "b"), ("c", "b")]
+    for x, y in ((variants[a], variants[b]) for a, b in pairs):
+        pair = statistics.compare(x, y, rates=False, comparisons=len(pairs))
         test = stats.ttest_ind(x, y, equal_var=False)
         limits = test.confidence_interval(1 - 0.05 / 3)
         assert (pair.low, pair.high) == pytest.approx((limits.low, limits.high))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def test_numbers_of_a_description_are_the_defaults_of_the_task(tmp_path: Path) -
         registry.load(str(path))
     for name in registry.names():
         registry.load(name)
+
+
+def test_an_episode_has_the_steps_that_the_numbers_of_the_task_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the run time of evaluations is estimated for another length."""
+    assert registry.describe(FILE).episode_steps == registry.load(FILE).cfg().episode_length != 250
+    reach = registry.load("reach")
+    longer = replace(reach.description, episode_steps=300)
+    monkeypatch.setattr("manyseeds.tasks.reach.task.TASK", replace(reach, description=longer))
+    with pytest.raises(
+        UserError, match=r"says that an episode has 300 steps; episode_steps must be 120, as in ReachCfg"
+    ):
+        registry.load("reach")
 
 
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_failed_run_leaves_the_tables_and_figures_of_the_others_and_stands_in_
     assert "default seed 2 is left out: no results." in (results / "success_rates.md").read_text()
     caption = (results / "figures" / "learning_curves.rst").read_text()
     assert "Missing, because they left no results: default seed 2." in caption
-    assert (results / "curves.html").is_file()
+    assert (results / "curves.html").is_file() and (results / "report.html").is_file()
     # The next start trains it again, and then makes everything of all three.
     assert {"train_run", "aggregate", "tables", "draw"} <= planned(tmp_path)
 

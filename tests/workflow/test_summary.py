@@ -61,7 +61,7 @@ def test_the_end_of_everything_is_the_table_the_places_and_the_next_commands(
     if level:
         monkeypatch.setenv("MAKELEVEL", level)
     text = "\n".join(summary.lines(plan, [Done("tables", Path()), Done("all", Path())], 1.0, 2.0))
-    for part in ("| default |", "results/mine/success_rates.html", "results/mine/default/policy.gif", command):
+    for part in ("| default |", "results/mine/success_rates.html", "results/mine/report.html", command):
         assert part in text
     assert "Notes." not in text
 

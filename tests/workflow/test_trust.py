@@ -13,6 +13,7 @@ from helpers.workflows import write_config
 from manyseeds.audit.verify import verify
 from manyseeds.cli import main
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.manifest import manifest_path
 
 RESULTS = Path("results") / "tiny"
 RUN = RESULTS / "default" / "seed_1"
@@ -21,8 +22,8 @@ HEAVIER = ('size="0.05 0.05 0.05" mass="1"', 'size="0.05 0.05 0.05" mass="8"')
 
 
 def snakemake(folder: Path, *arguments: str):
-    """Run it up to the figures: all but the film, which takes most of the time and is planned in dry runs only."""
-    target = [] if {"train", "--dry-run"} & set(arguments) else ["draw"]
+    """Run it up to the report: all but the film of a policy, which takes long and is planned in dry runs only."""
+    target = [] if {"train", "--dry-run"} & set(arguments) else ["write_report"]
     return workflows.snakemake(folder, *target, *arguments)
 
 
@@ -32,12 +33,14 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trust")
     shutil.copy(TASK, folder / "push.py")
     write_config(folder, task={"file": "push.py"}, seeds=[1], evaluate={"episodes": 4})
-    result = snakemake(folder)
+    result = workflows.snakemake(folder, "draw")
     assert result.returncode == 0, result.stdout
     film = folder / RESULTS / "default" / "policy.gif"
     checkpoint, stand_in = folder / RUN / "model_2.pt", REPOSITORY / "workflow" / "report" / "no_animation.gif"
     assert main(["film", str(checkpoint), "--output", str(film), "--stand_in", str(stand_in)]) == 0
     assert main(["film-page", str(film), "--output", str(film.with_suffix(".html"))]) == 0
+    assert main(["film-failures", str(film.parent), "--stand_in", str(stand_in)]) == 0
+    assert main(["report", str(folder / RESULTS)]) == 0
     assert verify(folder / RESULTS).problems == ()
     return folder
 
@@ -142,6 +145,12 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
     assert "evaluate_run" in rules(dry) and "train_run" not in rules(dry)
 
 
+def forget(episodes: Path) -> None:
+    """Leave nothing of an evaluation."""
+    episodes.unlink()
+    manifest_path(episodes.parent, "evaluate").unlink()
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "made_again"),
     [
@@ -153,6 +162,8 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
         ("default/seed_1", shutil.rmtree, "train_run"),
         ("default/seed_1/episodes.csv", lambda path: edit(path, "1", "0"), "evaluate_run"),
         ("default/seed_1/episodes.csv", Path.unlink, "evaluate_run"),
+        # As after an evaluation that failed, when the tables of the other runs were written.
+        ("default/seed_1/episodes.csv", forget, "evaluate_run"),
         ("default/seed_1/scalars.csv", lambda path: edit(path, "1", "2"), "export"),
         ("learning_curves.csv", flip, "aggregate"),
         ("success_rates.md", lambda path: path.write_text("100 %"), "tables"),
@@ -161,6 +172,9 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
         ("default/policy.gif", flip, "animate"),
         ("default/policy.gif", Path.unlink, "animate"),
         ("default/policy.html", flip, "animate"),
+        ("default/failures.gif", flip, "film_failures"),
+        ("default/seeds.gif", Path.unlink, "film_failures"),
+        ("report.html", flip, "write_report"),
     ],
 )
 def test_what_was_edited_damaged_or_deleted_is_made_again(copy, name, damage, made_again):

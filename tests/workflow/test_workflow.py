@@ -62,7 +62,7 @@ def test_a_second_run_and_what_changes_no_result_have_nothing_to_do(finished):
     assert planned(finished) == set()
 
 
-DOWNSTREAM = {"evaluate_run", "export", "aggregate", "tables", "draw", "all"}
+DOWNSTREAM = {"evaluate_run", "export", "aggregate", "tables", "draw", "film_failures", "write_report", "all"}
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ DOWNSTREAM = {"evaluate_run", "export", "aggregate", "tables", "draw", "all"}
     [
         ("seeds=[1, 2, 3]", {"train_run", *DOWNSTREAM}),
         ("train={max_iterations: 3}", {"train_run", "animate", *DOWNSTREAM}),
-        ("evaluate={episodes: 9}", {"evaluate_run", "tables", "draw", "all"}),
-        ("curves={band: simultaneous}", {"draw", "all"}),
-        ("curves={allow_corrupt: true}", DOWNSTREAM - {"evaluate_run"}),
+        ("evaluate={episodes: 9}", {"evaluate_run", "tables", "draw", "film_failures", "write_report", "all"}),
+        ("curves={band: simultaneous}", {"draw", "write_report", "all"}),
+        ("curves={allow_corrupt: true}", DOWNSTREAM - {"evaluate_run", "film_failures"}),
     ],
 )
 def test_a_change_repeats_what_depends_on_it(finished, change, rules):

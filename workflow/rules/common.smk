@@ -62,7 +62,7 @@ def begin():
                 f"note: {path} was dated in the future; it is dated to now",
                 file=sys.stderr,
             )
-    if "train_run" in kinds:
+    if kinds & {"train_run", "race_run"}:
         exit_on_error(plan.check_gpus)
         if not CONTAINED:
             exit_on_error(plan.check_trainer)

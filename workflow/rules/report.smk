@@ -159,3 +159,72 @@ rule animate:
         f"{{{{ {FILM_COMMAND} 2>&1 | tee {{log:q}}"
         f" || {FILM_COMMAND} --stand_in {plan.no_animation}; }}}}"
         " && python -m manyseeds film-page {output.animation:q} --output {output.page:q}"
+
+
+FAILURES_COMMAND = f"{SIMULATOR_PYTHON} -m manyseeds film-failures {{params.variant:q}}{plan.allow_code}"
+
+
+# What the episodes of all seeds choose; without OpenGL the same picture.
+rule film_failures:
+    input:
+        [
+            f"{RESULTS}/{{variant}}/seed_{seed}/{name}"
+            for seed in plan.experiment.seeds
+            for name in ("run.json", "episodes.csv")
+        ],
+        again(f"{RESULTS}/{{variant}}/{FAILURES_FILM}"),
+    output:
+        expand(
+            f"{RESULTS}/{{{{variant}}}}/{{name}}",
+            name=[FAILURES_FILM, SEEDS_FILM, FILMED],
+        ),
+    log:
+        f"{LOGS}/{{variant}}/film_failures.log",
+    benchmark:
+        f"{LOGS}/{{variant}}/film_failures.benchmark.tsv"
+    conda:
+        SIMULATOR_CONDA
+    container:
+        SIMULATOR_IMAGE
+    params:
+        variant=subpath(output[0], parent=True),
+    message:
+        "Filming what {wildcards.variant} fails at, and all its seeds on one episode"
+    shell:
+        f"{FAILURES_COMMAND} 2>&1 | tee {{log:q}}"
+        f" || {FAILURES_COMMAND} --stand_in {plan.no_animation}"
+
+
+rule write_report:
+    input:
+        rules.tables.output,
+        rules.draw.output,
+        plan.records,
+        expand(
+            rules.film_failures.output,
+            variant=[variant.name for variant in plan.variants if plan.is_ours],
+        ),
+        again(f"{RESULTS}/{REPORT}"),
+    output:
+        report(
+            f"{RESULTS}/{REPORT}",
+            caption="../report/report.rst",
+            category="All on one page",
+            labels={"page": "report"},
+        ),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{LOGS}/report.benchmark.tsv"
+    localrule: True
+    conda:
+        ANALYSIS_CONDA
+    container:
+        ANALYSIS_IMAGE
+    params:
+        results=subpath(output[0], parent=True),
+        shown=[plan.experiment.labels, plan.experiment.baseline],
+    message:
+        f"Writing {RESULTS}/{REPORT}: everything on one page"
+    shell:
+        "python -m manyseeds report {params.results:q} 2>&1 | tee {log:q}"

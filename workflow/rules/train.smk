@@ -3,6 +3,7 @@
 # an external trainer in the trainer's container, so the job itself has none.
 rule train_run:
     input:
+        plan.decided,
         again(f"{RUN}/run.json"),
     output:
         f"{RUN}/run.json",

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -119,7 +120,7 @@ class Data:
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """Every two variants compared; see `manyseeds.analysis.comparison.comparisons`."""
-        return comparisons(self.folder, self.episodes, self.rates, self.final)
+        return comparisons(self.folder, self.episodes, self.rates, self.final, self._zeros)
 
     @cached_property
     def failures(self) -> list[Failure]:
@@ -129,8 +130,12 @@ class Data:
     @cached_property
     def final(self) -> pd.DataFrame:
         """The reported numbers of each seed; see `manyseeds.analysis.estimates.final_rates`."""
-        zeros = self.failures if self.folder.evaluate.failed_runs == "count_as_zero" else ()
-        return final_rates(self.folder, self.rates, failed=zeros)
+        return final_rates(self.folder, self.rates, failed=self._zeros)
+
+    @property
+    def _zeros(self) -> Sequence[Failure]:
+        """The failed runs that count as zero."""
+        return self.failures if self.folder.evaluate.failed_runs == "count_as_zero" else ()
 
     @cached_property
     def final_over_seeds(self) -> pd.DataFrame:

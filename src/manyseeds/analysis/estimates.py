@@ -256,12 +256,13 @@ def effects(folder: ResultsFolder, final: pd.DataFrame) -> pd.DataFrame:
     """Main effects and interactions, where the variants are a full grid of two or more settings.
 
     Returns:
-        One row per compared outcome and effect, `EFFECTS` as in `manyseeds.statistics.Effect`; no row otherwise.
+        One row per compared outcome and effect, `EFFECTS` as in `manyseeds.statistics.Effect`; no row otherwise, or
+        where a race stopped a variant early.
     """
     variants = list(dict.fromkeys(final["variant"]))
     factors, cells = grid_of({variant: folder.settings.get(variant, {}) for variant in variants})
     rows: list[tuple[object, ...]] = []
-    if len(factors) > 1:
+    if len(factors) > 1 and not folder.stopped:
         for outcome in folder.compared:
             numbers = {
                 cell: final.loc[final["variant"] == variant, column(outcome)].to_numpy(float)

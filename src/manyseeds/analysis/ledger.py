@@ -22,7 +22,8 @@ def accounts(folder: ResultsFolder) -> list[str]:
     if not plans:
         return []
     current = plans[-1]
-    sentences = [f"The plan (seeds, evaluation, development) holds since {current['since']}."]
+    race = "race, " if current.get("race") else ""
+    sentences = [f"The plan (seeds, evaluation, {race}development) holds since {current['since']}."]
     for before, after in pairwise(plans):
         sentences.append(f"It was changed on {after['since']}: {'; '.join(_changes(before, after))}.")
     if unreported := list(_unreported(folder, plans)):
@@ -41,11 +42,10 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[st
             yield f"{key} {', '.join(added)} added"
         if removed:
             yield f"{key} {', '.join(removed)} removed"
-    for key in ("evaluate", "development"):
-        names = [name for name in {**before[key], **after[key]} if before[key].get(name) != after[key].get(name)]
-        for name in names:
-            old, new = (json.dumps(plan[key].get(name)) for plan in (before, after))
-            yield f"{key}.{name} from {old} to {new}"
+    for key in ("evaluate", "race", "development"):
+        old, new = before.get(key, {}), after.get(key, {})
+        for name in (name for name in {**old, **new} if old.get(name) != new.get(name)):
+            yield f"{key}.{name} from {json.dumps(old.get(name))} to {json.dumps(new.get(name))}"
 
 
 def _unreported(folder: ResultsFolder, plans: list[dict[str, Any]]) -> Iterator[str]:

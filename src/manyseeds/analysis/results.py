@@ -17,8 +17,17 @@ from manyseeds.core.code import some
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json
-from manyseeds.core.layout import CHECKPOINTS, COMPARED, LEARNING_CURVES, RUN_RECORD, SEED_FOLDER, folders_below
+from manyseeds.core.layout import (
+    CHECKPOINTS,
+    COMPARED,
+    LEARNING_CURVES,
+    RUN_RECORD,
+    SEED_FOLDER,
+    decision_name,
+    folders_below,
+)
 from manyseeds.core.manifest import check_made, manifest_path
+from manyseeds.core.race import Stop, deciding, stopped_so_far
 from manyseeds.core.record import accepted_changes, other_seed
 from manyseeds.core.text import did_you_mean
 
@@ -102,6 +111,7 @@ class ResultsFolder:
         baseline: the variant that all others are compared with; None for every two.
         at: the iteration at which trainings are compared, "end" for each one's last, or None for the variant's last.
         unit: what `samples_per_iteration` counts.
+        stopped: variants that a race stopped early, and when.
     """
 
     folder: Path
@@ -120,6 +130,7 @@ class ResultsFolder:
     baseline: str | None = None
     at: int | Literal["end"] | None = None
     unit: str = "samples"
+    stopped: Mapping[str, Stop] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -133,7 +144,8 @@ class ResultsFolder:
 
     def label(self, variant: str) -> str:
         """What tables, figures and pages call a variant."""
-        return self.labels.get(variant, variant)
+        label = self.labels.get(variant, variant)
+        return f"{label} (stopped at {self.stopped[variant].iteration})" if variant in self.stopped else label
 
     def number(self, name: str, variant: str, *, evaluation: bool = False) -> float:
         """A number of the task, one of `Description.numbers`.
@@ -335,6 +347,10 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
             fields |= {"at": compared["at"], "unit": compared["unit"], "remarks": tuple(compared["remarks"])}
         if content.get("description"):
             fields["described"] = Description.from_dict(content["description"])
+        if race := content.get("race"):
+            check_race(config.parent, race["rungs"])
+            fields["stopped"] = stopped_so_far(config.parent, race["rungs"])
+            fields["remarks"] = race_remarks(race, fields.get("described"), fields["stopped"], fields["labels"])
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, ("evaluate", *first["loc"])))
@@ -351,6 +367,34 @@ def _read_config(config: Path) -> tuple[list[tuple[str, int]] | None, dict[str, 
     if fields["band"] not in BANDS:
         raise UserError(f"{config}: curves.band is {fields['band']!r}; it must be {' or '.join(BANDS)}")
     return planned, fields
+
+
+def check_race(folder: Path, rungs: Sequence[int]) -> None:
+    """Raise UserError when a decision of a race is not the one that was made."""
+    for rung in rungs:
+        check_made(folder / decision_name(rung), "race", name=f"race_{rung}")
+
+
+def race_remarks(
+    race: Mapping[str, Any],
+    description: Description | None,
+    stopped: Mapping[str, Stop],
+    labels: Mapping[str, str],
+) -> tuple[str, ...]:
+    """What belongs below tables and into captions of a race; nothing as long as it has stopped no variant."""
+    if not stopped:
+        return ()
+    by = deciding(description or Description(), race["by"]).title
+    rungs = " and ".join(map(str, race["rungs"]))
+    how = "successive halving" if race["stop"] == "halving" else f"a test with an error of {100 * race['error']:g} %"
+    ends = "; ".join(f"{labels.get(variant, variant)} {stop.words()}" for variant, stop in stopped.items())
+    return (
+        f"A race ({how} at {rungs} iterations, by {by}, on {race['episodes']} episodes other than those reported) "
+        f"ended variants early: {ends}.",
+        "Each variant is reported at its own last checkpoint, and two are compared at the last one that both have. Who "
+        "went on was chosen with these training seeds, so the numbers of the variants that went on are optimistic; "
+        "fresh seeds give numbers without selection.",
+    )
 
 
 def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:

@@ -16,7 +16,17 @@ from manyseeds.audit.verify import declare_not_shipped
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
-from manyseeds.core.layout import FILM, LEDGER, MANIFEST, PARAMS, PUBLISHED, RUN_RECORD, SCALARS, SCALARS_ACCOUNT
+from manyseeds.core.layout import (
+    FILM,
+    LEDGER,
+    MANIFEST,
+    PARAMS,
+    PUBLISHED,
+    RUN_RECORD,
+    SCALARS,
+    SCALARS_ACCOUNT,
+    decision_name,
+)
 
 WHOLE = (RUN_RECORD, SCALARS, SCALARS_ACCOUNT, *PARAMS)
 
@@ -52,7 +62,8 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> Non
                 path.relative_to(output).as_posix(): file_digest(path) for path in (copy.episodes, copy.checkpoints)
             }
     films = (path for name in (FILM, f"film.{MANIFEST}") for path in folder.folder.glob(f"*/{name}"))
-    for path in (folder.folder / "config.json", folder.folder / LEDGER, *films):
+    race = folder.folder.glob(f"{Path(decision_name('*')).stem}.*json")
+    for path in (folder.folder / "config.json", folder.folder / LEDGER, *films, *race):
         if path.is_file():
             shutil.copyfile(path, output / path.relative_to(folder.folder))
     with write_atomic(output / PUBLISHED) as partial:

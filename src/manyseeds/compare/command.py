@@ -15,7 +15,7 @@ from manyseeds.compare.runs import common_folder, find_sources, group, read_part
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import LEARNING_CURVES, RESULTS
-from manyseeds.report.figures.draw import draw_each
+from manyseeds.report.figures.draw import draw
 from manyseeds.report.pages.report import write_report
 from manyseeds.report.pages.write import write_pages
 from manyseeds.report.tables.write import write_tables
@@ -174,10 +174,11 @@ def _write(prepared: Prepared, output: Path) -> str:
     [folder] = find_results(output)
     data = Data(folder)
     tables = write_tables(folder)
-    figures = list(draw_each(folder, _with_data(data)))
+    shown = _with_data(data)
+    draw(folder, shown)
     pages = write_pages(folder)
-    report = write_report(data, figures)
-    return f"\n{tables}\n{output / 'figures'}: {len(figures)} figure(s)\n{pages}\n{report}"
+    report = write_report(data)
+    return f"\n{tables}\n{output / 'figures'}: {len(shown)} figure(s)\n{pages}\n{report}"
 
 
 def _with_data(data: Data) -> list[str]:

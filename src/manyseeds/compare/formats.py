@@ -4,7 +4,9 @@ A reader returns what the log holds at its own steps. What the steps count is fo
 program that wrote them.
 """
 
+import csv
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,13 +55,15 @@ class Format:
         read: reads files that lie in one folder; takes the tag of the return, and whether to read on behind damage.
         is_one: whether a file with such a name is one.
         by_file: whether each file is a run, and not all files of a folder together.
+        runs: for files that hold several runs each: returns the names of those in a file; `read` then takes the `run`.
     """
 
     title: str
     pattern: str
-    read: Callable[[Sequence[Path], str, bool], Log]
+    read: Callable[..., Log]
     is_one: Callable[[Path], bool] = lambda _: True
     by_file: bool = False
+    runs: Callable[[Path], Sequence[str]] | None = None
 
 
 def read_events(files: Sequence[Path], reward: str, allow_corrupt: bool) -> Log:
@@ -106,16 +110,59 @@ def read_history(files: Sequence[Path], reward: str, allow_corrupt: bool) -> Log
     return _log(_by_step(kept, step, files[0]), files[0].stat().st_mtime if np.isnan(began) else float(began))
 
 
+def read_panels(files: Sequence[Path], reward: str, allow_corrupt: bool, run: str = "") -> Log:
+    """Read one run of what the web pages of Weights & Biases export of charts as CSV: a file for each chart.
+
+    Columns are the steps and, for each run, `<run> - <tag>`, `<run> - <tag>__MIN` and `<run> - <tag>__MAX`.
+    """
+    table = pd.DataFrame()
+    for path in files:
+        step, *columns = _header(path)
+        if twice := next((name for name, count in Counter(columns).items() if count > 1), None):
+            raise UserError(f"{path}: {twice!r} is there twice; give each run a name of its own and export it again")
+        if step not in PANEL_STEPS:
+            raise UserError(f"{path}: its rows are by {step!r}; export the chart again with Step as its x axis")
+        content = _read_csv(path)
+        own = {name: tag for name in columns if (tag := _panel_column(name)[1]) and _panel_column(name)[0] == run}
+        rows = content[[step, *own]].rename(columns=own).dropna(how="all", subset=list(own.values()))
+        if not rows.empty:
+            table = table.combine_first(_by_step(rows, step, path))
+    if table.empty:
+        raise UserError(f"{files[0]}: no row of {run} has a step and a number")
+    table.index = pd.Index(table.index.to_numpy(np.int64), name=ITERATION)
+    return _log(table, min(path.stat().st_mtime for path in files))
+
+
 STEP_COLUMNS = ("_step", "Step")
+PANEL_STEPS = ("Step", "global_step")
+_BETWEEN = " - "
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+            return [name.strip() for name in next(csv.reader(stream), [])]
+    except (OSError, csv.Error):
+        return []
 
 
 def _is_history(path: Path) -> bool:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            names = [name.strip().strip('"') for name in stream.readline().split(",")]
-    except OSError:
-        return False
-    return any(name in names for name in STEP_COLUMNS)
+    return any(name in STEP_COLUMNS for name in _header(path)) and not _is_panel(path)
+
+
+def _is_panel(path: Path) -> bool:
+    columns = _header(path)[1:]
+    return bool(columns) and all(_BETWEEN in name for name in columns)
+
+
+def _panel_column(name: str) -> tuple[str, str]:
+    """Return the run and the tag of a column; no tag for the range within which W&B took the mean."""
+    run, _, tag = name.rpartition(_BETWEEN)
+    return run, "" if tag.endswith(("__MIN", "__MAX")) else tag
+
+
+def _panel_runs(path: Path) -> list[str]:
+    return list(dict.fromkeys(_panel_column(name)[0] for name in _header(path)[1:]))
 
 
 FORMATS = (
@@ -123,6 +170,7 @@ FORMATS = (
     Format("evaluations.npz", "evaluations.npz", read_evaluations),
     Format("progress.csv", "progress.csv", read_progress),
     Format("W&B history", "*.csv", read_history, _is_history, by_file=True),
+    Format("W&B chart", "*.csv", read_panels, _is_panel, runs=_panel_runs),
 )
 """In the order in which they are read: of a tag that two files of a folder have, the first counts."""
 

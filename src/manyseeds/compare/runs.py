@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -24,7 +25,8 @@ class Source:
     """Where a log is.
 
     Attributes:
-        path: the folder of the log, or the file where each file is a run.
+        path: the folder of the log, or the file where each file is a run; where files hold several runs, their folder
+            with the name of the run.
         name: its path below the folder that was given.
         root: the name of that folder.
         variant: what the user calls it.
@@ -163,7 +165,10 @@ def _sources(root: Path, variant: str | None) -> Iterator[Source]:
         kinds = [kind for kind in FORMATS if fnmatch(root.name, kind.pattern) and kind.is_one(root)]
         if not kinds:
             raise UserError(f"{root}: not a log; what can be read are {', '.join(kind.title for kind in FORMATS)}")
-        yield Source(root, root.stem, root.absolute().parent.name, variant, ((kinds[0], (root,)),))
+        if kinds[0].runs:
+            yield from _runs_within(kinds[0], [root], "", root.absolute().parent.name, variant)
+        else:
+            yield Source(root, root.stem, root.absolute().parent.name, variant, ((kinds[0], (root,)),))
         return
     seen: set[Path] = set()
     top = root.absolute().name or "runs"
@@ -180,13 +185,27 @@ def _sources(root: Path, variant: str | None) -> Iterator[Source]:
         for kind in FORMATS:
             own = [folder / name for name in sorted(files) if fnmatch(name, kind.pattern)]
             own = [path for path in own if path.is_file() and kind.is_one(path)]
-            if not kind.by_file and own:
+            if kind.runs:
+                yield from _runs_within(kind, own, "" if below == "." else f"{below}/", top, variant)
+            elif not kind.by_file and own:
                 of_folder.append((kind, tuple(own)))
             for path in own if kind.by_file else ():
                 name = path.stem if below == "." else f"{below}/{path.stem}"
                 yield Source(path, name, top, variant, ((kind, (path,)),))
         if of_folder:
             yield Source(folder, top if below == "." else below, top, variant, tuple(of_folder))
+
+
+def _runs_within(kind: Format, files: Sequence[Path], above: str, top: str, variant: str | None) -> Iterator[Source]:
+    """The runs in files of a folder that hold several each, by name."""
+    assert kind.runs is not None
+    places: dict[str, list[Path]] = {}
+    for path in files:
+        for run in kind.runs(path):
+            places.setdefault(run, []).append(path)
+    for run, own in places.items():
+        of_run = replace(kind, read=partial(kind.read, run=run))
+        yield Source(own[0].parent / run, f"{above}{run}", top, variant, ((of_run, tuple(own)),))
 
 
 def common_folder(sources: Sequence[Source]) -> str:
@@ -333,7 +352,7 @@ def _named(parts: Sequence[Part], template: str | None) -> list[Name]:
         if pattern is not None:
             # A run that is a file has its name without the ending.
             path = PurePath(source.path.absolute())
-            name = names.matched(pattern, path if source.path.is_dir() else path.with_suffix(""), template or "")
+            name = names.matched(pattern, path.with_suffix("") if source.path.is_file() else path, template or "")
         else:
             name = names.guessed(source.name)
             if name.number is not None and (part.params.seed is None or part.log.program == STABLE_BASELINES):

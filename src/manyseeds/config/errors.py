@@ -6,7 +6,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -197,8 +197,13 @@ def _words(option: Any, metadata: Sequence[Any]) -> str:
     if option in (int, float):
         bounds = [
             f"{words} {getattr(item, attribute)}"
-            for item in sorted(metadata, key=lambda item: isinstance(item, Le))  # the lower bound first
-            for kind, words, attribute in ((Ge, "of at least", "ge"), (Gt, "greater than", "gt"), (Le, "at most", "le"))
+            for item in sorted(metadata, key=lambda item: isinstance(item, Le | Lt))  # the lower bound first
+            for kind, words, attribute in (
+                (Ge, "of at least", "ge"),
+                (Gt, "greater than", "gt"),
+                (Le, "at most", "le"),
+                (Lt, "less than", "lt"),
+            )
             if isinstance(item, kind)
         ]
         return " ".join(["a whole number" if option is int else "a number", " and ".join(bounds)]).rstrip()

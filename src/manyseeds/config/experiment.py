@@ -30,6 +30,7 @@ from manyseeds.config.settings import (
     CurvesSettings,
     DevelopmentSettings,
     EvaluateSettings,
+    RaceSettings,
     RunConfig,
     TrainSettings,
 )
@@ -78,6 +79,9 @@ class Common(Model):
         description="every variant is trained once with every seed"
     )
     evaluate: EvaluateSettings = Field(EvaluateSettings(), description="how every checkpoint is judged")
+    race: Annotated[RaceSettings | None, Allowed("a mapping with rungs, or null")] = Field(
+        None, description="stop variants early that are beaten; null: train every variant to its end"
+    )
     development: DevelopmentSettings = Field(
         DevelopmentSettings(), description="what was used to choose the settings, and must not be reported"
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,7 +17,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.layout import REPOSITORY, checkpoint_iterations, checkpoint_name
 from manyseeds.core.simulators import SIMULATORS
 
-_TRAIN = tuple(name for name in TrainSettings.model_fields if name != "init_from")
+_TRAIN = tuple(name for name in TrainSettings.model_fields if name not in ("init_from", "logger"))
 VALUES = ("seed", *_TRAIN, "device", "log_dir", "task", "ranks", "variant", "folder")
 """Placeholders that stand for one value each."""
 EVALUATION_VALUES = ("checkpoint", "episodes", "seed", "output", "device", "task", "threads", "variant", "folder")
@@ -30,6 +30,7 @@ GROUPS = {
     "agent_overrides": ("key", "value"),
     "task_overrides": ("key", "value"),
     "init_from": ("init_from",),
+    "logger": ("logger",),
 }
 """Placeholders that stand for no word or several, and the placeholders that their own templates may hold."""
 EVALUATION_NEEDED = ("checkpoint", "episodes", "seed")
@@ -106,6 +107,7 @@ class Words(Model):
     agent_overrides: Text | None = None
     task_overrides: Text | None = None
     init_from: Text | None = None
+    logger: Text | None = None
 
 
 Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$"), Allowed("the name of an environment variable")]
@@ -419,6 +421,7 @@ def render(
     agent_overrides: Mapping[str, Any] | None = None,
     task_overrides: Mapping[str, Any] | None = None,
     init_from: str | None = None,
+    loggers: Sequence[str] = (),
 ) -> list[str]:
     """Return the words of a command line of a trainer.
 
@@ -430,6 +433,7 @@ def render(
         agent_overrides: hyper-parameters by dotted key, where there is no file.
         task_overrides: numbers of the task by dotted key.
         init_from: path of the checkpoint to start from, if there is one.
+        loggers: names of the experiment trackers to log to.
     """
     ranks = values.get("ranks", 1)
     fillings: dict[str, list[dict[str, Any]]] = {
@@ -438,6 +442,7 @@ def render(
         "agent_overrides": [{"key": key, "value": value} for key, value in (agent_overrides or {}).items()],
         "task_overrides": [{"key": key, "value": value} for key, value in (task_overrides or {}).items()],
         "init_from": [{"init_from": init_from}] if init_from else [],
+        "logger": [{"logger": name} for name in loggers],
     }
     mapped = definition.mapped(values)
     words: list[str] = []
@@ -465,6 +470,7 @@ def missing_placeholders(definition: External, given: Mapping[str, bool]) -> Ite
         "agent_overrides": "agent.overrides are given without agent.file",
         "task_overrides": "task.overrides are given",
         "init_from": "train.init_from is given",
+        "logger": "train.logger is given",
     }
     for name, wanted in given.items():
         if name != "evaluate_overrides" and wanted and not definition.has(name):

@@ -73,7 +73,8 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _unique(items: tuple[T, ...]) -> tuple[T, ...]:
+def unique(items: tuple[T, ...]) -> tuple[T, ...]:
+    """Return items of which none appears twice."""
     seen: set[T] = set()
     for item in items:
         if item in seen:
@@ -102,14 +103,14 @@ Seed = Annotated[int, Ge(0), Le(2**31 - 1), WHOLE]
 Unique = (
     BeforeValidator(as_tuple),
     Field(min_length=1, json_schema_extra={"minItems": 1, "uniqueItems": True}),
-    AfterValidator(_unique),
+    AfterValidator(unique),
 )
 """Metadata of a tuple that is written as a list of at least one item, each once."""
 SeedSet = Annotated[
     tuple[Seed, ...],
     BeforeValidator(as_tuple),
     Field(json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_unique),
+    AfterValidator(unique),
     Allowed("a list of seeds, each once"),
 ]
 """Seeds, possibly none."""

@@ -170,6 +170,7 @@ def _misnamed(config: Config, names: Sequence[str]) -> Iterator[str]:
 def _impossible(experiment: Experiment) -> Iterator[str]:
     """Yield what the config asks for and the workflow or the trainer cannot do."""
     yield from _not_held_out(experiment)
+    yield from _no_race(experiment)
     evaluate = experiment.evaluate
     if experiment.trainer.is_ours and (problem := hardware.contradiction(experiment.device, experiment.simulator)):
         yield problem
@@ -194,6 +195,7 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
                 "agent_overrides": bool(variant.agent) and not variant.agent_file,
                 "task_overrides": bool(variant.task_cfg),
                 "init_from": variant.train.init_from is not None,
+                "logger": bool(variant.train.logger),
                 "evaluate_overrides": bool(evaluate.overrides),
             }
             yield from external.missing_placeholders(experiment.trainer, given)
@@ -217,6 +219,40 @@ def _not_held_out(experiment: Experiment) -> Iterator[str]:
             f"evaluate.seed is {evaluate.seed}, which development.episodes names; it must be one that settings were not"
             " chosen with"
         )
+
+
+def _no_race(experiment: Experiment) -> Iterator[str]:
+    """Yield why the race of the config cannot be run."""
+    race, evaluate, trainer = experiment.race, experiment.evaluate, experiment.trainer
+    if race is None:
+        return
+    if isinstance(trainer, External):
+        yield f"race is set, and {trainer.name} cannot continue a run from a rung; races are for the trainer {OURS}"
+        return
+    if len(experiment.variants) < 2:
+        yield "race is set, and there is one variant; a race needs at least two"
+    if race.stop == "test" and len(experiment.seeds) < 2:
+        yield "race.stop is test, and there is one seed; the test compares seeds and needs at least two"
+    if evaluate.looks:
+        yield "race and evaluate.looks are both set; one of them says when a comparison stops"
+    if race.seed == evaluate.seed:
+        yield (
+            f"race.seed is {race.seed}, which is evaluate.seed, too; what decides who goes on must be other episodes"
+            " than those that are reported"
+        )
+    for variant in experiment.variants:
+        train = variant.train
+        for rung in race.rungs:
+            if rung % train.save_interval or rung >= train.max_iterations:
+                yield (
+                    f"race.rungs has {rung}; for variant {variant.name} it must be a multiple of train.save_interval,"
+                    f" {train.save_interval}, and less than train.max_iterations, {train.max_iterations}"
+                )
+        if evaluate.checkpoints > (least := race.rungs[0] // train.save_interval) > 0:
+            yield (
+                f"evaluate.estimate is {evaluate.estimate}; variant {variant.name} leaves {least} checkpoints if it is"
+                f" stopped at the first rung, {race.rungs[0]}"
+            )
 
 
 def _check_size(source: str, named: Mapping[str, VariantChoice | None], seeds: int) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt, Le
+from annotated_types import Gt, Le, Lt
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from manyseeds.config.fields import (
@@ -25,6 +25,7 @@ from manyseeds.config.fields import (
     SeedSet,
     Text,
     as_tuple,
+    unique,
 )
 
 NUM_STEPS_PER_ENV = 24
@@ -36,10 +37,15 @@ OURS = "manyseeds"
 ChangedCode = Annotated[Literal["stop", "redo", "accept"], Allowed("stop, redo or accept")]
 
 
-def _ascending(looks: tuple[int, ...]) -> tuple[int, ...]:
-    if any(low >= high for low, high in pairwise(looks)):
-        raise ValueError("looks must rise")
-    return looks
+def _ascending(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    if any(low >= high for low, high in pairwise(numbers)):
+        raise ValueError("numbers must rise")
+    return numbers
+
+
+_Logger = Annotated[
+    Literal["wandb", "mlflow"], Allowed("wandb or mlflow, for the event file of TensorBoard is always written")
+]
 
 
 class TrainSettings(Model):
@@ -61,6 +67,14 @@ class TrainSettings(Model):
     init_from: Annotated[Text | None, Allowed("the path of a checkpoint"), NO_IDENTITY] = Field(
         None, description="checkpoint whose networks a new run starts with, of manyseeds or RSL-RL"
     )
+    logger: Annotated[
+        tuple[_Logger, ...],
+        BeforeValidator(as_tuple),
+        Field(json_schema_extra={"uniqueItems": True}),
+        AfterValidator(unique),
+        Allowed("a list of wandb and mlflow, each once"),
+        NO_IDENTITY,
+    ] = Field((), description="where scalars are sent besides the event file: wandb, mlflow")
 
 
 class EvaluateSettings(Model):
@@ -98,6 +112,36 @@ class EvaluateSettings(Model):
         return 1 if self.estimate == "last" else int(self.estimate.rsplit("_", 1)[1])
 
 
+class RaceSettings(Model):
+    """Keys below `race:`."""
+
+    rungs: Annotated[
+        tuple[Count, ...],
+        BeforeValidator(as_tuple),
+        Field(min_length=1, json_schema_extra={"minItems": 1}),
+        AfterValidator(_ascending),
+        Allowed("a list of at least one iteration, rising"),
+    ] = Field(description="iterations after which variants are compared and the beaten ones stop")
+    stop: Literal["halving", "test"] = Field(
+        "halving", description="which variants stop: all but the best share (halving), or those that a test shows worse"
+    )
+    keep: Annotated[Number, Gt(0), Lt(1)] = Field(
+        0.5, description="share of the variants that goes on from each rung, rounded up (halving)"
+    )
+    error: Annotated[Number, Gt(0), Lt(1)] = Field(
+        0.05, description="probability, over the whole race, that a variant is stopped that is not worse (test)"
+    )
+    by: Annotated[Text | None, Allowed("the name of an outcome, or null")] = Field(
+        None, description="outcome that decides; by default the task's first success rate, or else the return"
+    )
+    episodes: Annotated[int, Ge(1), Le(1_000_000), WHOLE] = Field(200, description="episodes that each run plays there")
+    seed: Seed = Field(20270101, description="what these episodes are drawn from; not evaluate.seed")
+
+    def before(self, rung: int) -> tuple[int, ...]:
+        """Return the rungs before one."""
+        return tuple(earlier for earlier in self.rungs if earlier < rung)
+
+
 class DevelopmentSettings(Model):
     """Keys below `development:`."""
 
@@ -128,6 +172,7 @@ class Launched(Model):
         slurm_job: the id of its job, where Slurm started it.
         command: the command line that trains it.
         plan: SHA-256 of the experiment's plan when the run was started; see `manyseeds.core.ledger`.
+        race: when the race stopped the run's variant, and in which place; None where it did not.
     """
 
     experiment: str
@@ -136,6 +181,11 @@ class Launched(Model):
     slurm_job: str | None
     command: list[str]
     plan: str = ""
+    race: str | None = None
+
+    def recorded(self) -> dict[str, Any]:
+        """Return what the record of the run keeps of it."""
+        return self.model_dump(exclude={"race"} if self.race is None else None)
 
 
 class RunConfig(Model):

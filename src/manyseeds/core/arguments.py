@@ -10,7 +10,7 @@ class _Format(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults that say something, and the lines of an example as they are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, "", []):
+        if action.default in (None, False, "", [], ()):
             return action.help
         return super()._get_help_string(action)
 

@@ -76,7 +76,8 @@ class Description:
         outcomes: columns that say how episodes went. The first share is the success that figures show,
             the first measure the one that tables have room for.
         maps: pictures of the workspace in which failures are shown.
-        episode_steps: control steps of an episode, for estimates of run time.
+        episode_steps: control steps of an episode, for estimates of run time. Only a task of this package says it;
+            others are asked for their numbers (`tasks.registry.describe`).
         summary: the task in one line.
         numbers: numbers of the task that figures and captions give, with their defaults. An experiment may change them.
         easier_starts: numbers of the task that are the share of training episodes with an easier start than any episode

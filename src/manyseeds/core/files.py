@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -112,7 +112,19 @@ def sha256(path: Path) -> str:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, whole or not at all."""
     with write_atomic(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(_json(content), encoding="utf-8")
+
+
+def update_json(path: Path, content: Any) -> None:
+    """Write JSON as `write_json`, unless the file holds the same: then it stays as old as it is."""
+    with suppress(OSError, UnicodeDecodeError):
+        if path.read_text(encoding="utf-8") == _json(content):
+            return
+    write_json(path, content)
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2) + "\n"
 
 
 def parse_json(text: str | bytes) -> Any:

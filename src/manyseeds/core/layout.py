@@ -33,6 +33,10 @@ SUPERSEDED = "superseded"
 """Files that a run could not continue are in `superseded_<n>`."""
 SUPERSEDED_EVENTS = "superseded.events"
 """The event file's name there: TensorBoard, which looks for `tfevents`, must not show its steps a second time."""
+LOGGERS_ACCOUNT = "loggers.json"
+"""To which experiment trackers the run is sent, and how far."""
+LOGGERS_LOCK = ".loggers.lock"
+"""Held by the process that sends it."""
 SCALARS = "scalars.csv"
 SCALARS_ACCOUNT = "scalars.json"
 EPISODES = "episodes.csv"
@@ -55,6 +59,15 @@ FIGURES = "figures"
 FILM = "policy.gif"
 """In a variant's folder."""
 FILM_PAGE = "policy.html"
+FAILURES_FILM = "failures.gif"
+"""In a variant's folder: what its worst seed fails at, above what it succeeds in."""
+SEEDS_FILM = "seeds.gif"
+"""In a variant's folder: all its seeds on the same episode."""
+FILMED = "failures.json"
+"""In a variant's folder: what the two films show and why."""
+REPORT = "report.html"
+CAPTIONS = "captions.json"
+"""In the folder of the figures: their captions by name."""
 FILE_ENDINGS = (".csv", ".gif", ".html", ".json", ".log", ".md", ".pdf", ".png", ".rst", ".svg", ".tex", ".tsv", ".txt")
 """How files next to the variants' folders end, in the results and in the logs; no variant's name ends so."""
 PUBLISHED = "published.json"
@@ -63,6 +76,16 @@ MANIFEST = "manifest.json"
 """`<step>.manifest.json`: the checksums of what a step made, and of what it was made from."""
 NOT_SHIPPED = "not_shipped.txt"
 """The outputs that a published copy lacks, a path a line."""
+
+
+def decision_name(rung: int | str) -> str:
+    """Return the name of the file in an experiment's folder that says who goes on from a rung of its race."""
+    return f"race_{rung}.json"
+
+
+def score_name(rung: int) -> str:
+    """Return the name of the file in a run's folder that says how it did at a rung of the race."""
+    return f"rung_{rung}.json"
 
 
 SEED_FOLDER = re.compile(r"seed_(\d+)")
@@ -111,6 +134,6 @@ def checkpoint_iterations(max_iterations: int, save_interval: int) -> list[int]:
     return [*range(save_interval, max_iterations, save_interval), max_iterations]
 
 
-def dump_name(iteration: int) -> str:
+def dump_name(iteration: int | str) -> str:
     """Return the name of the dump of a divergence in `iteration`."""
     return f"diverged_{iteration}.pt"

@@ -1,7 +1,8 @@
 """The ledger of an experiment, ledger.json: what was planned when, so that no batch of runs is forgotten.
 
-A plan is what decides which numbers are reported: the seeds, how runs are evaluated and summarized, and what was used
-for development. The workflow enters a plan before the first run starts under it, and every run records the plan's hash.
+A plan is what decides which numbers are reported: the seeds, how runs are evaluated and summarized, the race that stops
+some early, and what was used for development. The workflow enters a plan before the first run starts under it, and
+every run records the plan's hash.
 """
 
 import hashlib
@@ -18,10 +19,12 @@ from manyseeds.core.text import now
 
 def plan_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plan of a resolved experiment, given as `config.json` holds it."""
+    race = config.get("race")
     return {
         "variants": list(config["variants"]),
         "seeds": list(config["seeds"]),
         "evaluate": config.get("evaluate", {}),
+        **({"race": race} if race else {}),
         "development": config.get("development", {}),
     }
 

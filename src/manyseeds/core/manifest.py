@@ -85,19 +85,20 @@ def other_inputs(path: Path) -> list[str]:
     ]
 
 
-def check_made(file: Path, step: str, folder: Path | None = None) -> None:
+def check_made(file: Path, step: str, folder: Path | None = None, name: str = "") -> None:
     """Check a file that a later step is about to read.
 
     Args:
         file: the file.
         step: the verb that makes it.
         folder: where that step's manifest is; the file's folder where it is not given.
+        name: of the manifest; the step's name where it is not given.
 
     Raises:
         UserError: when the step left another one.
     """
     folder = folder or file.parent
-    path = manifest_path(folder, step)
+    path = manifest_path(folder, name or step)
     if not file.is_file() or not path.is_file():
         return
     expected = read_manifest(path)["outputs"].get(_name(folder, file))

@@ -118,8 +118,9 @@ def evaluate_run(
     threads: int = 0,
     simulator: str | None = None,
     device: str | None = None,
+    only: int | None = None,
 ) -> Iterator[Episodes]:
-    """Evaluate all checkpoints of a run in the order of their iterations.
+    """Evaluate all checkpoints of a run in the order of their iterations, or one of them.
 
     The policy is deterministic and every episode lasts its full time. The results do not depend on `threads`.
 
@@ -131,14 +132,19 @@ def evaluate_run(
         threads: CPU threads; 0 means all.
         simulator: another one than the run was trained in.
         device: another one than it was trained on.
+        only: the iteration of the one checkpoint to evaluate.
 
     Raises:
-        UserError: when there is no checkpoint, or one or the params are damaged, the task's file has changed, or the
+        UserError: when there is no such checkpoint, one or the params are damaged, the task's file has changed, or the
             simulator does not run on the device.
     """
     from manyseeds.learning.policy import Policy, read_params
 
     paths = recorded_checkpoints(run_dir)
+    if only is not None:
+        if only not in paths:
+            raise UserError(f"{run_dir} has no checkpoint of iteration {only}.")
+        paths = {only: paths[only]}
     params = read_params(run_dir)
     threads = threads or len(os.sched_getaffinity(0))
     elsewhere = {key: value for key, value in (("simulator", simulator), ("device", device)) if value}

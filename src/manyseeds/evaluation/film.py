@@ -12,7 +12,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.core.layout import FILM, PARAMS
 from manyseeds.core.manifest import write_manifest
-from manyseeds.core.record import check_left
+from manyseeds.core.record import check_left, recorded_checkpoints
 from manyseeds.learning import foreign
 from manyseeds.simulators.film import film, frame_rate, write_video
 
@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = verb_parser(
         "film", __doc__, "results/lift_object/default/seed_1/model_700.pt --output policy.mp4 policy.gif"
     )
-    parser.add_argument("checkpoint", type=Path, help="model_<iteration>.pt of a run")
+    parser.add_argument(
+        "checkpoint", type=Path, help="model_<iteration>.pt of a run, or the run's folder for its last one"
+    )
     parser.add_argument("--output", type=Path, nargs="+", required=True, help="files to write, .mp4 or .gif")
     parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
     parser.add_argument("--episodes", type=int, default=4, help="episodes side by side")
@@ -76,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in args.output:
         if path.suffix not in (".mp4", ".gif"):
             raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
+    if args.checkpoint.is_dir():
+        args.checkpoint = list(recorded_checkpoints(args.checkpoint).values())[-1]
     if not args.checkpoint.is_file():
         raise UserError(f"{args.checkpoint} is not a file; give the model_<iteration>.pt of a run.")
     _write(args)

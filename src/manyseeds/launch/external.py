@@ -106,7 +106,7 @@ class Attempt:
     def values(self) -> dict[str, Any]:
         """The values of the placeholders of the templates."""
         return {
-            **self.run.train.model_dump(exclude={"init_from"}),
+            **self.run.train.model_dump(exclude={"init_from", "logger"}),
             "seed": self.run.seed,
             "device": self.run.device,
             "log_dir": self.folder.resolve(),
@@ -129,6 +129,7 @@ class Attempt:
             agent_overrides={} if self.run.agent_file else flatten(self.run.agent),
             task_overrides=flatten(self.run.task_cfg),
             init_from=str(Path(self.run.train.init_from).resolve()) if self.run.train.init_from else None,
+            loggers=self.run.train.logger,
         )
 
     def finished(self) -> dict[str, Any] | None:

@@ -21,9 +21,19 @@ from manyseeds import gpus
 from manyseeds.config import Experiment, RunConfig, read_resolved
 from manyseeds.config.external import ENVIRONMENT_VARIABLE, External
 from manyseeds.config.settings import Launched
+from manyseeds.core import race
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.files import open_unlinked, refuse_links, write_json
-from manyseeds.core.layout import JOURNAL, LOCK, PREVIOUS_STATE, RUN_CONFIG, RUN_RECORD, STATES, run_folder
+from manyseeds.core.layout import (
+    JOURNAL,
+    LOCK,
+    LOGGERS_LOCK,
+    PREVIOUS_STATE,
+    RUN_CONFIG,
+    RUN_RECORD,
+    STATES,
+    run_folder,
+)
 from manyseeds.core.ledger import plan_digest, plan_of
 from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
@@ -108,7 +118,14 @@ class Job:
 
 
 def train_run(
-    experiment: Experiment, folder: Path, variant: str, seed: int, threads: int, log: Path, image: str = ""
+    experiment: Experiment,
+    folder: Path,
+    variant: str,
+    seed: int,
+    threads: int,
+    log: Path,
+    image: str = "",
+    until: int | None = None,
 ) -> None:
     """Train one run, or continue it.
 
@@ -120,13 +137,17 @@ def train_run(
         threads: CPU threads to use; 0 for all.
         log: where the console output goes; appended to.
         image: the container image to start an external trainer in; "" for none. Ours runs where this runs.
+        until: iterations after which it ends; None: all, or as many as the race of the experiment lets it have.
 
     Raises:
-        UserError: when training ended without leaving what it should.
+        UserError: when training ended without leaving what it should, or the race is not decided.
         subprocess.CalledProcessError: when training fails; `output` is its last line, or lines of an external trainer.
         OSError: when the folder or the log cannot be written.
     """
     name = run_folder(variant, seed)
+    stop = None
+    if experiment.race and until is None:
+        stop = race.stopped(folder.parent.parent, experiment.race.rungs).get(variant)
     folder.mkdir(parents=True, exist_ok=True)
     refuse_links(folder)
 
@@ -136,6 +157,8 @@ def train_run(
     title = f"{experiment.experiment}/{name}"
     with locked(folder / LOCK, wait) as lock, lease(experiment, title, experiment.gpus_per_run) as leased:
         run = run_of(experiment, folder, variant, seed, threads, leased)
+        if stop or until:
+            run = _shorter(run, stop.iteration if stop else int(until or 0), stop)
         job = Job(name, run, log, lock, leased)
         if isinstance(experiment.trainer, External):
             trainer = experiment.trainer.revealed(os.environ.get(ENVIRONMENT_VARIABLE, ""))
@@ -161,6 +184,13 @@ def run_of(
     return run.model_copy(update={"log_dir": folder, "train": train, "launched": launched})
 
 
+def _shorter(run: RunConfig, iterations: int, stop: race.Stop | None) -> RunConfig:
+    """Return a run that ends at a rung of the race, with the reason if it is its last one."""
+    train = run.train.model_copy(update={"max_iterations": iterations})
+    launched = run.launched and run.launched.model_copy(update={"race": stop and stop.words()})
+    return run.model_copy(update={"train": train, "launched": launched})
+
+
 def command(folder: Path) -> list[str]:
     """Return the command line that trains a run in its folder."""
     return [sys.executable, "-m", "manyseeds", "train", "--run", str(folder / RUN_CONFIG)]
@@ -170,7 +200,7 @@ def remove_state(folder: Path) -> None:
     """Remove what a finished run would need to be continued; superseded runs stay."""
     if not (folder / RUN_RECORD).is_file():
         return
-    for name in (*STATES, JOURNAL, RUN_CONFIG, LOCK):
+    for name in (*STATES, JOURNAL, RUN_CONFIG, LOCK, LOGGERS_LOCK):
         (folder / name).unlink(missing_ok=True)
     external.remove_work(folder)
 
@@ -219,7 +249,8 @@ def work_on_run(
         argv: its arguments.
         step: what its log is called.
         what: what is started, for messages.
-        work: takes the experiment, the run's folder, the variant, the seed, the threads, the log and the image.
+        work: takes the experiment, the run's folder, the variant, the seed, the threads, the log and the image; and by
+            keyword the arguments that the verb itself added to the parser.
 
     Returns:
         The exit code of what was started.
@@ -240,7 +271,9 @@ def work_on_run(
     log = arguments.log or folder / f"{step}.log"
     try:
         experiment = read_resolved(arguments.config)
-        work(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image)
+        shared = ("config", "variant", "seed", "threads", "image", "log")
+        own = {key: value for key, value in vars(arguments).items() if key not in shared}
+        work(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image, **own)
     except OSError as error:
         place = error.filename or log
         print(f"error: {place} cannot be written: {error.strerror}; starting again continues.", file=sys.stderr)

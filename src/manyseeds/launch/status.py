@@ -18,13 +18,15 @@ from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json
 from manyseeds.core.layout import CONFIG, EVENT_FILE, EXTERNAL_WORK, RUN_RECORD, run_folder
+from manyseeds.core.race import Stop, stopped_so_far
 from manyseeds.core.text import duration
 from manyseeds.eventfiles.log import RunLog, read_log
 from manyseeds.launch.external import events_in_progress
 
 RECENT_ITERATIONS = 50
 QUIET_AFTER_S = 120.0
-STYLES = {"training": "green", "quiet": "yellow", "finished": "dim"}
+ENDED = ("finished", "stopped")
+STYLES = {"training": "green", "quiet": "yellow", **dict.fromkeys(ENDED, "dim")}
 HEADER = ("run", "state", "iteration", "done", "reward", "success", "steps/s", "ETA")
 
 
@@ -34,9 +36,9 @@ class Progress:
 
     Attributes:
         run: `<variant>/seed_<seed>`.
-        state: waiting, training, quiet (nothing new for two minutes), finished.
+        state: waiting, training, quiet (nothing new for two minutes), finished, stopped (by the race).
         iteration: completed iterations.
-        max_iterations: iterations of the whole run.
+        max_iterations: iterations of the whole run, or up to where the race stopped it.
         reward: mean return of recent training episodes, NaN when none has ended.
         success: success rate of recent training episodes, NaN when none has ended.
         steps_per_s: environment steps per second, NaN when unknown.
@@ -86,15 +88,18 @@ class Watcher:
 
     def of_experiment(self, experiment: Experiment, now: float) -> list[Progress]:
         """Return the progress of every run of an experiment whose results are in the folder, or will be."""
+        stopped = stopped_so_far(self.folder, experiment.race.rungs if experiment.race else ())
         return [
-            self._of_run(experiment, variant, seed, now) for variant in experiment.variants for seed in experiment.seeds
+            self._of_run(experiment, variant, seed, now, stopped.get(variant.name))
+            for variant in experiment.variants
+            for seed in experiment.seeds
         ]
 
-    def _of_run(self, experiment: Experiment, variant: Variant, seed: int, now: float) -> Progress:
+    def _of_run(self, experiment: Experiment, variant: Variant, seed: int, now: float, stop: Stop | None) -> Progress:
         scalars = experiment.trainer.scalars
         name = run_folder(variant.name, seed)
         folder = self.folder / name
-        total = variant.train.max_iterations
+        total = stop.iteration if stop else variant.train.max_iterations
         known = (folder / EVENT_FILE, events_in_progress(folder / EXTERNAL_WORK))
         events = next((path for path in known if path is not None and path.is_file()), None)
         if events is None:
@@ -105,7 +110,7 @@ class Watcher:
         iteration = int(log.step.max()) + 1 - experiment.trainer.first_iteration
         recorded = _recorded_iterations(folder / RUN_RECORD)
         if recorded is not None and max(iteration, recorded) >= total:
-            state, iteration = "finished", total
+            state, iteration = "stopped" if stop else "finished", total
         else:
             state = "training" if now - events.stat().st_mtime < QUIET_AFTER_S else "quiet"
         pace = _recent(log, "Perf/collection_time") + _recent(log, "Perf/learning_time")
@@ -117,7 +122,7 @@ class Watcher:
             reward=_last(log, scalars.reward),
             success=_last(log, scalars.success),
             steps_per_s=_recent(log, "Perf/total_fps"),
-            left_s=0.0 if state == "finished" else pace * max(total - iteration, 0),
+            left_s=0.0 if state in ENDED else pace * max(total - iteration, 0),
         )
 
     def _read(self, events: Path, reward: str) -> RunLog | None:
@@ -202,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     live.update(shown, refresh=True)
                 else:
                     console.print(shown)
-                if arguments.once or all(line.state == "finished" for _, lines in rows for line in lines):
+                if arguments.once or all(line.state in ENDED for _, lines in rows for line in lines):
                     return 0
                 time.sleep(arguments.every)
     except KeyboardInterrupt:

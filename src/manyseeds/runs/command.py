@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from manyseeds.config.errors import problems
 from manyseeds.config.fields import FLAG
 from manyseeds.config.settings import RunConfig, TrainSettings
+from manyseeds.core import loggers
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
@@ -46,7 +47,7 @@ def parser(run: RunConfig | None = None) -> argparse.ArgumentParser:
             if isinstance(default, bool):
                 add(f"--{name}", action="store_true", default=default, help=field.description)
             else:
-                kind = _threads if name == "threads" else str if default is None else type(default)
+                kind = KINDS.get(name) or (str if default is None else type(default))
                 add(f"--{name}", type=kind, default=default, help=field.description)
     add("--headless", action="store_true", help="run without a window; there is none anyway")
     add("--agent_cfg_path", type=Path, help="JSON file of hyper-parameters (generic_policy.json)")
@@ -193,6 +194,8 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
     complete = base.model_dump() | fields if base else fields
     _check(RunConfig, {key: value for key, value in complete.items() if key != "train"})
     _check(TrainSettings, complete["train"])
+    if problem := loggers.missing(complete["train"]["logger"]):
+        raise UserError(f"--logger is {','.join(complete['train']['logger'])}, but {problem}.")
     registry.check_file(complete["task"])
     hardware = choose(args.device, args.simulator, start.log_dir)
     processes = _processes(args, hardware.device)
@@ -261,6 +264,15 @@ def _threads(text: str) -> int | str:
     if text == "auto":
         return text
     return int(text) or "auto"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names in a text with commas."""
+    return tuple(filter(None, text.split(",")))
+
+
+KINDS: dict[str, Callable[[str], Any]] = {"threads": _threads, "logger": _names}
+"""What reads a flag's text, where its field's default does not tell."""
 
 
 def _new_log_dir() -> Path:

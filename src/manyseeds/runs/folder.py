@@ -19,6 +19,7 @@ from manyseeds.core.layout import (
     EVENT_FILE,
     JOURNAL,
     LOCK,
+    LOGGERS_ACCOUNT,
     RUN_RECORD,
     STATES,
     SUPERSEDED,
@@ -37,7 +38,7 @@ _PARTIALS = (
     ".model_*.pt",
     ".state*.pt",
     ".diverged_*.pt",
-    *map(partials, (RUN_RECORD, JOURNAL, CODE_DIFF, ANEW)),
+    *map(partials, (RUN_RECORD, JOURNAL, CODE_DIFF, ANEW, LOGGERS_ACCOUNT)),
     "params/.*.yaml",
     f"{VIDEOS}/.*.mp4",
 )
@@ -208,9 +209,9 @@ def _supersede(folder: Path) -> Path | None:
         (folder / EVENT_FILE).unlink(missing_ok=True)  # killed before its first state
         return None
     aside = _new_aside(folder)
-    rest = [folder / name for name in (EVENT_FILE, "params", VIDEOS, CODE_DIFF, JOURNAL, RUN_RECORD)] + [
-        *folder.glob("diverged_*.pt")
-    ]
+    rest = [
+        folder / name for name in (EVENT_FILE, "params", VIDEOS, CODE_DIFF, JOURNAL, RUN_RECORD, LOGGERS_ACCOUNT)
+    ] + [*folder.glob("diverged_*.pt")]
     # The states go last: killed in between, the next start finds them and moves the rest.
     for path in [*(path for path in rest if path.exists()), *old]:
         os.replace(path, aside / (SUPERSEDED_EVENTS if path.name == EVENT_FILE else path.name))

@@ -17,6 +17,7 @@ from manyseeds.learning.runner import Iteration, Runner
 from manyseeds.runs.console import iteration_block
 from manyseeds.runs.events import EventWriter, open_log
 from manyseeds.runs.folder import find_state, set_aside, write_params
+from manyseeds.runs.loggers import Loggers
 from manyseeds.runs.state import write_state
 from manyseeds.runs.videos import TrainingVideos
 from manyseeds.simulators.base import TaskEnv
@@ -60,6 +61,7 @@ class Record:
         self._elapsed, self._saving, self._begin = 0.0, 0.0, time.perf_counter()
         self._videos = TrainingVideos(run, runner.alg, env) if run.video else None
         self._events: EventWriter
+        self._loggers: Loggers
 
     def begin(self, must_continue: bool) -> dict[str, Any] | None:
         """Return the runner's state to resume from, or None if the run starts.
@@ -80,6 +82,7 @@ class Record:
         if state is None:
             self._write_params()
             self._events = open_log(self._run)
+            self._loggers = Loggers(folder, train.logger)
             self._journal.start(*notes, code=self._code)
             return None
         self._elapsed, self._sums = state["elapsed"], state["checkpoints"]
@@ -103,6 +106,9 @@ class Record:
             self._journal = provenance.Journal(folder)
         if not (folder / RUN_RECORD).exists():  # the record that is to come vouches for them
             self._write_params()
+        goes_on = state["runner"]["iteration"] < train.max_iterations
+        self._loggers = Loggers(folder, train.logger if goes_on else ())
+        self._loggers.saved(state["event_file_size"])
         return state["runner"]
 
     def _write_params(self) -> None:
@@ -156,6 +162,7 @@ class Record:
             "runner": runner_state,
         }
         write_state(self._folder, state)
+        self._loggers.saved(size)
         self._saving += time.perf_counter() - start
 
     def end(self) -> None:
@@ -169,6 +176,7 @@ class Record:
         print(
             f"[INFO] Saving states took {self._saving:.2f} of {total:.1f} s ({self._saving / total:.2%}).", flush=True
         )
+        self._loggers.end()
 
     def _write_record(self) -> None:
         if self._run.launched:  # an experiment's folder has the checkpoints of its config only
@@ -178,7 +186,7 @@ class Record:
             self._folder,
             outputs,
             {**self._sums, **self._params, EVENT_FILE: self._events.sha256},
-            **(self._run.launched.model_dump() if self._run.launched else {}),
+            **(self._run.launched.recorded() if self._run.launched else {}),
             **({"init_from": self._run.train.init_from} if self._run.init_digest else {}),
             seed=self._run.seed,
             config=self._run.identity(),

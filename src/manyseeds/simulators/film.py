@@ -99,9 +99,11 @@ def _write_gif(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
     from PIL import Image
 
     images = [Image.fromarray(frame) for frame in frames]
-    # One palette for all pictures, so that still parts stay equal and cost nothing.
-    # Maximum coverage, for median cut would give small things the background's color.
-    palette = images[len(images) // 2].quantize(256, Image.Quantize.MAXCOVERAGE)
+    # One palette for all pictures, so that still parts stay equal and cost nothing; of several, for things may leave
+    # the view. Maximum coverage, for median cut would give small things the background's color.
+    places = dict.fromkeys(round(share * (len(images) - 1)) for share in (0, 0.25, 0.5, 0.75, 1))
+    sample = Image.fromarray(np.vstack([frames[place] for place in places]))
+    palette = sample.quantize(256, Image.Quantize.MAXCOVERAGE)
     quantized = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     with write_atomic(path) as partial:
         quantized[0].save(

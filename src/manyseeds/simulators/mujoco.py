@@ -177,7 +177,12 @@ class CompiledStep:
             terms = base.rewards(env.task, env.task_cfg, env.state())[number]
             broken = (~torch.isfinite(terms)).nonzero()
             if not len(broken):
-                raise UserError(f"task {env.task.name}: its kernels {env.task.kernels} leave a reward without a value.")
+                sums = env._reward_sums[number].isfinite().tolist()
+                names = [name for name, finite in zip(env.task.rewards, sums, strict=True) if not finite]
+                raise UserError(
+                    f"task {env.task.name}: `answer` of its kernels {env.task.kernels} gives no value to "
+                    f"{', '.join(names) or 'a reward'}."
+                )
             env._raise_non_finite(number, 1 + int(broken[0]))
         extras: dict[str, Any] = {"time_outs": time_outs}
         if number:

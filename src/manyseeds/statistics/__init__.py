@@ -19,9 +19,9 @@ from manyseeds.statistics.bootstrap import (
 from manyseeds.statistics.comparison import (
     Comparison,
     compare,
-    compare_all,
     improvement_interval,
     newcombe_5,
+    pairs_of,
     probability_of_improvement,
     rate_difference,
     seeds_for_difference,
@@ -41,6 +41,7 @@ from manyseeds.statistics.intervals import (
     wilson,
 )
 from manyseeds.statistics.profiles import performance_profile
+from manyseeds.statistics.racing import beaten_by_place, beaten_in_test, places
 from manyseeds.statistics.sequential import Look, sequential_test
 from manyseeds.statistics.survival import (
     LEAST_SEEDS,
@@ -63,10 +64,11 @@ __all__ = [
     "Effect",
     "Interval",
     "Look",
+    "beaten_by_place",
+    "beaten_in_test",
     "bootstrap_interval",
     "clopper_pearson",
     "compare",
-    "compare_all",
     "crossed",
     "crossing_quantile",
     "factorial_effects",
@@ -78,7 +80,9 @@ __all__ = [
     "mean_and_error",
     "mean_over_tasks",
     "newcombe_5",
+    "pairs_of",
     "performance_profile",
+    "places",
     "pointwise_band",
     "probability_of_improvement",
     "rate_difference",

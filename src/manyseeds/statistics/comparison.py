@@ -5,7 +5,7 @@ of two asymmetric intervals (MOVER), or Newcombe's interval of the probability o
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -141,39 +141,12 @@ def compare(
     )
 
 
-def compare_all(
-    variants: Mapping[str, ArrayLike],
-    *,
-    confidence: float = 0.95,
-    rates: bool = True,
-    episodes: int | None = None,
-    baseline: str | None = None,
-) -> list[Comparison]:
-    """Compare pairs of variants; all intervals together hold with the given confidence (Bonferroni).
-
-    Args:
-        variants: name -> (seeds,) or (seeds, episodes), as for `compare`.
-        confidence: of all intervals together, in (0, 1).
-        rates: whether the scores are from 0 to 1.
-        episodes: how many each rate is of, for scores; None: not known.
-        baseline: the variant that each other one is compared with, as the second of the pair; None: all pairs. Fewer
-            comparisons have narrower intervals.
-    """
-    pairs = list(combinations(variants, 2))
-    if baseline is not None:
-        pairs = [(variant, baseline) for variant in variants if variant != baseline]
-    return [
-        compare(
-            variants[a],
-            variants[b],
-            names=(a, b),
-            confidence=confidence,
-            rates=rates,
-            episodes=episodes,
-            comparisons=len(pairs),
-        )
-        for a, b in pairs
-    ]
+def pairs_of(variants: Iterable[str], baseline: str | None = None) -> list[tuple[str, str]]:
+    """Return the pairs that are compared: every two, or each variant and the baseline as the second of the pair."""
+    names = list(variants)
+    if baseline is None:
+        return list(combinations(names, 2))
+    return [(variant, baseline) for variant in names if variant != baseline]
 
 
 def rate_difference(

@@ -27,6 +27,7 @@ WITHOUT_INFLUENCE = {
     "runs/console.py",
     "runs/folder.py",
     "runs/hardware.py",  # what it chooses is a setting
+    "runs/loggers.py",
     "runs/record.py",
     "runs/starts.py",  # the same
     "runs/videos.py",

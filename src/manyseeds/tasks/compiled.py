@@ -168,10 +168,20 @@ def load_kernels(task: Task) -> Kernels | None:
     for kind, (computed, wanted) in pairs.items():
         if computed != wanted:
             raise UserError(
-                f"task {task.name}: its kernels {task.kernels} compute the {kind} {', '.join(computed) or 'none'}, "
-                f"but the task has {', '.join(wanted) or 'none'}; change the kernels, or set kernels=None."
+                f"task {task.name}: its kernels {task.kernels} compute other {kind} than the task has: "
+                f"{kind.upper()} {_difference(computed, wanted)}; change the kernels, or set kernels=None."
             )
     return kernels
+
+
+def _difference(computed: list[str], wanted: list[str]) -> str:
+    """Say what a list of the kernels lacks or has too much, or that its order is another."""
+    parts = {
+        "lacks": [name for name in wanted if name not in computed],
+        "has, too,": [name for name in computed if name not in wanted],
+    }
+    said = [f"{verb} {', '.join(names)}" for verb, names in parts.items() if names]
+    return " and ".join(said) or f"must have the task's order, {', '.join(wanted)}"
 
 
 def _sized(widths: dict[str, int]) -> list[str]:

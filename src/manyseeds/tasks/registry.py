@@ -57,7 +57,8 @@ def describe(reference: str) -> Description:
     if reference in _built_in():
         description: Description = importlib.import_module(f"manyseeds.tasks.{reference}.description").DESCRIPTION
         return description
-    return load(reference).description
+    task = load(reference)
+    return dataclasses.replace(task.description, episode_steps=task.cfg().episode_length)
 
 
 def load(reference: str) -> "Task":
@@ -73,7 +74,14 @@ def load(reference: str) -> "Task":
         task = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"task '{reference}' cannot be loaded from {module}:{attribute}: {error}.") from error
-    return _checked(task, f"task '{reference}', {module}:{attribute},")
+    task = _checked(task, f"task '{reference}', {module}:{attribute},")
+    said, steps = task.description.episode_steps, task.cfg().episode_length
+    if reference in _built_in() and said != steps:  # `describe` reads it without making the numbers, which need torch
+        raise UserError(
+            f"task '{reference}': its description says that an episode has {said} steps; "
+            f"episode_steps must be {steps}, as in {task.cfg.__name__}."
+        )
+    return task
 
 
 def agent_file(reference: str) -> Path:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from manyseeds.config.experiment import Experiment, from_dict
-from manyseeds.core import python_path, quick_imports
+from manyseeds.core import loggers, python_path
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
+from manyseeds.core.race import deciding
 from manyseeds.workflow import passed, room
 from manyseeds.workflow.passed import Passed
 
@@ -75,6 +76,11 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
                 problems.append(f"{where}agent {variant.agent_file}: {problem}")
         except UserError as error:
             problems.append(str(error))
+    if experiment.race:
+        try:
+            deciding(task.description, experiment.race.by)
+        except UserError as error:
+            problems.append(f"{source}: {error}")
     _refuse(problems)
     needs = room.needs(experiment, agents, task)
     _refuse(room.problems(experiment, needs, source, cluster))
@@ -87,6 +93,11 @@ def _checked(
 ) -> Experiment:
     if not experiment.trainer.is_ours or importlib.util.find_spec("rsl_rl") is None:
         return experiment
+    _refuse(
+        f"{source}: variant {variant.name}: train.logger is {', '.join(variant.train.logger)}, but {problem}"
+        for variant in experiment.variants
+        if (problem := loggers.missing(variant.train.logger))
+    )
     environment = dict(os.environ)
     key = passed.key(experiment, environment)
     found = passed.recall(key)
@@ -124,7 +135,6 @@ def _refuse(problems: Iterable[str]) -> None:
 
 def _main() -> int:
     """Check the resolved experiment on standard input; print what was found, or what is wrong and return 2."""
-    quick_imports.install()
     experiment = from_dict(json.load(sys.stdin))
     try:
         print(json.dumps(examine(experiment, sys.argv[1], sys.argv[2:] == ["cluster"]).to_dict()))

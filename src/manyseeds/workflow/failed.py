@@ -43,7 +43,7 @@ def report_the_others(experiment: Experiment, results: str, findings: Findings) 
         file=sys.stderr,
     )
     curves = ("curves", "--config", f"{results}/{CONFIG}", "--output", f"{results}/{LEARNING_CURVES}")
-    for verb in ((*curves, "--allow-missing"), ("tables", results), ("figures", results), ("pages", results)):
+    for verb in ((*curves, "--allow-missing"), *((name, results) for name in ("tables", "figures", "pages", "report"))):
         if _call(verb):
             break
     return missing

@@ -30,7 +30,9 @@ from manyseeds.core.layout import (
     RUN_RECORD,
     SCALARS,
     checkpoint_name,
+    decision_name,
     run_folder,
+    score_name,
 )
 from manyseeds.core.locks import locked
 from manyseeds.core.simulators import SIMULATORS
@@ -375,9 +377,42 @@ class Plan:
         return [self.settings(variant.name, seed) for variant in self.variants for seed in self.experiment.seeds]
 
     def filmed(self, variant: str) -> str:
-        """Return the checkpoint of a variant that is filmed: the last of its first seed."""
-        iteration = self.experiment.variant(variant).checkpoints[-1]
-        return f"{self.results}/{run_folder(variant, self.experiment.seeds[0])}/{checkpoint_name(iteration)}"
+        """Return what is filmed of a variant: the last checkpoint of its first seed, or the run that a race may end."""
+        run = f"{self.results}/{run_folder(variant, self.experiment.seeds[0])}"
+        last = self.experiment.variant(variant).checkpoints[-1]
+        return run if self.rungs else f"{run}/{checkpoint_name(last)}"
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The rungs of the race; none without a race."""
+        return self.experiment.race.rungs if self.experiment.race else ()
+
+    @property
+    def decided(self) -> list[str]:
+        """The last decision of the race, which says how long each run becomes; nothing without a race."""
+        return [f"{self.results}/{decision_name(rung)}" for rung in self.rungs[-1:]]
+
+    def decided_before(self, rung: int | str) -> list[str]:
+        """Return the decision of the rung before one; nothing for the first."""
+        before = [earlier for earlier in self.rungs if earlier < int(rung)]
+        return [f"{self.results}/{decision_name(earlier)}" for earlier in before[-1:]]
+
+    def scores(self, rung: int | str) -> list[str]:
+        """Return the files that say how each run did at a rung."""
+        return self.run_files(score_name(int(rung)))
+
+    @property
+    def race_settings(self) -> str:
+        """What decides who goes on, as text that changes with any of it."""
+        return self.experiment.race.model_dump_json() if self.experiment.race else ""
+
+    def rung_settings(self, variant: str, seed: int | str, rung: int | str) -> str:
+        """Return what determines the score of a run at a rung, as text that changes when any of it does."""
+        settings = self.experiment.settings(variant, int(seed))
+        settings["train"] |= {"max_iterations": int(rung)}
+        race = self.experiment.race
+        episodes = race and [race.episodes, race.seed, self.experiment.evaluate.overrides]
+        return json.dumps([settings, episodes], sort_keys=True)
 
     @property
     def records(self) -> list[str]:

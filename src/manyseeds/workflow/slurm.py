@@ -28,12 +28,12 @@ def after_queued(rule: str, jobs: Mapping[str, str]) -> dict[str, Callable[[Any]
     """Return the resource by which a run's job starts when the run's earlier job has ended.
 
     Args:
-        rule: the rule of the jobs, whose wildcards are variant and seed.
+        rule: the rule of the jobs.
         jobs: from `queued`.
     """
 
     def option(wildcards: Any) -> str:
-        job = jobs.get(f"rule_{rule}_wildcards_{wildcards.variant}_{wildcards.seed}")
+        job = jobs.get("_".join([f"rule_{rule}_wildcards", *map(str, wildcards)]))
         return f"--dependency=afterany:{job}" if job else ""
 
     return {"slurm_extra": option} if jobs else {}

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import psutil
 
-from manyseeds.core.layout import FIGURES, run_folder
+from manyseeds.core.layout import FAILURES_FILM, FIGURES, REPORT, run_folder
 from manyseeds.workflow.plan import Plan
 
 STAGES = {
+    "race_run": "training to rungs",
+    "race": "decisions of the race",
     "train_run": "training",
     "evaluate_run": "evaluation",
     "export": "scalars to CSV",
@@ -21,6 +23,8 @@ STAGES = {
     "tables": "tables",
     "draw": "figures and pages",
     "animate": "films",
+    "film_failures": "films of failures",
+    "write_report": "report",
 }
 """What the rules are called, in the order in which they are shown."""
 LONGEST_TABLE = 40
@@ -96,13 +100,15 @@ def _places(plan: Plan) -> Iterator[str]:
     first = experiment.variants[0]
     run = f"{results}/{run_folder(first.name, experiment.seeds[0])}"
     rows = [
+        (f"{results}/{REPORT}", "everything on one page, the answer first; look at it in a browser, send or print it"),
         (f"{results}/success_rates.html", "the table and its notes; beside it as .md, .tex and .csv"),
         (f"{results}/{FIGURES}/", "every figure as SVG, PNG and PDF; learning_curves.png is the first to look at"),
         (f"{results}/curves.html", "all curves, to look at in a browser"),
         (f"{run}/", "a run: checkpoints, curves, episodes, and run.json, which says how it was made"),
     ]
     if plan.is_ours:
-        rows.insert(3, (f"{results}/{first.name}/policy.gif", "a film of the policy"))
+        rows.insert(4, (f"{results}/{first.name}/policy.gif", "a film of the policy"))
+        rows.insert(5, (f"{results}/{first.name}/{FAILURES_FILM}", "what its worst seed fails at"))
     # Who typed `make` has no `snakemake` on the PATH.
     made = "MAKELEVEL" in os.environ
     report = (
@@ -110,7 +116,7 @@ def _places(plan: Plan) -> Iterator[str]:
     )
     again = "make run CONFIG=mine.yaml" if made else "snakemake --cores all --configfile mine.yaml"
     todo = [
-        (report, "all of it on one page, report.html"),
+        (report, "Snakemake's report: all files, and the rules and jobs that made them"),
         (again, "your own experiment: a copy of config.yaml, which explains every key"),
     ]
     yield "Where things are:"

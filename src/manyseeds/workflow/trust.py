@@ -21,14 +21,18 @@ from manyseeds.core.layout import (
     CODE_DIFF,
     EPISODES,
     EVENT_FILE,
+    FAILURES_FILM,
     FILM,
     FILM_PAGE,
     JOURNAL,
     LEARNING_CURVES,
+    REPORT,
     RUN_CONFIG,
     RUN_RECORD,
     SCALARS,
+    decision_name,
     run_folder,
+    score_name,
 )
 from manyseeds.core.manifest import manifest_path, problems, read_manifest
 from manyseeds.core.record import accept_code, accept_in, changes_since, other_code, other_seed, read_record
@@ -67,7 +71,7 @@ class Findings:
         kinds = (("trained", self.stale), ("evaluated", self.stale_evaluations))
         for kind, found in kinds:
             for changes, paths in _grouped(found).items():
-                names = [Path(path).parent.relative_to(results).as_posix() for path in paths]
+                names = list(dict.fromkeys(Path(path).parent.relative_to(results).as_posix() for path in paths))
                 lines.append(f"{results}: {kind} by other code than the present ({changes}): {some(names, SHOWN)}")
         if lines:
             lines.append(self.advice(experiment, results))
@@ -142,7 +146,9 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
     stale: dict[str, list[str]] = {}
     stale_evaluations: dict[str, list[str]] = {}
     again: dict[str, str] = {}
+    trained_anew: list[str] = []
     damaged = set()
+    rungs = experiment.race.rungs if experiment.race else ()
     for variant in experiment.variants:
         for seed in experiment.seeds:
             run = folder / run_folder(variant.name, seed)
@@ -156,6 +162,15 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
                 changes = [UNKNOWN]
             if changes:
                 stale[str(record)] = changes
+            for rung in rungs:
+                score = run / score_name(rung)
+                if problem := _of_step(run, score.stem, score.name, sums):
+                    again[str(score)] = problem
+                elif changes:  # the run trains anew, to the first rung first
+                    trained_anew.append(str(score))
+                elif score.is_file() and not moved:
+                    changed = evaluation and changes_since(manifest_path(run, score.stem), evaluation)
+                    stale_evaluations |= {str(score): changed} if changed else {}
             if not record.is_file():
                 again[str(record)] = ""  # not every target asks for it
                 continue
@@ -166,23 +181,27 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             for step, name in [("scalars", SCALARS), ("evaluate", EPISODES)][: 2 if trainer.evaluates else 1]:
                 if problem := _of_step(run, step, name, sums):
                     again[str(run / name)] = problem
+                elif not (run / name).is_file():  # tables of the other runs hide it from Snakemake
+                    again[str(run / name)] = ""
             known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
             if evaluation and known and (changed := changes_since(manifest_path(run, "evaluate"), evaluation)):
                 stale_evaluations[str(run / EPISODES)] = changed
-        for step, name in (("film", FILM), ("film-page", FILM_PAGE)) if ours else ():
+        films = (("film", FILM, FILM), ("film-page", FILM_PAGE, FILM), ("film-failures", FAILURES_FILM, FAILURES_FILM))
+        for step, name, first in films if ours else ():
             if problem := _of_step(folder / variant.name, step, name, sums):
-                again.setdefault(str(folder / variant.name / FILM), problem)
+                again.setdefault(str(folder / variant.name / first), problem)
     whole = (
         ("curves", LEARNING_CURVES),
         ("tables", "success_rates.html"),
         ("figures", "curves.html"),
         ("pages", "curves.html"),
+        ("report", REPORT),
     )
-    for step, name in whole:
+    for step, name in (*whole, *((Path(name).stem, name) for name in map(decision_name, rungs))):
         if problem := _of_step(folder, step, name, sums):
             again.setdefault(str(folder / name), problem)
     sums.keep()
-    forced = _forced_by(experiment, results, [*stale, *stale_evaluations])
+    forced = _forced_by(experiment, results, [*stale, *trained_anew, *stale_evaluations])
     return Findings(stale, stale_evaluations, forced | again, frozenset(damaged), code, evaluation)
 
 
@@ -204,7 +223,8 @@ def prepare(findings: Findings, experiment: Experiment, results: str, jobs: Iter
                 accept_code(Path(path).parent, findings.code, "accepted by changed_code: accept")
         for path in findings.stale_evaluations:
             if findings.evaluation:
-                accept_in(manifest_path(Path(path).parent, "evaluate"), findings.evaluation, "accepted")
+                step = "evaluate" if Path(path).name == EPISODES else Path(path).stem
+                accept_in(manifest_path(Path(path).parent, step), findings.evaluation, "accepted")
     for mark in Path(results).glob(f"*/seed_*/{ANEW}"):
         if mark.with_name(RUN_RECORD).is_file():  # of a start that ended before its job began
             mark.unlink()
@@ -247,7 +267,7 @@ def _why_anew(findings: Findings, experiment: Experiment, job: Planned) -> str:
 def _forced_by(experiment: Experiment, results: str, paths: Sequence[str]) -> dict[str, str]:
     """Return the outputs that are made again because of other code, without a reason: that is said apart."""
     if paths and experiment.changed_code == "accept":  # tables and captions say it
-        return {f"{results}/success_rates.html": "", f"{results}/curves.html": ""}
+        return dict.fromkeys((f"{results}/{name}" for name in ("success_rates.html", "curves.html", REPORT)), "")
     return dict.fromkeys(paths, "")
 
 

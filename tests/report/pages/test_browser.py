@@ -1,15 +1,21 @@
 """The pages in a real Chromium without a network: they load, show their figures and do what a reader does."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from scipy.special import stdtrit
 
 from helpers.browser import Browser
 from helpers.synthetic_results import make_results
+from manyseeds.analysis.data import Data
+from manyseeds.analysis.results import find_results
+from manyseeds.report.figures.draw import draw
 from manyseeds.report.pages.curves import main as write_page
+from manyseeds.report.pages.report import write_report
 from manyseeds.report.tables.write import main as write_tables
 from manyseeds.statistics import rate_interval
 
@@ -38,6 +44,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_results(tmp_path_factory.mktemp("results") / "lift", variants=("default", "small"))
     assert write_page([str(folder)]) == 0
     assert write_tables([str(folder)]) == 0
+    draw(find_results(folder)[0], ("success_per_checkpoint", "final_success", "failure_map"))
+    Image.new("RGB", (616, 360), "orange").save(folder / "default" / "failures.gif")
+    Image.new("RGB", (616, 180), "blue").save(folder / "default" / "seeds.gif")
+    films = {"failures.gif": "Above: what fails.", "seeds.gif": "All seeds."}
+    (folder / "default" / "failures.json").write_text(json.dumps({"films": films, "iteration": 60}))
+    write_report(Data(find_results(folder)[0]))
     return folder
 
 
@@ -231,3 +243,28 @@ def test_the_tables_are_a_page_that_needs_nothing(browser: Browser, results: Pat
     assert browser.run("return document.querySelector('.bold').innerText").startswith("default\tmean, 3 seeds")
     assert len([url for url in browser.requests() if url.startswith(("http", "file"))]) == 1
     assert browser.console() == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_fits_the_screen_and_paper_and_asks_for_nothing(browser: Browser, results: Path, width: int) -> None:
+    browser.resize(width, 900)
+    try:
+        browser.open(results / "report.html")
+        fits = "return document.documentElement.scrollWidth <= innerWidth && innerWidth === arguments[0]"
+        assert browser.run(fits, width)
+        assert browser.run("return [...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        shown = "return [...document.querySelectorAll('.film')].map(film => film.getBoundingClientRect().width > 100)"
+        assert browser.run(shown) == [True, False, True, False]
+        assert browser.run("return document.querySelector('h2').innerText") == "Answer"
+        # On a telephone the answer is read downwards, a line per number.
+        cells = "return [...document.querySelectorAll('.answer tr:nth-child(1) td')].map(td => td.offsetTop)"
+        assert (len(set(browser.run(cells))) > 1) == (width == 390)
+        browser.print_media(True)
+        assert browser.run(shown) == [False, True, False, True]
+        assert browser.console() == []
+        assert {url for url in browser.requests() if not url.startswith(("data:", "about:"))} == {
+            (results / "report.html").as_uri()
+        }
+    finally:
+        browser.print_media(False)
+        browser.resize(0, 0)

@@ -13,11 +13,13 @@ import pytest
 from helpers.browser import Browser
 from helpers.synthetic_results import make_results
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.evaluation.film_failures import main as film_failures
 from manyseeds.report.figures import NAMES
 from manyseeds.report.figures.draw import main as draw
 from manyseeds.report.pages.animation import main as write_animation
 from manyseeds.report.pages.curves import main as write_page
 from manyseeds.report.pages.provenance import main as write_provenance
+from manyseeds.report.pages.report import main as write_report
 from manyseeds.report.tables.write import main as write_tables
 
 pytestmark = pytest.mark.browser
@@ -44,10 +46,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (run / name).touch()
         for name in ("agent", "env"):
             (run / "params" / f"{name}.yaml").touch()
-    for write in (write_tables, draw, write_page, write_provenance):
+    picture = REPOSITORY / "workflow" / "report" / "no_animation.gif"
+    assert film_failures([str(results / "default"), "--stand_in", str(picture)]) == 0
+    for write in (write_tables, draw, write_page, write_provenance, write_report):
         assert write([str(results)]) == 0
     animation = results / "default" / "policy.gif"
-    shutil.copy(REPOSITORY / "workflow" / "report" / "no_animation.gif", animation)
+    shutil.copy(picture, animation)
     assert write_animation([str(animation), "--output", str(animation.with_suffix(".html"))]) == 0
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
     for arguments in (["--touch"], ["--report", "report.html"]):
@@ -96,7 +100,7 @@ def show(page: Browser, category: str, entry: str, button: str = "eye") -> None:
 
 def test_every_category_is_there_and_every_figure(page: Browser) -> None:
     text = wait_for(page, "return document.querySelector('nav').innerText")
-    for category in ("Curves", "Figures", "Policies", "Provenance", "Tables"):
+    for category in ("All on one page", "Curves", "Figures", "Policies", "Provenance", "Tables"):
         assert category in text
     assert "The seed is the unit of all statistics" in page.run("return document.body.innerText")
     show(page, "Figures", NAMES[0].replace("_", " "))
@@ -119,6 +123,7 @@ def test_a_figure_is_visible_and_its_caption_says_how_many_seeds(page: Browser) 
 @pytest.mark.parametrize(
     ("category", "entry", "words"),
     [
+        ("All on one page", "report", "No film could be made on this machine"),
         ("Curves", "all curves", "Train/mean_reward"),
         ("Tables", "success rates", "mean, 3 seeds"),
         ("Provenance", "runs and configuration", "3.11.2"),

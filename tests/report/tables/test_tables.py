@@ -3,6 +3,7 @@
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,9 @@ from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.report.tables import text
 from manyseeds.report.tables.formats import FORMATS
-from manyseeds.report.tables.text import final_grid
+from manyseeds.report.tables.text import final_grid, summary_grid
 from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 main = verb("tables")
@@ -39,7 +41,9 @@ def write_episodes(folder: Path, seed: int, reached: dict[int, list[int]], varia
         "iteration,episode,object_x,object_y,target_x,target_y,target_z,reached,held,dropped,"
         "first_reached_s,final_distance,return"
     )
-    pd.DataFrame(rows, columns=columns.split(",")).to_csv(run / "episodes.csv", index=False)
+    table = pd.DataFrame(rows, columns=columns.split(","))
+    table = table.assign(**{name: 0 for name in DESCRIPTION.columns if name not in table})
+    table.to_csv(run / "episodes.csv", index=False)
     runs = [path.parts[-2:] for path in folder.glob("*/seed_*")]
     write_config(folder, sorted({name for name, _ in runs}), sorted({int(seed[5:]) for _, seed in runs}))
     return run / "episodes.csv"
@@ -50,6 +54,34 @@ def tables_of(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     (results,) = find_results(folder)
     data = Data(results)
     return data.rates, data.rates_over_seeds, FORMATS["md"]([final_grid(data)], "made by nobody")
+
+
+@pytest.mark.parametrize(
+    ("widening", "words"),
+    [
+        ((1.0, 1.02), "they would be up to 2 % narrower."),
+        ((8.62,), "they would be up to 88 % narrower."),
+        ((1.001, np.nan), "they would be as wide."),
+        ((0.99,), "they would be as wide."),
+        ((np.inf,), "nearly all of their width is for new episodes."),
+        ((np.nan,), "are for new seeds and new episodes."),
+        ((), "Intervals are for the episodes that were played."),
+    ],
+)
+def test_how_much_wider_intervals_for_new_episodes_are_is_said_in_words_that_can_be_true(widening, words) -> None:
+    note = text._interval_note(SimpleNamespace(sources=pd.DataFrame({"widening": list(widening)}, dtype=float)))
+    assert note.endswith(words)
+
+
+def test_the_summary_has_a_row_per_variant_with_the_numbers_of_the_table(results: Path) -> None:
+    data = Data(find_results(results)[0])
+    summary, final = summary_grid(data), final_grid(data)
+    assert [row[0] for row in summary.rows] == ["default", "low_entropy"]
+    for row in summary.rows:
+        means = next(cells for cells in final.rows if cells[0] == row[0] and cells[1] == "mean, 3 seeds")
+        ends = next(cells for cells in final.rows if cells[0] == row[0] and cells[1] == "min to max")
+        assert row[1:] == ("3", means[2], means[3], ends[3], means[4], ends[4])
+    assert "never of the best one" in summary.notes[0] and "95 % interval over seeds" in summary.notes[0]
 
 
 @pytest.fixture(scope="module")
@@ -196,15 +228,18 @@ def test_every_row_of_the_html_table_has_every_column(results: Path) -> None:
     counter = Counter()
     counter.rows = []
     counter.feed((results / "success_rates.html").read_text())
-    # Seeds, mean, other estimate, extremes; the comparison; four sources of uncertainty.
-    assert counter.rows == [7] * (1 + 2 * 6) + [8] * 2 + [7] * 5
+    # Of two variants seeds, mean, other estimate, extremes and further statistics; the comparison; four sources of
+    # uncertainty.
+    rates = counter.rows.index(8)
+    assert rates >= 1 + 2 * 6 and counter.rows == [7] * rates + [8] * 2 + [7] * 5
 
 
 def test_latex_has_as_many_columns_in_every_row_and_closes_what_it_opens(results: Path) -> None:
     main([str(results)])
     latex = (results / "success_rates.tex").read_text()
     rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
-    assert [row.count(" & ") for row in rows] == [6] * (1 + 2 * 6) + [7] * 2 + [6] * 5
+    counts = [row.count(" & ") for row in rows]
+    assert (rates := counts.index(7)) >= 1 + 2 * 6 and counts == [6] * rates + [7] * 2 + [6] * 5
     assert latex.count("{") == latex.count("}")
     for name in ("table*", "tabular"):
         assert latex.count(rf"\begin{{{name}}}") == latex.count(rf"\end{{{name}}}") == 3
@@ -364,7 +399,11 @@ def test_the_readme_of_the_results_explains_every_column_and_file_of_the_tables(
         assert f"| `{start.name}` | {start.unit} | {start.title} |" in readme
     for outcome in DESCRIPTION.outcomes:
         unit = "0 or 1" if outcome.kind == "share" else outcome.unit
-        assert f"| `{outcome.name}` | {unit} | {outcome.meaning} |" in readme
+        row = f"| `{outcome.name}` | {unit} | {outcome.meaning} |"
+        assert row in readme, f"results/README.md lacks the row {row}"
+    assert "`<share>`" in readme and "`<measure>_mean`" in readme
+    means = [f"{outcome.name}_mean" for outcome in DESCRIPTION.measures]
     for path in [*results.glob("success_rates*.csv"), results / "default" / "seed_42" / "episodes.csv"]:
         for column in pd.read_csv(path, nrows=0).columns:
-            assert f"`{column}`" in readme or column.startswith("held_"), f"{path.name}: {column}"
+            explained = f"`{column}`" in readme or column.startswith("held_") or column in means
+            assert explained, f"results/README.md lacks `{column}` of {path.name}"

@@ -183,6 +183,31 @@ def test_a_killed_snakemake_finds_its_jobs_again_and_repeats_nothing(folder, wit
     assert third.returncode == 0 and "Nothing to be done" in third.stdout + third.stderr
 
 
+def test_a_race_stops_a_variant_and_continues_the_other(folder):
+    """Jobs to a rung, its decision next to Snakemake, and jobs that continue what they find."""
+    steps = {"slow": 1e-5, "fast": 1e-2}
+    write_config(
+        folder,
+        seeds=[1],
+        train=TINY["train"] | {"max_iterations": 2, "save_interval": 1},
+        variants={name: {"agent": {"overrides": {"algorithm.learning_rate": rate}}} for name, rate in steps.items()},
+        race={"rungs": [1], "by": "return", "episodes": 4},
+    )
+    result = subprocess.run(on_slurm("train"), cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    results = folder / "results" / "tiny"
+    [(stopped, end)] = json.loads((results / "race_1.json").read_text())["stopped"].items()
+    assert end == {"iteration": 1, "place": 2, "of": 2}
+    for variant in steps:
+        run = results / variant / "seed_1"
+        content = json.loads((run / "run.json").read_text())
+        assert (run / "model_2.pt").exists() == (variant != stopped)
+        assert content["slurm_job"] and content.get("race") == (
+            "stopped at rung 1, as 2nd of 2" if variant == stopped else None
+        )
+        assert content["resumed"] == (0 if variant == stopped else 1)
+
+
 def test_a_job_that_no_node_can_ever_run_is_an_error_not_a_wait(folder):
     result = subprocess.run(
         on_slurm("--set-resources", "train_run:gpu=3", "--config", "seeds=[1]", "--", "train"),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def in_a_random_state(cfg: task.LiftObjectCfg, auto_reset: bool, monkeypatch: py
     env._qvel[:] = rng.normal(size=(N, 15))
     env._action[:] = torch.from_numpy(rng.normal(size=(N, 8)))
     env._command[:] = env.state().qpos[:, 9:12] + torch.from_numpy(rng.uniform(-0.4, 0.4, (N, 3)))
-    env._reward_sums[:] = torch.from_numpy(rng.normal(size=(N, 6)))
+    env._reward_sums[:] = torch.from_numpy(rng.normal(size=(N, len(TASK.rewards))))
     env.episode_length_buf = torch.from_numpy(rng.integers(0, cfg.episode_length, N))
     monkeypatch.setattr(env._batch, "step", lambda nstep: None)
     return env
@@ -99,11 +100,20 @@ def test_a_step_without_kernels_is_the_same_to_float_precision() -> None:
 
 
 CHANGES = {
-    "a seventh reward": ({"rewards": {**TASK.rewards, "gravity": Term(task.action_rate)}}, "rewards .*gravity"),
-    "another order": ({"rewards": dict(reversed(TASK.rewards.items()))}, "compute the rewards reaching_object, .*"),
-    "another width": ({"observations": {**TASK.observations, "actions": Term(task.joint_pos, 9)}}, r"actions \(9\)"),
-    "a termination less": ({"terminations": {}}, "the task has none"),
-    "another metric": ({"metrics": {}}, "compute the metrics object_pose/position_error"),
+    "a seventh reward": (
+        {"rewards": {**TASK.rewards, "gravity": Term(task.action_rate)}},
+        "rewards than the task has: REWARDS lacks gravity;",
+    ),
+    "another order": (
+        {"rewards": dict(reversed(TASK.rewards.items()))},
+        "REWARDS must have the task's order, joint_vel, .*",
+    ),
+    "another width": (
+        {"observations": {**TASK.observations, "actions": Term(task.joint_pos, 9)}},
+        r"OBSERVATIONS lacks actions \(9\) and has, too, actions \(8\)",
+    ),
+    "a termination less": ({"terminations": {}}, "TERMINATIONS has, too, object_dropped, success"),
+    "another metric": ({"metrics": {}}, "METRICS has, too, object_pose/position_error"),
 }
 
 
@@ -135,6 +145,20 @@ def test_a_reward_that_is_not_finite_is_named_even_where_the_episode_ends(monkey
     env._qvel[5, 3] = 1e300
     env.episode_length_buf[5] = env.max_episode_length - 1
     with pytest.raises(NonFiniteError, match="Episode_Reward/joint_vel is not finite in environment 5"):
+        env.step(torch.zeros(N, 8))
+
+
+def test_a_reward_to_which_the_kernels_give_no_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = in_a_random_state(TASKS["published"], True, monkeypatch)
+
+    def answer(*arguments: Any) -> tuple[int, bool]:
+        env._reward_sums[3, 5] = torch.nan
+        return 3, False
+
+    monkeypatch.setattr(kernels, "answer", answer)
+    with pytest.raises(
+        UserError, match=r"`answer` of its kernels manyseeds\.\S+\.kernels gives no value to joint_vel\.$"
+    ):
         env.step(torch.zeros(N, 8))
 
 

@@ -60,7 +60,7 @@ def test_numbers_are_those_of_the_published_task() -> None:
 
 
 def test_the_tags_are_isaac_labs() -> None:
-    assert TASK.episode_tags[6:] == (
+    assert TASK.episode_tags[len(TASK.rewards) :] == (
         "Episode_Termination/time_out",
         "Episode_Termination/object_dropped",
         "Episode_Termination/success",

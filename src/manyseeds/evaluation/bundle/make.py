@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 
 from manyseeds.analysis.rates import column, summaries
 from manyseeds.analysis.results import Run, read_episodes
-from manyseeds.core.description import Outcome
+from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256
 from manyseeds.core.layout import CONFIG, PARAMS, RUN_RECORD
@@ -140,12 +140,10 @@ def _card(checkpoint: Path, network: Path, run_dir: Path, licence: str, film: in
 
 def _rates(run: Run, task: str, iteration: int) -> tuple[list[Row], int, int]:
     """Return the rows of the card's table, and of how many episodes and seeds they are; no rows if not evaluated."""
-    from manyseeds.tasks import registry
-
     if not run.episodes.is_file():
         return [], 0, 0
     check_made(run.episodes, "evaluate")
-    description = registry.load(task).description
+    description = _description(run, task)
     table = read_episodes(run, description)
     table = table[table["iteration"] == iteration]
     if table.empty:
@@ -162,6 +160,15 @@ def _rates(run: Run, task: str, iteration: int) -> tuple[list[Row], int, int]:
         for outcome in description.outcomes
     ]
     return rows, int(own["episodes"]), int(over_seeds.get("seeds", 0))
+
+
+def _description(run: Run, task: str) -> Description:
+    """Return the description that the episodes were written with: that of the experiment, not today's task."""
+    from manyseeds.tasks import registry
+
+    config = run.folder.parent.parent / CONFIG
+    said = read_object(config, "an experiment").get("description") if config.is_file() else None
+    return Description.from_dict(said) if said else registry.load(task).description
 
 
 def _over_seeds(run: Run, iteration: int) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import BANDS, ResultsFolder, read_files
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import read_object, write_atomic, write_json
+from manyseeds.core.layout import CAPTIONS
+from manyseeds.core.layout import FIGURES as FIGURES_FOLDER
 from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.figures import FIGURES, NAMES
@@ -46,25 +48,37 @@ def draw(
         output: the folder to draw into; None is `figures/` in the experiment's folder.
 
     Returns:
-        The paths written: `<name>.png`, `.svg`, `.pdf` and the caption `.rst` of each figure.
+        The paths written: `<name>.png`, `.svg`, `.pdf` and the caption `.rst` of each figure, and captions.json.
 
     Raises:
         UserError: when an input file is malformed, or the panels are of something in which variants do not differ.
     """
     drawn = list(draw_each(folder, names, band, options, output))
     paths = [path for figure in drawn for path in figure.paths]
+    paths.append(_keep_captions(output or folder.folder / FIGURES_FOLDER, drawn))
     if output is None and tuple(names) == NAMES:
         write_manifest(folder.folder, "figures", paths, read_files(folder))
     return paths
 
 
+def _keep_captions(folder: Path, drawn: "Sequence[Drawn]") -> Path:
+    """Write the captions of figures that show something as plain text, next to those drawn before; return the file."""
+    path = folder / CAPTIONS
+    known = read_object(path, str(path)) if path.is_file() else {}
+    captions = known | {figure.name: figure.caption for figure in drawn}
+    empty = {figure.name for figure in drawn if figure.empty}
+    write_json(path, {name: captions[name] for name in NAMES if name in captions and name not in empty})
+    return path
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """A figure that was drawn: its name, its caption, and its files."""
+    """A figure that was drawn: its name, its caption, its files, and whether it only says that there are no data."""
 
     name: str
     caption: str
     paths: tuple[Path, ...]
+    empty: bool
 
 
 def draw_each(
@@ -82,15 +96,16 @@ def draw_each(
     data = Data(folder, band)
     data.read_all()
     for name in names:
-        stem = (output or folder.folder / "figures") / name
+        stem = (output or folder.folder / FIGURES_FOLDER) / name
         with style.applied():
             figure, caption = drawing(name)(data, options)
+            empty = style.is_empty(figure)
             paths = style.save(figure, stem, name.replace("_", " "), data.provenance)
         caption = " ".join((caption, *folder.remarks))
         paths.append(stem.with_suffix(".rst"))
         with write_atomic(paths[-1]) as partial:
             partial.write_text(escape_rst(caption) + "\n", encoding="utf-8")
-        yield Drawn(name, caption, tuple(paths))
+        yield Drawn(name, caption, tuple(paths), empty)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,13 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from manyseeds.analysis.data import Data
+from manyseeds.analysis.examples import fields_along
 from manyseeds.report.figures import captions, style
 from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
 
-EPISODES = 20
-"""So many episodes fall into a field of a map, on average."""
-FIELDS = (2, 8)
-"""The fewest and most fields along a side of a map."""
 DOTS = 60
 """With more episodes that fail, only those get a dot that the most seeds fail."""
 _DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "black", "markeredgewidth": 0}
@@ -57,7 +54,7 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         figure, panels = style.new_figure(width, 0.7 + (height + 0.16) * shape[0], *shape, width_ratios=ratios)
         grid = panels
     titles = {start.name: captions.label(start) for start in data.folder.description.starts}
-    fields = int(np.clip(np.sqrt(len(starts) / len(variants) / EPISODES), *FIELDS))
+    fields = fields_along(len(starts) // len(variants))
     binned = {
         variant: [_binned(own, failures / seeds, (item.across, item.up), starts, fields) for item in maps]
         for variant, (own, failures, seeds) in found.items()

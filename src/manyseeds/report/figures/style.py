@@ -194,11 +194,21 @@ def annotate(axes: Axes, sentence: str) -> None:
     axes.text(0.5, 0.5, sentence, ha="center", va="center", color=GREY, transform=axes.transAxes, wrap=True)
 
 
+NOTHING = "nothing"
+"""The label of a figure without any data."""
+
+
 def nothing(grid: np.ndarray, sentence: str) -> str:
     """Put a sentence into every panel of a figure without any data, and return it as the caption."""
     for axes in grid.flat:
         annotate(axes, sentence)
+    grid.flat[0].figure.set_label(NOTHING)
     return sentence
+
+
+def is_empty(figure: Figure) -> bool:
+    """Return whether a figure shows `nothing`."""
+    return figure.get_label() == NOTHING
 
 
 def save(figure: Figure, stem: Path, title: str, description: str) -> list[Path]:

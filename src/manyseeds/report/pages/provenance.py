@@ -34,21 +34,36 @@ def provenance_page(folder: ResultsFolder) -> str:
         UserError: when a run.json or the config.json cannot be read.
     """
     records = {run: _read(run.folder / "run.json") for run in folder.runs}
-    config = _read(folder.folder / "config.json")
     return render_html(
         "provenance.html.j2",
         title=f"Provenance of {folder.name}",
         description=describe(folder),
-        header=HEADER,
-        rows=[(run.variant, run.seed, *_cells(record)) for run, record in records.items()],
-        packages=_packages(records),
-        config=None if config is None else json.dumps(config, indent=2),
+        **_account(folder, records),
         sums=[
             f"{digest}  {run.variant}/seed_{run.seed}/{name}"
             for run, record in records.items()
             for name, digest in _mapping(record, "outputs").items()
         ],
     )
+
+
+def account(folder: ResultsFolder) -> dict[str, Any]:
+    """What made the runs, for a page: `header` and `rows` of a table, `packages` by runs, and the `config` as text.
+
+    Raises:
+        UserError: when a run.json or the config.json cannot be read.
+    """
+    return _account(folder, {run: _read(run.folder / "run.json") for run in folder.runs})
+
+
+def _account(folder: ResultsFolder, records: Mapping[Run, Mapping[str, Any] | None]) -> dict[str, Any]:
+    config = _read(folder.folder / "config.json")
+    return {
+        "header": HEADER,
+        "rows": [(folder.label(run.variant), run.seed, *_cells(record)) for run, record in records.items()],
+        "packages": _packages(records),
+        "config": None if config is None else json.dumps(config, indent=2),
+    }
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -24,6 +24,11 @@ COMPARED_NOTE = (
     "A above B: probability that a seed of A beats a seed of B, with Newcombe's 95 % interval, not corrected. "
     "Detectable: the smallest true difference that as many seeds would show with a power of 80 %."
 )
+RACE_NOTE = (
+    "Iteration: a pair is compared at the last checkpoint that both have, which is earlier than the reported one where "
+    "the race stopped one of them. Variants that the race stopped are compared after they were chosen for it: their "
+    "differences are too large on average, and p does not account for it. Effects of single settings are not computed."
+)
 SOURCES_NOTE = (
     "What the uncertainty of each mean is made of, at the last checkpoint: shares of the variance of the mean (seeds; "
     "episodes, as far as all seeds share them; and the rest), and by how much twice the seeds, or twice the episodes, "
@@ -99,6 +104,39 @@ def final_grid(data: Data) -> Grid:
             *folder.remarks,
         ),
     )
+
+
+def summary_grid(data: Data) -> Grid:
+    """The answer in a row per variant: what was reported over seeds, of the first two compared outcomes."""
+    folder, requirement = data.folder, data.folder.evaluate.requirement
+    outcomes = [outcome for outcome in folder.compared if outcome in _shown(data)][:2]
+    below = requirement is not None and bool(folder.evaluated and outcomes and outcomes[0] in folder.successes)
+    header = ["Variant", "Seeds", "Iteration"]
+    for outcome in outcomes:
+        header += [f"{outcome.title}, mean{_in_unit(outcome)}", f"{outcome.title}, worst to best seed"]
+    rows = []
+    for _, row in data.final_over_seeds.iterrows():
+        decimals = _decimals(data.final[data.final["variant"] == row["variant"]])
+
+        def cell(outcome: Outcome, *ends: str, row: pd.Series = row, decimals: int = decimals) -> str:
+            values = (row.get(f"{outcome.name}_{end}", math.nan) for end in ends)
+            return _cell(outcome, *values, decimals=decimals)
+
+        cells = [folder.label(row["variant"]), str(row["seeds"]), str(row["iteration"])]
+        for outcome in outcomes:
+            low, high = cell(outcome, "min"), cell(outcome, "max")
+            worst_first = (high, low) if outcome.better == "lower" else (low, high)
+            cells += [cell(outcome, "mean", "low", "high"), " to ".join(worst_first) if row["seeds"] > 1 else ""]
+        rows.append((*cells, *([_below(row, outcomes[0], int(row["seeds"]))] if below else [])))
+    if below:
+        header.append(f"Seeds below {_rate(requirement or 0)} %")
+    of = f"of the {estimate_words(folder.evaluate.checkpoints)}, never of the best one"
+    notes = [
+        f"Mean over seeds {of if folder.evaluated else 'at the end of training'}, in brackets its 95 % interval over "
+        f"seeds. {meanings(outcomes) if folder.evaluated else ''}".strip(),
+        *failure_sentences(folder, data.failures),
+    ]
+    return Grid(tuple(header), "l" * len(header), tuple(rows), (False,) * len(rows), tuple(notes), f"{LABEL}-summary")
 
 
 def _shown(data: Data) -> list[Outcome]:
@@ -183,11 +221,17 @@ def _evaluation_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
 def _interval_note(data: Data) -> str:
     if not len(data.sources):
         return "Intervals are for the episodes that were played."
-    widest = data.sources["widening"].max()
-    return (
-        "The intervals of means are for new seeds and new episodes; for these episodes alone they would be up to "
-        f"{100 * (widest - 1):.0f} % narrower."
-    )
+    sentence = "The intervals of means are for new seeds and new episodes"
+    widening = float(data.sources["widening"].max())
+    if math.isnan(widening):
+        return f"{sentence}."
+    # An interval that is twice as wide for new episodes is half as wide for these.
+    narrower = 100 * (1 - 1 / max(widening, 1.0))
+    if narrower < 0.5:
+        return f"{sentence}; for these episodes alone they would be as wide."
+    if narrower >= 99.5:
+        return f"{sentence}; all seeds do the same in these episodes, so nearly all of their width is for new episodes."
+    return f"{sentence}; for these episodes alone they would be up to {narrower:.0f} % narrower."
 
 
 def _training_notes(data: Data, shown: Sequence[Outcome]) -> list[str]:
@@ -262,7 +306,8 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
     outcomes = [outcome for outcome in folder.compared if outcome.name in tables]
     first = outcomes[0]
     settings = folder.evaluate
-    header, align = ["A", "B"], "ll"
+    at_common = tables[first.name]["iteration"].notna().any()
+    header, align = (["A", "B", "Iteration"], "llr") if at_common else (["A", "B"], "ll")
     for outcome in outcomes:
         unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
         header += [f"{outcome.title}, A - B{unit}", "p"]
@@ -278,6 +323,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
     rows = []
     for pair in zip(*(tables[outcome.name].to_dict("records") for outcome in outcomes), strict=True):
         cells = [folder.label(pair[0]["a"]), folder.label(pair[0]["b"])]
+        cells += [str(pair[0]["iteration"])] if at_common else []
         for outcome, row in zip(outcomes, pair, strict=True):
             cells += [_cell(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
             if outcome is first:
@@ -289,7 +335,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
         if settings.looks:
             cells.append(_look(row))
         rows.append(tuple(cells))
-    notes = [COMPARED_NOTE, *_notes_of_comparisons(folder, tables[first.name])]
+    notes = [COMPARED_NOTE, *([RACE_NOTE] if at_common else []), *_notes_of_comparisons(folder, tables[first.name])]
     return Grid(
         (*header, *last), align + "r" * len(last), tuple(rows), (False,) * len(rows), tuple(notes), f"{LABEL}-compared"
     )

@@ -17,6 +17,7 @@ DESCRIPTION = Description(
         Outcome("final_distance", "Final distance", "measure", _DISTANCE, "m", "lower", limit="success_distance"),
         Outcome("final_angle", "Final angle", "measure", _ANGLE, "rad", "lower", limit="success_angle"),
     ),
+    episode_steps=120,
     numbers={"success_distance": 0.02, "success_angle": 0.2},
     maps=(
         Map("target, from above", "target_y", "target_x", flip=True),

@@ -1,0 +1,1 @@
+"""Play a policy: a simulation that knows no screen, and what shows it in a browser or a window."""

@@ -1,0 +1,67 @@
+"""Which runs and checkpoints there are to play, as a training goes on."""
+
+from pathlib import Path
+
+from manyseeds.config.settings import EvaluateSettings
+from manyseeds.core.errors import UserError
+from manyseeds.core.files import read_object
+from manyseeds.core.layout import CONFIG, SEED_FOLDER, checkpoints, folders_below, has_begun
+
+
+def find_runs(path: Path) -> dict[str, Path]:
+    """Return the folders of runs by names that tell them apart, in the order of variants and seeds.
+
+    Args:
+        path: the folder of a run, of a variant, of an experiment or of several, or a checkpoint.
+
+    Raises:
+        UserError: when there is no such file or folder, or no run in it.
+    """
+    if path.is_file():
+        return {_name(path.parent, path.parent): path.parent}
+    if not path.is_dir():
+        raise UserError(f"{path}: no such file or folder; give the folder of a run, a variant or an experiment.")
+    found = [path] if _is_run(path) else [folder for folder in folders_below(path) if _is_run(folder)]
+    if not found:
+        raise UserError(f"{path} holds no run that has begun; give the folder of a run, a variant or an experiment.")
+    return {_name(folder, path): folder for folder in sorted(found, key=_order)}
+
+
+def _is_run(folder: Path) -> bool:
+    return has_begun(folder) or bool(checkpoints(folder))
+
+
+def _order(folder: Path) -> tuple[str, int, str]:
+    match = SEED_FOLDER.fullmatch(folder.name)
+    return str(folder.parent), int(match[1]) if match else -1, folder.name
+
+
+def _name(folder: Path, below: Path) -> str:
+    """Return a run's name: seen from the folder that was asked for, but never less than variant and seed."""
+    parts = folder.relative_to(below).parts
+    whole = folder.resolve().parts
+    return "/".join(parts if len(parts) > 1 else whole[-2:])
+
+
+def newest(folder: Path) -> Path | None:
+    """Return a run's last checkpoint so far; None before the first."""
+    return next(reversed(checkpoints(folder).values()), None)
+
+
+def evaluation_settings(folder: Path) -> EvaluateSettings:
+    """Return how the experiment of a run evaluates, so that episodes have the numbers of episodes.csv.
+
+    Args:
+        folder: the run's folder. Outside an experiment, the defaults hold.
+
+    Raises:
+        UserError: when the experiment's config.json is damaged.
+    """
+    path = folder.resolve().parent.parent / CONFIG
+    if not path.is_file():
+        return EvaluateSettings()
+    given = read_object(path, str(path)).get("evaluate", {})
+    try:
+        return EvaluateSettings(**{name: given[name] for name in ("episodes", "seed", "overrides") if name in given})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: 'evaluate' is not what an experiment writes there.") from error
