@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from manyseeds.core.loggers import LOGGERS
 from manyseeds.core.simulators import SIMULATORS
 
 T = TypeVar("T")
@@ -126,10 +127,12 @@ Image = Annotated[
 
 _environments = tuple(dict.fromkeys(simulator.environment for simulator in SIMULATORS.values()))
 if TYPE_CHECKING:
+    LoggerName = str
     SimulatorName = str
     SimulatorEnvironment = str
     Environment = str
 else:
+    LoggerName = Literal[*LOGGERS]
     SimulatorName = Literal["auto", *SIMULATORS]
     SimulatorEnvironment = Literal[*_environments]
     Environment = Literal[*_environments, "analysis"]

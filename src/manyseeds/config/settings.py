@@ -18,6 +18,7 @@ from manyseeds.config.fields import (
     Allowed,
     Count,
     Ge,
+    LoggerName,
     Model,
     Number,
     Positive,
@@ -27,6 +28,7 @@ from manyseeds.config.fields import (
     as_tuple,
     unique,
 )
+from manyseeds.core.loggers import LOGGERS
 
 NUM_STEPS_PER_ENV = 24
 """Environment steps of an iteration where an agent file does not say; RSL-RL's name for it is num_steps_per_env."""
@@ -43,9 +45,7 @@ def _ascending(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
-_Logger = Annotated[
-    Literal["wandb", "mlflow"], Allowed("wandb or mlflow, for the event file of TensorBoard is always written")
-]
+_Logger = Annotated[LoggerName, Allowed(f"{' or '.join(LOGGERS)}, for the event file of TensorBoard is always written")]
 
 
 class TrainSettings(Model):
@@ -72,9 +72,9 @@ class TrainSettings(Model):
         BeforeValidator(as_tuple),
         Field(json_schema_extra={"uniqueItems": True}),
         AfterValidator(unique),
-        Allowed("a list of wandb and mlflow, each once"),
+        Allowed(f"a list of {' and '.join(LOGGERS)}, each once"),
         NO_IDENTITY,
-    ] = Field((), description="where scalars are sent besides the event file: wandb, mlflow")
+    ] = Field((), description=f"where scalars are sent besides the event file: {', '.join(LOGGERS)}")
 
 
 class EvaluateSettings(Model):
