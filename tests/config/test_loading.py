@@ -729,8 +729,8 @@ def test_the_next_published_batch_keeps_apart_from_all_earlier_seeds_and_episode
     published = json.loads((REPOSITORY / "results" / "published" / "lift_object" / "config.json").read_text())
     assert set(published["seeds"]) <= set(experiment.development.seeds)
     # The batch of the quicker arm in docs/physics.md, which was not published.
-    assert set(range(102, 112)) <= set(experiment.development.seeds)
-    assert experiment.development.episodes == (published["evaluate"]["seed"], 20260202)
+    assert set(range(102, 122)) <= set(experiment.development.seeds)
+    assert experiment.development.episodes == (published["evaluate"]["seed"], 20260202, 20260303)
     with pytest.raises(UserError, match=r"seeds has 92, which development\.seeds names"):
         load(files, {"seeds": [92, 200]})
 
