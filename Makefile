@@ -29,7 +29,7 @@ demo: ## three seeds of a cart and a pole, from nothing to tables, figures and a
 	@$(MAKE) --no-print-directory run CONFIG=experiments/demo.yaml
 
 test: setup ## run the tests
-	python -m pytest
+	python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-containers: setup ## build the container images and run the workflow in them
 	@.ci/containers

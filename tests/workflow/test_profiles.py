@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from manyseeds.core.caches import user_cache
 from manyseeds.core.layout import REPOSITORY
 
 TINY = {
@@ -98,8 +99,9 @@ def test_a_profile_with_commands_submits_asks_and_collects(folder, profile):
     (folder / "profiles").symlink_to(REPOSITORY / "profiles")
     path = f"{folder / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     options = ["--latency-wait", "5", "--config", "seeds=[1]"]
-    home = str(folder / "home")
-    snakemake(folder, "train", "--workflow-profile", profile, *options, PATH=path, HOME=home)
+    # Another home; compiled code is taken from this user's cache.
+    elsewhere = {"PATH": path, "HOME": str(folder / "home"), "XDG_CACHE_HOME": str(user_cache())}
+    snakemake(folder, "train", "--workflow-profile", profile, *options, **elsewhere)
     assert (folder / "results/tiny/default/seed_1/run.json").is_file()
     if profile == "generic":
         asked = (folder / "submitted").read_text()

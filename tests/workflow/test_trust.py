@@ -13,6 +13,7 @@ from helpers.workflows import write_config
 from manyseeds.audit.verify import verify
 from manyseeds.cli import main
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.manifest import manifest_path
 
 RESULTS = Path("results") / "tiny"
 RUN = RESULTS / "default" / "seed_1"
@@ -144,6 +145,12 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
     assert "evaluate_run" in rules(dry) and "train_run" not in rules(dry)
 
 
+def forget(episodes: Path) -> None:
+    """Leave nothing of an evaluation."""
+    episodes.unlink()
+    manifest_path(episodes.parent, "evaluate").unlink()
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "made_again"),
     [
@@ -155,6 +162,8 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
         ("default/seed_1", shutil.rmtree, "train_run"),
         ("default/seed_1/episodes.csv", lambda path: edit(path, "1", "0"), "evaluate_run"),
         ("default/seed_1/episodes.csv", Path.unlink, "evaluate_run"),
+        # As after an evaluation that failed, when the tables of the other runs were written.
+        ("default/seed_1/episodes.csv", forget, "evaluate_run"),
         ("default/seed_1/scalars.csv", lambda path: edit(path, "1", "2"), "export"),
         ("learning_curves.csv", flip, "aggregate"),
         ("success_rates.md", lambda path: path.write_text("100 %"), "tables"),

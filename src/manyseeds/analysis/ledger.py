@@ -22,7 +22,8 @@ def accounts(folder: ResultsFolder) -> list[str]:
     if not plans:
         return []
     current = plans[-1]
-    sentences = [f"The plan (seeds, evaluation, development) holds since {current['since']}."]
+    race = "race, " if current.get("race") else ""
+    sentences = [f"The plan (seeds, evaluation, {race}development) holds since {current['since']}."]
     for before, after in pairwise(plans):
         sentences.append(f"It was changed on {after['since']}: {'; '.join(_changes(before, after))}.")
     if unreported := list(_unreported(folder, plans)):

@@ -255,7 +255,6 @@ def work_on_run(
     Returns:
         The exit code of what was started.
     """
-    added = {action.dest for action in parser._actions} - {"help"}
     parser.add_argument("--config", type=Path, required=True, help="config.json of the experiment's folder")
     parser.add_argument("--variant", default="default", help="which variant (default)")
     parser.add_argument("--seed", type=int, required=True, help="which seed")
@@ -272,7 +271,8 @@ def work_on_run(
     log = arguments.log or folder / f"{step}.log"
     try:
         experiment = read_resolved(arguments.config)
-        own = {name: getattr(arguments, name) for name in added}
+        shared = ("config", "variant", "seed", "threads", "image", "log")
+        own = {key: value for key, value in vars(arguments).items() if key not in shared}
         work(experiment, folder, arguments.variant, arguments.seed, arguments.threads, log, arguments.image, **own)
     except OSError as error:
         place = error.filename or log

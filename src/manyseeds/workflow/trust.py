@@ -181,6 +181,8 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             for step, name in [("scalars", SCALARS), ("evaluate", EPISODES)][: 2 if trainer.evaluates else 1]:
                 if problem := _of_step(run, step, name, sums):
                     again[str(run / name)] = problem
+                elif not (run / name).is_file():  # tables of the other runs hide it from Snakemake
+                    again[str(run / name)] = ""
             known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
             if evaluation and known and (changed := changes_since(manifest_path(run, "evaluate"), evaluation)):
                 stale_evaluations[str(run / EPISODES)] = changed
