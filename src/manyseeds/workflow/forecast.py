@@ -169,7 +169,8 @@ def _cores(text: str) -> int:
 def _start_s() -> float:
     """Return the seconds since this process began, with the packages of a training imported."""
     import mujoco.batch  # noqa: F401
-    import rsl_rl.algorithms  # noqa: F401
+
+    import manyseeds.learning.ppo  # noqa: F401
 
     return since_start()
 
