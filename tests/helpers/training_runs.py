@@ -47,12 +47,14 @@ def start_elsewhere(folder, agent=AGENT, user=None, **options):
     """Start the training command in a process of its own, as another user if one is given."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["manyseeds.runs.train", "manyseeds.simulators.mujoco"])
-    process = context.Process(target=_exit_with, args=(folder, agent, user, options))
+    process = context.Process(target=_exit_with, args=(folder, agent, user, options, dict(os.environ)))
     process.start()
     return process
 
 
-def _exit_with(folder, agent, user, options):
+def _exit_with(folder, agent, user, options, environment):
+    os.environ.clear()  # the server of processes has that of an earlier test
+    os.environ.update(environment)
     if user is not None:
         # The files that the command reads are written before.
         path = folder.with_name(f"{folder.name}_agent.json")
