@@ -16,15 +16,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsl_rl import algorithms, models
-from rsl_rl.modules import distribution
-from rsl_rl.utils import resolve_nn_activation, resolve_optimizer
-
 from manyseeds.config.errors import LARGEST
 from manyseeds.config.settings import NUM_STEPS_PER_ENV
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
 from manyseeds.learning import ppo
+from manyseeds.learning.rsl_rl import (
+    algorithms,
+    distribution,
+    models,
+    resolve_nn_activation,
+    resolve_optimizer,
+)
 
 DEFAULT_AGENT = Path(__file__).with_name("generic_policy.json")
 """The guide's hyper-parameters."""

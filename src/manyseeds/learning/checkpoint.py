@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rsl_rl.algorithms import PPO
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.core.layout import checkpoints as checkpoints
+from manyseeds.learning.rsl_rl import PPO
 
 
 def save_checkpoint(path: Path, alg: PPO, iteration: int) -> None:

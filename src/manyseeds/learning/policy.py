@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rsl_rl.models import MLPModel
-from rsl_rl.utils import resolve_class
 from tensordict import TensorDict
 
 from manyseeds.config.yaml_file import read_yaml
@@ -16,6 +14,7 @@ from manyseeds.learning import foreign
 from manyseeds.learning.agent import resolve_actor
 from manyseeds.learning.checkpoint import load_checkpoint
 from manyseeds.learning.parallel import parallelize, thread_map
+from manyseeds.learning.rsl_rl import MLPModel, resolve_class
 
 
 @dataclass(frozen=True)

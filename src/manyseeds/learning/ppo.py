@@ -11,14 +11,13 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from rsl_rl import algorithms
-from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 from torch import Tensor, distributed, nn
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.text import shown
 from manyseeds.learning.parallel import CHUNK, Map, elu, one_by_one
+from manyseeds.learning.rsl_rl import MLPModel, algorithms
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from rsl_rl.algorithms import PPO
 
 from manyseeds.learning import warm_start
 from manyseeds.learning.distributed import ALONE, Ranks
 from manyseeds.learning.episodes import EpisodeStatistics
 from manyseeds.learning.parallel import parallelize, thread_map
+from manyseeds.learning.rsl_rl import PPO
 from manyseeds.simulators import NonFiniteError
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rsl_rl.models import MLPModel
-from rsl_rl.utils import resolve_class
 from tensordict import TensorDict
 from torch import Tensor
 
 from manyseeds.core.errors import UserError
 from manyseeds.learning.checkpoint import read_plain
+from manyseeds.learning.rsl_rl import MLPModel, resolve_class
 
 ROLES = ("actor", "critic")
 _NORMALIZERS = {

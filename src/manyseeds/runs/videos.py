@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 import torch
-from rsl_rl.algorithms import PPO
 
 from manyseeds.core.simulators import SIMULATORS
+from manyseeds.learning.rsl_rl import PPO
 from manyseeds.simulators import make_env
 from manyseeds.simulators.film import film, frame_rate, write_video
 

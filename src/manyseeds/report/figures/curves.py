@@ -216,6 +216,8 @@ def _limits(curves: list[Curve], scale: float, *, seeds: bool) -> tuple[float, f
     """Limits that show all that is drawn; a band that two or three seeds make very wide may leave the panel."""
     values = np.concatenate([y for curve in curves for y in (curve.seeds if seeds else [curve.mean])])
     bands = np.concatenate([band for curve in curves for band in (curve.low, curve.high)])
+    if not np.isfinite(values).any():  # seeds that share no time, or a single point
+        return 0.0, scale
     low, high = np.nanmin(values), np.nanmax(values)
     room = 0.3 * (high - low) or 0.05 * abs(high) or 1.0
     bands = bands[np.isfinite(bands)]

@@ -7,10 +7,7 @@ from manyseeds.core.description import Description, Map, Outcome, Start
 _DISTANCE, _ANGLE = "distance to the target at the last step", "angle to the target at the last step"
 DESCRIPTION = Description(
     summary="a Franka arm brings its hand to a commanded pose and keeps it there",
-    starts=(
-        *(Start(f"target_{axis}", f"target {axis}", "m") for axis in "xyz"),
-        Start("target_yaw", "target yaw", "rad"),
-    ),
+    starts=(*(Start(f"target_{x}", f"target {x}", "m") for x in "xyz"), Start("target_yaw", "target yaw", "rad")),
     outcomes=(
         Outcome("reached", "Reached", "share", "the hand was within both tolerances of its target at the last step"),
         Outcome("first_reached_s", "First reached", "measure", "when the hand first was at its target", "s", "lower"),
