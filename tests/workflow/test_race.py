@@ -114,7 +114,7 @@ def test_the_runs_and_their_scores_are_those_of_trainings_that_nothing_disturbed
 
 
 def test_what_is_decided_stays_and_what_decides_is_watched(raced, tmp_path, monkeypatch, capsys):
-    assert planned(raced, *CONFIGFILE) == set()
+    assert planned(raced, *TARGETS, *CONFIGFILE) == set()
     # With more to keep, the rungs are decided again, and whoever depends on that asks what to do.
     assert {"race", "race_run", "train_run"} <= planned(raced, *CONFIGFILE, "--config", "race={keep: 0.9}")
     copy = shutil.copytree(raced, tmp_path / "copy")
