@@ -14,7 +14,7 @@ GROUPS = {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
         "film": ("evaluation.film", "film a policy"),
-        "film-failures": ("evaluation.film_failures", "film what a variant fails at, and all its seeds on one episode"),
+        "film-failures": ("evaluation.failures", "film what a variant fails at, and all its seeds on one episode"),
         "play": ("evaluation.player.command", "play a policy in a browser or a window"),
         "export": ("evaluation.export", "export a policy to ONNX or TorchScript, or as a folder for a robot team"),
         "tasks": ("tasks.show", "list the tasks"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,12 @@ def test_without_opengl_a_picture_stands_in_and_says_so(copy):
     assert read_manifest(copy / "default" / "film-failures.manifest.json")["stand_in"]
     said = json.loads((copy / "default" / "failures.json").read_text())
     assert set(said["films"].values()) == {"No film could be made on this machine."}
+
+
+def test_without_the_packages_of_the_analysis_it_says_so_in_one_sentence(copy, capsys, monkeypatch):
+    """The interpreter of a simulator, such as Isaac Lab's, may have none of them; the stand-in needs none."""
+    monkeypatch.delitem(sys.modules, "manyseeds.evaluation.film_failures")
+    monkeypatch.delitem(sys.modules, "manyseeds.analysis.data")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert main([str(copy / "default")]) == 2
+    assert "error: films of failures need the package pandas, which " in capsys.readouterr().err

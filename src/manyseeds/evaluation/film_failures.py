@@ -3,10 +3,8 @@
 The episodes are chosen from episodes.csv. Each is played as the evaluation played it, so that it goes as it went there.
 """
 
-import argparse
 import itertools
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,15 +17,12 @@ from manyseeds.analysis.data import Data
 from manyseeds.analysis.examples import Examples, examples
 from manyseeds.analysis.results import RETURN, Run, find_results
 from manyseeds.config.settings import EvaluateSettings
-from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic, write_json
-from manyseeds.core.layout import CONFIG, FAILURES_FILM, FILMED, PARAMS, SEED_FOLDER, SEEDS_FILM, checkpoint_name
-from manyseeds.core.manifest import write_manifest
+from manyseeds.core.files import write_json
+from manyseeds.core.layout import CONFIG, FAILURES_FILM, FILMED, PARAMS, SEEDS_FILM, checkpoint_name
 from manyseeds.core.record import check_left
 from manyseeds.evaluation.evaluate import BATCH, Episodes, evaluate_policy, evaluation_starts, make_evaluation_env
-from manyseeds.learning import foreign
 from manyseeds.simulators.film import write_video
 
 if TYPE_CHECKING:
@@ -306,64 +301,34 @@ def _bar(cell: Cell, is_success: bool) -> np.ndarray:
     return np.asarray(bar)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Film what a variant fails at; return 0."""
-    parser = verb_parser("film-failures", __doc__, "results/lift_object/default")
-    parser.add_argument("variant", type=Path, help="the folder of a variant; the films are written there")
-    parser.add_argument(
-        "--stand_in", type=Path, metavar="GIF", help="film nothing: write this picture, for a machine without OpenGL"
-    )
-    foreign.add_flag(parser)
-    args = parser.parse_args(argv)
-    foreign.allow(args.allow_code)
-    _write(args)
-    return 0
+def film_variant(variant: Path) -> tuple[list[Path], list[str]]:
+    """Write both films of a variant and the JSON file that says what they show.
 
+    Args:
+        variant: its folder.
 
-def _write(args: argparse.Namespace) -> None:
-    args.variant = args.variant if args.variant.name else args.variant.resolve()  # "." has no name
-    folder, variant = args.variant.parent, args.variant.name
-    if not args.variant.is_dir() or not any(SEED_FOLDER.fullmatch(path.name) for path in args.variant.iterdir()):
-        raise UserError(f"{args.variant} is not the folder of a variant; give one such as results/lift_object/default")
-    if args.stand_in is not None:
-        _stand_in(args.stand_in, args.variant)
-        return
+    Returns:
+        The files that were read, and a line for each film.
+
+    Raises:
+        UserError: when the folder is no variant of an experiment, or from `make_films`.
+    """
+    folder = variant.parent
     found = next((found for found in find_results(folder) if found.folder == folder), None)
-    if found is None or variant not in found.variants:
-        raise UserError(f"{args.variant} is no variant that {folder / CONFIG} names")
-    chosen, films, fps, read = make_films(Data(found), variant)
+    if found is None or variant.name not in found.variants:
+        raise UserError(f"{variant} is no variant that {folder / CONFIG} names")
+    chosen, films, fps, read = make_films(Data(found), variant.name)
     for film in films:
         hold = [film.frames[-1]] * round(HOLD_S * fps)
-        write_video(args.variant / film.name, [*film.frames, *hold], fps)
-    _describe(args.variant, {film.name: film.caption for film in films}, chosen)
-    write_manifest(args.variant, "film-failures", _outputs(args.variant), read, stand_in=False)
-    print("\n".join(f"{args.variant / film.name}: {film.caption}" for film in films))
-
-
-def _stand_in(picture: Path, folder: Path) -> None:
-    if picture.suffix != ".gif" or not picture.is_file():
-        raise UserError(f"--stand_in is {picture}; it must be a .gif file.")
-    for name in (FAILURES_FILM, SEEDS_FILM):
-        with write_atomic(folder / name) as partial:
-            shutil.copyfile(picture, partial)
-    _describe(folder, dict.fromkeys((FAILURES_FILM, SEEDS_FILM), "No film could be made on this machine."), None)
-    write_manifest(folder, "film-failures", _outputs(folder), [], stand_in=True)
-
-
-def _outputs(folder: Path) -> list[Path]:
-    return [folder / name for name in (FAILURES_FILM, SEEDS_FILM, FILMED)]
-
-
-def _describe(folder: Path, captions: dict[str, str], chosen: Examples | None) -> None:
-    """Write what the films show as JSON, for pages and people."""
-    content: dict[str, Any] = {"films": captions}
-    if chosen is not None:
-        content |= {
-            "iteration": chosen.iteration,
-            "outcome": chosen.outcome.name,
-            "seeds": {str(seed): rate for seed, rate in chosen.rates.items()},
-            "failing": {"seed": chosen.worst_seed, "region": chosen.region, "episodes": list(chosen.failing)},
-            "succeeding": {"seed": chosen.succeeding_seed, "episodes": list(chosen.succeeding)},
-            "all_seeds": {"episode": chosen.shared},
-        }
-    write_json(folder / FILMED, content)
+        write_video(variant / film.name, [*film.frames, *hold], fps)
+    content = {
+        "films": {film.name: film.caption for film in films},
+        "iteration": chosen.iteration,
+        "outcome": chosen.outcome.name,
+        "seeds": {str(seed): rate for seed, rate in chosen.rates.items()},
+        "failing": {"seed": chosen.worst_seed, "region": chosen.region, "episodes": list(chosen.failing)},
+        "succeeding": {"seed": chosen.succeeding_seed, "episodes": list(chosen.succeeding)},
+        "all_seeds": {"episode": chosen.shared},
+    }
+    write_json(variant / FILMED, content)
+    return read, [f"{variant / film.name}: {film.caption}" for film in films]
