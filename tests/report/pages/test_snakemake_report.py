@@ -13,7 +13,7 @@ import pytest
 from helpers.browser import Browser
 from helpers.synthetic_results import make_results
 from manyseeds.core.layout import REPOSITORY
-from manyseeds.evaluation.film_failures import main as film_failures
+from manyseeds.evaluation.failures import main as film_failures
 from manyseeds.report.figures import NAMES
 from manyseeds.report.figures.draw import main as draw
 from manyseeds.report.pages.animation import main as write_animation
