@@ -22,7 +22,7 @@ pytestmark = pytest.mark.containers
 CHECK = "/usr/local/share/manyseeds/environment.py"
 TINY = yaml.safe_load((REPOSITORY / ".ci" / "tiny.yaml").read_text())
 # Two runs are trained, evaluated and exported; one policy is filmed; then come aggregate, tables and draw.
-JOBS = {"mujoco": 2 + 2 + 1, "analysis": 2 + 3}
+JOBS = {"mujoco": 2 + 2 + 2, "analysis": 2 + 4}
 
 
 @pytest.fixture(scope="module")
