@@ -55,7 +55,7 @@ def test_an_episode_goes_as_it_went_in_the_evaluation(trained):
     data = data_of(trained)
     run = data.folder.runs[0]
     [returns] = [table["return"] for own, table in data.final_episodes("default").items() if own == run]
-    from manyseeds.analysis.results import RETURN
+    from manyseeds.core.description import RETURN
 
     stage = Stage(data.folder.evaluate, run, 40, RETURN)
     cells = stage.play(run, run.folder / "model_1.pt", [31, 4])

@@ -53,7 +53,7 @@ def start_elsewhere(folder, agent=AGENT, user=None, **options):
 
 
 def _exit_with(folder, agent, user, options, environment):
-    os.environ.clear()  # the server of processes has that of an earlier test
+    os.environ.clear()  # the server that forks it has the environment of an earlier test
     os.environ.update(environment)
     if user is not None:
         # The files that the command reads are written before.

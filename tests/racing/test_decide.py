@@ -104,7 +104,7 @@ def test_a_variant_of_which_a_run_diverged_is_stopped_behind_all_others(tmp_path
 
 def test_a_score_that_is_missing_edited_or_of_another_race_decides_nothing(tmp_path):
     write_scores(tmp_path, 1)
-    with pytest.raises(UserError, match=r"rung_1\.json is of another race than that of the config"):
+    with pytest.raises(UserError, match=r"rung_1\.json belongs to another race than the config's"):
         decide(experiment(episodes=11), tmp_path, 1)
     with pytest.raises(UserError, match=r"race_1\.json is missing"):
         decide(experiment(), tmp_path, 2)

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from manyseeds.analysis.data import Data
-from manyseeds.analysis.results import RETURN
-from manyseeds.core.description import Outcome
+from manyseeds.core.description import RETURN, Outcome
 
 EPISODES_PER_FIELD = 20
 """So many episodes fall into a field of a map, on average."""

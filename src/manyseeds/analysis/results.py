@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from manyseeds.analysis.inference import infer_description
 from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.code import some
-from manyseeds.core.description import Description, Outcome
+from manyseeds.core.description import RETURN, Description, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json
 from manyseeds.core.layout import (
@@ -41,8 +41,6 @@ EVALUATION = "eval/"
 """How tags begin whose numbers come from the trainer's own evaluations; Stable-Baselines3's do."""
 LARGEST = 2**53
 """The largest number up to which a float64 holds every whole number."""
-RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
-"""The last column of every episodes.csv, whatever the task."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,11 @@ def verb_parser(verb: str, summary: str | None, example: str) -> argparse.Argume
     )
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names in a flag's text, which commas separate."""
+    return tuple(filter(None, text.split(",")))
+
+
 def parser_of(main: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
     """Return the parser with which a verb's `main` reads its arguments; the verb itself does nothing.
 

@@ -50,6 +50,10 @@ class Outcome:
     limit: str = ""
 
 
+RETURN = Outcome("return", "Return", "measure", "sum of the rewards of an episode")
+"""The last column of every episodes.csv, whatever the task."""
+
+
 @dataclass(frozen=True)
 class Map:
     """A picture of the workspace: two start columns, drawn against each other.

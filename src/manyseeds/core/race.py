@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from manyseeds.core.description import Description, Outcome
+from manyseeds.core.description import RETURN, Description, Outcome
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object
 from manyseeds.core.layout import decision_name
 
 SCHEMA_VERSION = 1
-RETURN = "return"
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,10 @@ def deciding(description: Description, by: str | None) -> Outcome:
     Raises:
         UserError: when the task has no such outcome, or nobody knows which direction of it is better.
     """
-    total = Outcome(RETURN, "Return", "measure", "sum of the rewards of an episode")
-    known = {outcome.name: outcome for outcome in (*description.outcomes, total)}
+    known = {outcome.name: outcome for outcome in (*description.outcomes, RETURN)}
     if by is None:
         successes = [outcome for outcome in description.shares if outcome.better == "higher"]
-        return successes[0] if successes else total
+        return successes[0] if successes else RETURN
     usable = [name for name, outcome in known.items() if outcome.better]
     if by not in usable:
         raise UserError(f"race.by is {by!r}; it must be {' or '.join(usable)}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from manyseeds.simulators.base import TaskEnv
-    from manyseeds.tasks.base import Starts, Trace
+    from manyseeds.tasks.base import Starts, State, Trace
 
 BATCH = 1000
 """Episodes computed at once. Fixed, for the last bits of a network's output may depend on it."""
@@ -194,24 +194,52 @@ def play(env: "TaskEnv", model: Any, starts: "Starts") -> tuple["Trace", "Tensor
     """Play one batch of full episodes; return their trace and the sum of their rewards, (n,) float64."""
     import torch
 
-    from manyseeds.tasks.base import Trace
-
     env.reset_to(starts)
     obs = env.get_observations()
-    state, steps = env.state(), env.max_episode_length
-    qpos, qvel = (torch.empty(steps, *part.shape) for part in (state.qpos, state.qvel))
-    sites = {name: torch.empty(steps, env.num_envs, 3) for name in env.task.sites}
-    rotations = {name: torch.empty(steps, env.num_envs, 4) for name in env.task.sites}
+    recording = Recording(env)
     total = torch.zeros(env.num_envs, dtype=torch.float64)
-    for step in range(steps):
+    for step in range(env.max_episode_length):
         obs, rewards, _, _ = env.step(model(obs))
-        state = env.state()
-        qpos[step], qvel[step] = state.qpos, state.qvel
-        for name in env.task.sites:
-            sites[name][step], rotations[name][step] = state.sites[name], state.rotations[name]
+        recording.keep(step, env.state())
         total += rewards.cpu()
     env.check_physics()
-    return Trace(qpos, qvel, sites, rotations, state.command.cpu().clone(), env.step_dt), total
+    return recording.trace(env.max_episode_length, env.state().command.cpu().clone()), total
+
+
+class Recording:
+    """Keeps the states of full episodes while they are played, for the task's judge.
+
+    Args:
+        env: the environments, whose episodes have just started.
+    """
+
+    def __init__(self, env: "TaskEnv") -> None:
+        import torch
+
+        state, steps = env.state(), env.max_episode_length
+        self._step_dt = env.step_dt
+        self._qpos, self._qvel = (torch.empty(steps, *part.shape) for part in (state.qpos, state.qvel))
+        self._sites = {name: torch.empty(steps, env.num_envs, 3) for name in env.task.sites}
+        self._rotations = {name: torch.empty(steps, env.num_envs, 4) for name in env.task.sites}
+
+    def keep(self, step: int, state: "State") -> None:
+        """Keep the state after a step, counted from 0."""
+        self._qpos[step], self._qvel[step] = state.qpos, state.qvel
+        for name, sites in self._sites.items():
+            sites[step], self._rotations[name][step] = state.sites[name], state.rotations[name]
+
+    def trace(self, steps: int, command: "Tensor") -> "Trace":
+        """Return so many steps from the start on, and what they were asked for, (n, c)."""
+        from manyseeds.tasks.base import Trace
+
+        return Trace(
+            self._qpos[:steps],
+            self._qvel[:steps],
+            {name: sites[:steps] for name, sites in self._sites.items()},
+            {name: rotations[:steps] for name, rotations in self._rotations.items()},
+            command,
+            self._step_dt,
+        )
 
 
 def write_csv(path: Path, results: Sequence[Episodes]) -> None:

@@ -1,23 +1,21 @@
-"""Films that tell: what the worst seed of a variant fails at, beside what it succeeds in; all seeds on one episode.
-
-The episodes are chosen from episodes.csv. Each is played as the evaluation played it, so that it goes as it went there.
-"""
+"""Play, draw and describe what the films of `manyseeds film-failures` show; it needs the packages of the analysis."""
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.examples import Examples, examples
-from manyseeds.analysis.results import RETURN, Run, find_results
+from manyseeds.analysis.results import Run, find_results
 from manyseeds.config.settings import EvaluateSettings
-from manyseeds.core.description import Outcome
+from manyseeds.core.description import RETURN, Outcome, Start
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_json
 from manyseeds.core.layout import CONFIG, FAILURES_FILM, FILMED, PARAMS, SEEDS_FILM, checkpoint_name
@@ -140,15 +138,6 @@ class Stage:
         ]
 
 
-@contextmanager
-def _stage(*arguments: Any) -> Iterator[Stage]:
-    stage = Stage(*arguments)
-    try:
-        yield stage
-    finally:
-        stage.close()
-
-
 @dataclass(frozen=True)
 class Film:
     """A film and what it shows, in words."""
@@ -172,8 +161,8 @@ def make_films(data: Data, variant: str) -> tuple[Examples, list[Film], float, l
         UserError: when no seed has both its episodes and its last checkpoint, the evaluation was of other episodes than
             config.json says, or this machine cannot draw.
     """
-    folder = data.folder
-    paths = {run: run.folder / checkpoint_name(_last(data, run)) for run in data.final_episodes(variant)}
+    folder, tables = data.folder, data.final_episodes(variant)
+    paths = {run: run.folder / checkpoint_name(int(own["iteration"].iloc[0])) for run, own in tables.items()}
     kept = {run.seed: run for run, path in paths.items() if path.is_file()}
     chosen = examples(data, variant, COLUMNS, list(kept))
     if chosen is None:
@@ -181,10 +170,9 @@ def make_films(data: Data, variant: str) -> tuple[Examples, list[Film], float, l
             f"{folder.folder / variant}: no seed has both the last checkpoint and its episodes in episodes.csv"
         )
     worst = kept[chosen.worst_seed]
-    tables = data.final_episodes(variant)
     shown = {seed: kept[seed] for seed in list(chosen.rates)[:MOST_SEEDS]}
-    with _stage(folder.evaluate, worst, len(tables[worst]), chosen.outcome) as stage:
-        _check_starts(stage, data, worst)
+    with closing(Stage(folder.evaluate, worst, len(tables[worst]), chosen.outcome)) as stage:
+        _check_starts(stage, folder.description.starts, worst, tables[worst])
         failing = stage.play(worst, paths[worst], chosen.failing) if chosen.failing else []
         good = kept[chosen.succeeding_seed]
         succeeding = stage.play(good, paths[good], chosen.succeeding) if chosen.succeeding else []
@@ -195,12 +183,12 @@ def make_films(data: Data, variant: str) -> tuple[Examples, list[Film], float, l
     films = [
         Film(
             FAILURES_FILM,
-            of_seeds + _failures_caption(chosen) + _otherwise(data, [*failing, *succeeding], chosen),
+            of_seeds + _failures_caption(chosen) + _otherwise(tables, [*failing, *succeeding], chosen),
             _grid([row for row in (failing, succeeding) if row], is_success),
         ),
         Film(
             SEEDS_FILM,
-            of_seeds + _seeds_caption(chosen, len(seeds)) + _otherwise(data, seeds, chosen),
+            of_seeds + _seeds_caption(chosen, len(seeds)) + _otherwise(tables, seeds, chosen),
             _grid([seeds[at : at + COLUMNS] for at in range(0, len(seeds), COLUMNS)], is_success),
         ),
     ]
@@ -210,14 +198,9 @@ def make_films(data: Data, variant: str) -> tuple[Examples, list[Film], float, l
     return chosen, films, fps, read
 
 
-def _last(data: Data, run: Run) -> int:
-    return int(data.final_episodes(run.variant)[run]["iteration"].iloc[0])
-
-
-def _check_starts(stage: Stage, data: Data, run: Run) -> None:
+def _check_starts(stage: Stage, starts: Sequence[Start], run: Run, table: pd.DataFrame) -> None:
     """Check that the episodes that are played are those of the evaluation."""
-    table = data.final_episodes(run.variant)[run]
-    for start in data.folder.description.starts:
+    for start in starts:
         now = stage.starts.columns[start.name].numpy()
         if not np.allclose(now, table[start.name], atol=2e-6):
             raise UserError(
@@ -226,10 +209,10 @@ def _check_starts(stage: Stage, data: Data, run: Run) -> None:
             )
 
 
-def _otherwise(data: Data, cells: Sequence[Cell], chosen: Examples) -> str:
+def _otherwise(tables: Mapping[Run, pd.DataFrame], cells: Sequence[Cell], chosen: Examples) -> str:
     """Say how many episodes went otherwise than in episodes.csv."""
-    tables = {run.seed: table for run, table in data.final_episodes(chosen.variant).items()}
-    written = [float(tables[cell.seed][chosen.outcome.name].to_numpy()[cell.episode]) for cell in cells]
+    outcomes = {run.seed: table[chosen.outcome.name].to_numpy() for run, table in tables.items()}
+    written = [float(outcomes[cell.seed][cell.episode]) for cell in cells]
     other = sum(abs(cell.outcome - was) > 1e-3 * max(1.0, abs(was)) for cell, was in zip(cells, written, strict=True))
     if not other:
         return ""

@@ -24,6 +24,24 @@ LONGEST_RECORD = 1 << 30
 _STRETCH = 512  # records that are split one by one before their lengths are checked for a pattern
 
 
+def record_length(header: bytes) -> int:
+    """Return how many bytes of data follow a header, whose checksum is not verified."""
+    length: int = struct.unpack_from("<Q", header)[0]
+    return length
+
+
+def whole_records(content: bytes) -> Iterator[bytes]:
+    """Yield the data of the whole records at the start of `content`, whose checksums are not verified."""
+    place = 0
+    while place + HEADER_BYTES <= len(content):
+        start = place + HEADER_BYTES
+        end = start + record_length(content[place:start])
+        if end + FOOTER_BYTES > len(content):
+            return
+        yield content[start:end]
+        place = end + FOOTER_BYTES
+
+
 @dataclass(frozen=True)
 class Damage:
     """A part of a file that could not be used.

@@ -157,8 +157,8 @@ def train_run(
     title = f"{experiment.experiment}/{name}"
     with locked(folder / LOCK, wait) as lock, lease(experiment, title, experiment.gpus_per_run) as leased:
         run = run_of(experiment, folder, variant, seed, threads, leased)
-        if stop or until:
-            run = _shorter(run, stop.iteration if stop else int(until or 0), stop)
+        if end := stop.iteration if stop else until:
+            run = _shorter(run, end, stop)
         job = Job(name, run, log, lock, leased)
         if isinstance(experiment.trainer, External):
             trainer = experiment.trainer.revealed(os.environ.get(ENVIRONMENT_VARIABLE, ""))

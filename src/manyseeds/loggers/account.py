@@ -1,6 +1,5 @@
 """loggers.json in a run's folder: to which trackers the run is sent, and how far."""
 
-from pathlib import Path
 from typing import Any
 
 from manyseeds.core.files import parse_json, write_json
@@ -11,7 +10,7 @@ from manyseeds.loggers.run import Run
 def read_account(run: Run) -> dict[str, dict[str, Any]]:
     """Return by tracker `sent`, the last iteration that it is known to have (-1: none), and `url` where it has one.
 
-    Empty for a run that was sent nowhere, and where the file is that of an earlier run in the folder.
+    Empty if the run was sent nowhere, or if the file belongs to an earlier run in the folder.
     """
     try:
         content = parse_json((run.folder / LOGGERS_ACCOUNT).read_text(encoding="utf-8"))
@@ -33,6 +32,4 @@ def write_account(run: Run, name: str, sent: int, url: str | None) -> None:
         StorageError: when the file cannot be written.
     """
     entry = {"sent": sent, **({"url": url} if url else {})}
-    content = {"id": run.id, "loggers": read_account(run) | {name: entry}}
-    path: Path = run.folder / LOGGERS_ACCOUNT
-    write_json(path, content)
+    write_json(run.folder / LOGGERS_ACCOUNT, {"id": run.id, "loggers": read_account(run) | {name: entry}})

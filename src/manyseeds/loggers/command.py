@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from manyseeds.core.arguments import verb_parser
+from manyseeds.core.arguments import split_names, verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import EXTERNAL_WORK, LOGGERS_LOCK
 from manyseeds.core.locks import locked
@@ -53,12 +53,12 @@ def logger_names(text: str) -> tuple[str, ...]:
     Raises:
         argparse.ArgumentTypeError: when one is unknown.
     """
-    names = tuple(dict.fromkeys(filter(None, text.split(","))))
-    for name in names:
+    loggers = tuple(dict.fromkeys(split_names(text)))
+    for name in loggers:
         if name not in LOGGERS:
             hint = did_you_mean(name, list(LOGGERS))
             raise argparse.ArgumentTypeError(f"{name!r} is unknown{hint}; known are {', '.join(LOGGERS)}")
-    return names
+    return loggers
 
 
 def runs_below(folder: Path) -> list[Path]:

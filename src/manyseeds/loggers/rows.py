@@ -1,6 +1,5 @@
 """The scalars in event files by iteration."""
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -11,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from manyseeds.eventfiles.log import CLOCK_TAGS, event_files, read_log
 from manyseeds.eventfiles.messages import Event
-from manyseeds.eventfiles.records import FOOTER_BYTES, HEADER_BYTES
+from manyseeds.eventfiles.records import HEADER_BYTES, record_length, whole_records
 
 
 @dataclass(frozen=True)
@@ -75,27 +74,16 @@ def first_record(folder: Path) -> bytes:
     for path in event_files(folder):
         with path.open("rb") as stream:
             header = stream.read(HEADER_BYTES)
-            firsts.append(header + stream.read(_length(header, 0)) if len(header) == HEADER_BYTES else header)
+            firsts.append(header + stream.read(record_length(header)) if len(header) == HEADER_BYTES else header)
     return min(firsts, key=lambda record: next((event.wall_time for event in _events(record + bytes(4))), 0.0))
-
-
-def _length(data: bytes, place: int) -> int:
-    length: int = struct.unpack_from("<Q", data, place)[0]
-    return length
 
 
 def _events(data: bytes) -> Iterator[Event]:
     """Yield the events of whole records; the checksums are `read_log`'s to check."""
-    place = 0
-    while place + HEADER_BYTES <= len(data):
-        start = place + HEADER_BYTES
-        end = start + _length(data, place)
-        if end + FOOTER_BYTES > len(data):
-            return
+    for record in whole_records(data):
         event = Event()
         try:
-            event.ParseFromString(data[start:end])
+            event.ParseFromString(record)
         except DecodeError:
             return
         yield event
-        place = end + FOOTER_BYTES

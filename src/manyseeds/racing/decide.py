@@ -75,7 +75,7 @@ def _score(path: Path, experiment: Experiment, rung: int) -> Score:
     check_made(path, "rung", name=path.stem)
     score, race = read_score(path), race_of(experiment, rung)
     if score.rung != rung or score.end == "stopped" or score.played != episodes_of(experiment, race):
-        raise UserError(f"{path} is of another race than that of the config; snakemake makes it again")
+        raise UserError(f"{path} belongs to another race than the config's; snakemake makes it again")
     return score
 
 

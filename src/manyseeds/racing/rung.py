@@ -11,6 +11,7 @@ from typing import Any
 
 from manyseeds.config import Experiment, RunConfig
 from manyseeds.core.arguments import verb_parser
+from manyseeds.core.description import RETURN
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json, update_json
 from manyseeds.core.layout import (
@@ -24,7 +25,7 @@ from manyseeds.core.layout import (
     score_name,
 )
 from manyseeds.core.manifest import write_manifest
-from manyseeds.core.race import RETURN, stopped
+from manyseeds.core.race import stopped
 from manyseeds.core.record import recorded_checkpoints
 from manyseeds.core.secrets import masked
 from manyseeds.evaluation.evaluate import evaluate_run
@@ -146,7 +147,7 @@ def _play(folder: Path, rung: int, played: Mapping[str, Any], threads: int) -> d
         print(f"[WARNING] {folder}: {error} at rung {rung}.", flush=True)
         return None
     numbers = {name: values.double().nanmean().item() for name, values in found.outcomes.items()}
-    numbers[RETURN] = found.total_reward.double().mean().item()
+    numbers[RETURN.name] = found.total_reward.double().mean().item()
     return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 

@@ -15,7 +15,7 @@ from manyseeds.config.errors import problems
 from manyseeds.config.fields import FLAG
 from manyseeds.config.settings import RunConfig, TrainSettings
 from manyseeds.core import loggers
-from manyseeds.core.arguments import verb_parser
+from manyseeds.core.arguments import split_names, verb_parser
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
 from manyseeds.core.layout import dump_name
@@ -266,12 +266,7 @@ def _threads(text: str) -> int | str:
     return int(text) or "auto"
 
 
-def _names(text: str) -> tuple[str, ...]:
-    """Return the names in a text with commas."""
-    return tuple(filter(None, text.split(",")))
-
-
-KINDS: dict[str, Callable[[str], Any]] = {"threads": _threads, "logger": _names}
+KINDS: dict[str, Callable[[str], Any]] = {"threads": _threads, "logger": split_names}
 """What reads a flag's text, where its field's default does not tell."""
 
 

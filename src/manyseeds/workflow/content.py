@@ -89,7 +89,7 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
 
 
 def _checked(
-    experiment: Experiment, source: str, cluster: bool, examine: Callable[[Experiment, str, bool], Passed]
+    experiment: Experiment, source: str, cluster: bool, check: Callable[[Experiment, str, bool], Passed]
 ) -> Experiment:
     if not experiment.trainer.is_ours or importlib.util.find_spec("rsl_rl") is None:
         return experiment
@@ -102,7 +102,7 @@ def _checked(
     key = passed.key(experiment, environment)
     found = passed.recall(key)
     if found is None:
-        found = examine(experiment, source, cluster)
+        found = check(experiment, source, cluster)
         if passed.key(experiment, environment) == key:  # nobody has edited the code meanwhile
             passed.keep(key, found)
     else:

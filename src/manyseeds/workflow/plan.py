@@ -394,7 +394,7 @@ class Plan:
 
     def decided_before(self, rung: int | str) -> list[str]:
         """Return the decision of the rung before one; nothing for the first."""
-        before = [earlier for earlier in self.rungs if earlier < int(rung)]
+        before = self.experiment.race.before(int(rung)) if self.experiment.race else ()
         return [f"{self.results}/{decision_name(earlier)}" for earlier in before[-1:]]
 
     def scores(self, rung: int | str) -> list[str]:

@@ -163,7 +163,7 @@ def _rates(run: Run, task: str, iteration: int) -> tuple[list[Row], int, int]:
 
 
 def _description(run: Run, task: str) -> Description:
-    """Return the description that the episodes were written with: that of the experiment, not today's task."""
+    """Return the description whose columns the episodes have: the experiment's, since the task may have changed."""
     from manyseeds.tasks import registry
 
     config = run.folder.parent.parent / CONFIG

@@ -31,9 +31,9 @@ class Panel:
         gui = server.gui
         self._first = gui.add_folder("Policy")
         with gui.add_folder("Play"):
-            works = {"Pause": self._toggle, "Step": self._step, "Restart": player.restart, "Next": self._next}
+            works = {"Pause": player.toggle, "Step": player.step_alone, "Restart": player.restart, "Next": self._next}
             self._buttons = gui.add_button_group("", tuple(works), hint="keys: space, S, R, N")
-            self._buttons.on_click(lambda event: post(works.get(event.target.value, self._toggle)))
+            self._buttons.on_click(lambda event: post(works.get(event.target.value, player.toggle)))
             self._episode = gui.add_number("Episode", player.episode, min=0, step=1, hint="as in episodes.csv")
             self._on_update(self._episode, lambda value: player.restart(int(value)))
             names = list(SPEEDS)
@@ -43,14 +43,16 @@ class Panel:
             self._on_update(noise, lambda value: setattr(player, "noise", bool(value)))
             go_on = gui.add_checkbox("Next at the end", player.next_episode, hint="or play on without end")
             self._on_update(go_on, lambda value: setattr(player, "next_episode", bool(value)))
-            beside = gui.add_checkbox("Second policy", len(player.choices) > 1, hint="play another one beside it")
+            beside = gui.add_checkbox(
+                "Second policy", len(player.choices) > 1, hint="play another policy beside the first"
+            )
             self._on_update(beside, lambda value: player.beside(bool(value)))
         self._second = gui.add_folder("Second policy")
         self._target = gui.add_folder("Command", visible=False)
         self._scores = gui.add_html("")
         commands: tuple[tuple[str, Any, Callable[[], None]], ...] = (
-            ("Pause or go on", "space", self._toggle),
-            ("Step", "S", self._step),
+            ("Pause or go on", "space", player.toggle),
+            ("Step", "S", player.step_alone),
             ("Restart", "R", player.restart),
             ("Next episode", "N", self._next),
         )
@@ -102,13 +104,6 @@ class Panel:
 
         self._on_update(slider, changed)
         return slider
-
-    def _toggle(self) -> None:
-        self._player.paused = not self._player.paused
-
-    def _step(self) -> None:
-        self._player.paused = True
-        self._player.step()
 
     def _next(self) -> None:
         self._player.restart(self._player.episode + 1)

@@ -160,6 +160,15 @@ class Player:
             self.episode = self.simulations[0].episode
         self._due = self._time = 0.0
 
+    def toggle(self) -> None:
+        """Pause, or go on."""
+        self.paused = not self.paused
+
+    def step_alone(self) -> None:
+        """Pause, and go one step on."""
+        self.paused = True
+        self.step()
+
     def step(self) -> None:
         """Go one step of the first policy on, even if paused; at an episode's end start the next one, if wanted."""
         if not self.simulations:

@@ -10,16 +10,15 @@ import torch
 from torch import Tensor
 
 from manyseeds.core.record import check_left
-from manyseeds.evaluation.evaluate import evaluation_starts, make_evaluation_env
+from manyseeds.evaluation.evaluate import Recording, evaluation_starts, make_evaluation_env
 from manyseeds.evaluation.player.runs import evaluation_settings
 from manyseeds.learning.policy import Policy, read_params
 from manyseeds.simulators import NonFiniteError
 from manyseeds.simulators.model import load_model
 from manyseeds.tasks import base
-from manyseeds.tasks.base import Trace
 
 STIFFNESS = 10.0
-"""Natural frequency of the spring with which a body is pulled, rad/s; that of MuJoCo's viewer."""
+"""Natural frequency of the spring that pulls a body, rad/s; MuJoCo's viewer has the same."""
 NEAR = 1e-3
 """How far the marks of a turned target may be from where they should be, m."""
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
@@ -120,10 +119,7 @@ class Simulation:
         self.steps, self.changed, self.broken = 0, False, ""
         self.rewards = dict.fromkeys(self.task.rewards, 0.0)
         self.sums = dict.fromkeys(self.task.rewards, 0.0)
-        state, length = self._env.state(), self.episode_length
-        self._qpos, self._qvel = (torch.empty(length, *part.shape) for part in (state.qpos, state.qvel))
-        self._sites = {name: torch.empty(length, 1, 3) for name in self.task.sites}
-        self._rotations = {name: torch.empty(length, 1, 4) for name in self.task.sites}
+        self._recording = Recording(self._env)
         self._see()
 
     def step(self) -> None:
@@ -147,10 +143,7 @@ class Simulation:
         self.rewards = {name: term / self.step_dt for name, term in zip(self.task.rewards, terms, strict=True)}
         if self.steps < self.episode_length:
             self.sums = {name: self.sums[name] + term for name, term in zip(self.sums, terms, strict=True)}
-            self._qpos[self.steps], self._qvel[self.steps] = state.qpos, state.qvel
-            for name in self.task.sites:
-                self._sites[name][self.steps] = state.sites[name]
-                self._rotations[name][self.steps] = state.rotations[name]
+            self._recording.keep(self.steps, state)
         self.steps += 1
         self._see()
 
@@ -159,15 +152,7 @@ class Simulation:
         steps = min(self.steps, self.episode_length)
         if not steps:
             return {}
-        trace = Trace(
-            self._qpos[:steps],
-            self._qvel[:steps],
-            {name: sites[:steps] for name, sites in self._sites.items()},
-            {name: rotations[:steps] for name, rotations in self._rotations.items()},
-            self.command[None],
-            self.step_dt,
-        )
-        judged = self.task.judge(self.cfg, trace)
+        judged = self.task.judge(self.cfg, self._recording.trace(steps, self.command[None]))
         return {outcome.name: float(judged[outcome.name][0]) for outcome in self.task.description.outcomes}
 
     # The target.

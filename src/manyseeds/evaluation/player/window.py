@@ -120,8 +120,8 @@ class Window:
         self._pressed: list[str] = []
         self._shown: Simulation | None = None
         self.keys: dict[str, Callable[[], None]] = {
-            "space": self._toggle,
-            "right": self._step,
+            "space": player.toggle,
+            "right": player.step_alone,
             "backspace": player.restart,
             "enter": lambda: player.restart(player.episode + 1),
             "up": lambda: self._change_checkpoint(-1),
@@ -208,13 +208,6 @@ class Window:
                 number = "-" if value != value else f"{value:.3g} {outcome.unit}"
                 rows.append((outcome.title, ("yes" if value else "no") if outcome.kind == "share" else number))
         return "\n".join(name for name, _ in rows), "\n".join(number for _, number in rows)
-
-    def _toggle(self) -> None:
-        self._player.paused = not self._player.paused
-
-    def _step(self) -> None:
-        self._player.paused = True
-        self._player.step()
 
     def _change_checkpoint(self, by: int) -> None:
         choice = self._player.choices[0]

@@ -12,8 +12,8 @@ from manyseeds.analysis.data import Data
 from manyseeds.analysis.estimates import OTHER, estimate_words, failure_sentences, spread_sentences
 from manyseeds.analysis.ledger import accounts
 from manyseeds.analysis.rates import SHARE, STATISTICS, column
-from manyseeds.analysis.results import RETURN, ResultsFolder
-from manyseeds.core.description import Outcome
+from manyseeds.analysis.results import ResultsFolder
+from manyseeds.core.description import RETURN, Outcome
 
 LABEL = "success-rates"
 WHERE_NO_INTERVAL = "No interval is given for one seed, or where seeds agree and it is not known of how many episodes."

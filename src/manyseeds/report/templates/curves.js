@@ -88,18 +88,17 @@ function summarize(seeds, tag) {
   });
   const start = Math.max(...finite.map(({ x }) => x[0])), end = Math.min(...finite.map(({ x }) => x[x.length - 1]));
   const grid = same ? seeds[0].x : Array.from({ length: GRID_POINTS }, (_, at) => start + (end - start) * at / (GRID_POINTS - 1));
+  const counted = seeds.every(({ n }) => n);
   grid.forEach((at, place) => {
-    const sum = (key) => seeds.reduce((total, seed, number) => {
-      const own = finite[number];
-      return total + (!seed[key] ? NaN : same ? seed[key][place] : interpolate(own.x, own[key], at));
-    }, 0);
-    const values = same ? seeds.map((seed) => seed.y[place]) : finite.map((seed) => interpolate(seed.x, seed.y, at));
+    const here = (key) => same ? seeds.map((seed) => seed[key][place]) : finite.map((seed) => interpolate(seed.x, seed[key], at));
+    const values = here("y");
     if (!values.every(Number.isFinite)) return;
+    const episodes = counted ? here("n").reduce((total, value) => total + value, 0) : NaN;
     const mean = values.reduce((total, value) => total + value, 0) / values.length;
     const squares = values.reduce((total, value) => total + (value - mean) ** 2, 0);
     const error = Math.sqrt(squares / (values.length - 1) / values.length);
     const share = data.shares.includes(tag) && values.every((value) => value >= 0 && value <= 1);
-    const [low, high] = share ? shareInterval(mean, error, values.length, sum("n")) : tInterval(mean, error, values.length);
+    const [low, high] = share ? shareInterval(mean, error, values.length, episodes) : tInterval(mean, error, values.length);
     result.x.push(at);
     result.mean.push(mean);
     result.low.push(low);
