@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
+ENTITY = {"id": "e", "name": "lab"}
 
 
 @dataclass
@@ -116,9 +117,6 @@ def _answer(runs: dict[str, Stored], operation: str, given: dict[str, Any]) -> A
     if operation == "ServerFeaturesQuery":
         return {"serverInfo": {"features": []}}
     return {}
-
-
-ENTITY = {"id": "e", "name": "lab"}
 
 
 def _status(given: dict[str, Any], run: Stored) -> dict[str, Any]:

@@ -30,8 +30,6 @@ SMALL = {
     "race": SHOWN["race"] | {"rungs": [1, 2], "episodes": 8},
     "evaluate": {"episodes": 8},
 }
-
-
 TARGETS = ("tables", "draw")
 """All but the films, which take most of the time."""
 CONFIGFILE = ("--configfile", "race.yaml")
@@ -49,9 +47,7 @@ def raced(tmp_path_factory) -> Path:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
     command += [*TARGETS, *arguments]
     with (folder / "first.txt").open("w") as log:
-        first = subprocess.Popen(
-            [*command, *TARGETS, *arguments], cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
+        first = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
         while first.poll() is None and not any(folder.glob("results/*/*/*/rung_1.json")):
             time.sleep(0.05)
         assert first.poll() is None, (folder / "first.txt").read_text()
