@@ -59,11 +59,8 @@ def paired_rate_difference(
     with np.errstate(invalid="ignore", divide="ignore"):
         explained = np.nan_to_num(moments[0].spread / moments[0].error * moments[1].spread / moments[1].error)
     shared = _correlation(first, second) * explained
-    # A rate without any spread adds nothing.
-    sides = [np.nan_to_num(side) for side in (moments[0].mean - low_a, high_b - moments[1].mean)]
-    down = _joined(*sides, shared)
-    sides = [np.nan_to_num(side) for side in (high_a - moments[0].mean, moments[1].mean - low_b)]
-    up = _joined(*sides, shared)
+    down = _joined(moments[0].mean - low_a, high_b - moments[1].mean, shared)
+    up = _joined(high_a - moments[0].mean, moments[1].mean - low_b, shared)
     student = t_interval(first - second, confidence)
     low, high = np.minimum(student.low, difference - down), np.maximum(student.high, difference + up)
     none = (moments[0].error == 0) & (moments[1].error == 0)
@@ -82,4 +79,5 @@ def _correlation(a: Floats, b: Floats) -> Floats:
 
 
 def _joined(x: Floats, y: Floats, shared: Floats) -> Floats:
+    x, y = np.nan_to_num(x), np.nan_to_num(y)  # a rate without any spread adds nothing
     return np.sqrt(np.maximum(x**2 + y**2 - 2 * shared * x * y, 0.0))
