@@ -19,10 +19,14 @@ from manyseeds.report.figures.scales import success_axis
 from manyseeds.report.figures.success import COLUMNS, LOGARITHMIC, row_figure
 from manyseeds.report.tables.factors import factor_and_value, left_out
 
-LANE = 0.13
+LANE = 0.17
 """Height of a variant's lane in a condition, in inch; less for many variants."""
+APART = 0.03
+"""How far the seeds are above the middle of the lane, and their mean below it, in inch."""
 TALLEST = 0.6
 """Height of all lanes of a condition, in inch."""
+LINEAR = 70.0
+"""Where rates fall below this (%), the axis is linear: what falls is seen as it is."""
 WIDE = 1.5
 """Of the name of a condition, in inch; a longer one gets more lines."""
 
@@ -49,7 +53,7 @@ def success_under_factors(data: Data, options: Options = DEFAULT) -> tuple[Figur
         drawn = np.concatenate([rates[name], over[[f"{name}_mean", f"{name}_low", f"{name}_high"]].to_numpy().ravel()])
         ends = 100 * float(np.nanmin(drawn)), 100 * float(np.nanmax(drawn))
         room = 0.26 / ((figure.get_figwidth() - WIDE) / min(len(panels), COLUMNS))
-        best = 100 * float(rates[name].max())
+        best = 100 * float(rates[name].max()) if ends[0] >= LINEAR else 0.0
         logarithmic |= success_axis(axes, "x", ends, best, float(over["episodes"].max()), room=room)
     style.label_below(figure, grid, "episodes (%)")
     style.legend(figure, _handles(data, seeds))
@@ -96,20 +100,26 @@ def _lane(
 ) -> None:
     """Draw one variant in the lane that is `down` inch below the begin of each condition."""
     look, (rates, over) = palette.looks(data.variants)[variant], tables
-    y = rates["condition"].map(places) + down
-    axes.plot(100 * rates[share], y, color=look.color, clip_on=False, zorder=3, **_DOT)
+    axes.plot(
+        100 * rates[share],
+        rates["condition"].map(places) + down - APART,
+        color=look.color,
+        clip_on=False,
+        zorder=3,
+        **_DOT,
+    )
     mean = over[f"{share}_mean"].to_numpy(float)
     limits = np.stack([mean - over[f"{share}_low"], over[f"{share}_high"] - mean])
     axes.errorbar(
         100 * mean,
-        over["condition"].map(places) + down,
+        over["condition"].map(places) + down + APART,
         xerr=100 * np.clip(np.nan_to_num(limits), 0, None),
         color=look.color,
         linestyle="none",
         elinewidth=1.1,
         clip_on=False,
         zorder=2.5,
-        **_mark(look),
+        **(style.MEAN_MARK | _mark(look)),
     )
     nominal = float(mean[(over["condition"] == NOMINAL).to_numpy()][0])
     axes.axvline(100 * nominal, color=look.color, linestyle=look.line, linewidth=0.5, alpha=0.6, zorder=1)
@@ -119,7 +129,7 @@ _DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 1.8, "
 
 
 def _mark(look: palette.Look) -> dict[str, Any]:
-    return style.MEAN_MARK | {"marker": look.marker, "markersize": 4.0, "markeredgewidth": 0.9}
+    return {"marker": look.marker, "markersize": 4.0, "markeredgewidth": 0.9}
 
 
 def _handles(data: Data, seeds: dict[str, list[int]]) -> list[Artist]:
@@ -128,11 +138,12 @@ def _handles(data: Data, seeds: dict[str, list[int]]) -> list[Artist]:
     handles: list[Artist] = []
     if len(seeds) > 1:
         for variant in seeds:
-            mark = _mark(looks[variant])
             line = {"color": looks[variant].color, "linestyle": looks[variant].line, "linewidth": 0.5}
+            mark = style.MEAN_MARK | _mark(looks[variant])
             handles.append(Line2D([], [], label=data.label(variant), **line, **mark))
     handles.append(Line2D([], [], color=color, label="each seed", **_DOT))
     if max(map(len, seeds.values())) > 1:
         label = f"mean over seeds, {captions.RATE_INTERVAL}"
-        handles.append(Line2D([], [], color=color, linewidth=1.1, label=label, **style.MEAN_MARK))
+        mark = style.MEAN_MARK | _mark(looks[next(iter(seeds))]) if len(seeds) == 1 else {}
+        handles.append(Line2D([], [], color=color, linewidth=1.1, label=label, **mark))
     return handles
