@@ -116,7 +116,13 @@ if not workflow.modifier.is_main_snakefile():
 
 # A run that failed leaves the tables and figures of the others. The exit code stays, and the next start trains it again.
 onerror:
-    of_runs = ("race_run", "train_run", "export", "evaluate_run", "evaluate_factors")
+    of_runs = (
+        "race_run",
+        "train_run",
+        "export",
+        "evaluate_run",
+        "evaluate_factors",
+    )
     if any(job.rule.name in of_runs for job in workflow.scheduler.failed):
         exit_on_error(plan.report_the_others, DEPLOYED)
 

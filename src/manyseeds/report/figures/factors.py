@@ -43,7 +43,7 @@ def success_under_factors(data: Data, options: Options = DEFAULT) -> tuple[Figur
     places, rows = _rows(over, lane, len(seeds))
     figure, grid = row_figure(data.successes, rows, options)
     panels = grid.flat[: len(data.successes)]
-    logarithmic = False
+    logarithmic, lowest = False, 100.0
     for axes, outcome in zip(panels, data.successes, strict=True):
         name = outcome.name
         axes.set_title(captions.label(outcome).removesuffix(" (%)"))
@@ -52,6 +52,7 @@ def success_under_factors(data: Data, options: Options = DEFAULT) -> tuple[Figur
             _lane(axes, data, variant, name, own, places, lane * (place + 0.5))
         drawn = np.concatenate([rates[name], over[[f"{name}_mean", f"{name}_low", f"{name}_high"]].to_numpy().ravel()])
         ends = 100 * float(np.nanmin(drawn)), 100 * float(np.nanmax(drawn))
+        lowest = min(lowest, ends[0])
         room = 0.26 / ((figure.get_figwidth() - WIDE) / min(len(panels), COLUMNS))
         best = 100 * float(rates[name].max()) if ends[0] >= LINEAR else 0.0
         logarithmic |= success_axis(axes, "x", ends, best, float(over["episodes"].max()), room=room)
@@ -69,7 +70,9 @@ def success_under_factors(data: Data, options: Options = DEFAULT) -> tuple[Figur
         captions.counts(data, seeds),
         *left_out(data),
     ]
-    return figure, " ".join(parts) + (LOGARITHMIC if logarithmic else "")
+    return figure, " ".join(parts) + (
+        LOGARITHMIC if logarithmic else " The axis does not start at zero." if lowest > 5 else ""
+    )
 
 
 def _rows(over: pd.DataFrame, lane: float, variants: int) -> tuple[dict[str, float], Rows]:
