@@ -2,18 +2,26 @@
 
 import csv
 import json
+import re
+import shlex
 
 import pytest
 import torch
+import yaml
 
+from helpers.documentation import commands
 from helpers.training_runs import train
 from helpers.verbs import verb
+from manyseeds.config import resolve
+from manyseeds.config.conditions import conditions
+from manyseeds.core.layout import REPOSITORY
 from manyseeds.core.manifest import problems, read_manifest
 from manyseeds.core.record import recorded_checkpoints
 from manyseeds.evaluation.evaluate import evaluate_run
 from manyseeds.evaluation.factors import evaluate_factors
 
 evaluate, main = verb("evaluate"), verb("evaluate-factors")
+PAGE = REPOSITORY / "docs" / "robustness.md"
 FACTORS = {"success_angle": [0.2, 10.0], "pole_angle": [[-0.01, 0.01]]}
 NAMES = ["nominal", "success_angle = 0.2", "success_angle = 10", "pole_angle = -0.01 to 0.01", "all"]
 
@@ -108,6 +116,21 @@ def test_its_manifest_vouches_for_the_table(run, table):
     assert "evaluation/factors.py" in content["made_by"]["files"]
     [checkpoint] = [name for name in content["inputs"] if name.endswith(".pt")]
     assert checkpoint.endswith(recorded_checkpoints(run)[4].name)
+
+
+def test_the_command_of_the_page_works_and_its_config_asks_for_the_same(run, tmp_path, capsys):
+    [command] = [line for line in commands(PAGE) if line.startswith("manyseeds evaluate-factors ")]
+    words = shlex.split(command)[2:]
+    for flag, value in (("--run_dir", run), ("--output", tmp_path / "factors.csv"), ("--episodes", 3)):
+        words[words.index(flag) + 1] = str(value)
+    assert main(words) == 0
+    shown = yaml.safe_load(re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)[0])
+    experiment = resolve(shown)
+    assert json.loads(words[words.index("--factors") + 1]) == experiment.evaluate.factors
+    assert words[words.index("--seed") + 1] == str(experiment.evaluate.seed)
+    said = capsys.readouterr().out
+    for place, condition in enumerate(conditions(experiment.evaluate.factors), 1):
+        assert f"[{place}/5] {condition.name}: " in said and condition.name in PAGE.read_text()
 
 
 @pytest.mark.parametrize(
