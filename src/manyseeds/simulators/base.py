@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -160,9 +160,9 @@ class SteppedEnv(TaskEnv):
         self._model = model
         self.episode_length_buf = torch.zeros(n, dtype=torch.long, device=device)
         # All of an episode in one tensor, so that a start is one assignment; these are views of it.
-        widths = (task.command_width, task.action_width, task.action_width, len(task.rewards), 1)
+        widths = (task.command_width, task.action_width, task.action_width, len(task.rewards), 1, task.memory_width)
         self._episode = torch.zeros(n, sum(widths), device=device)
-        self._episode_parts = self._episode.split(widths, dim=1)
+        *self._episode_parts, self._memory = self._episode.split(widths, dim=1)
         self._command, self._action, self._previous_action, self._reward_sums, self._reached = self._episode_parts
 
     def _begin(self) -> None:
@@ -170,6 +170,7 @@ class SteppedEnv(TaskEnv):
         starts = self.task.start(self.task_cfg, self.num_envs, self._generator)
         _check_starts(self.task, starts, self._model.nq, self.num_envs)
         self.reset_to(starts)
+        base.check_memory(self.task, self.task_cfg, self.state())
         base.check_terms(self.task, self.task_cfg, self.state())
         base.check_act(self.task, self.task_cfg, self._action, self._model.nu)
 
@@ -208,7 +209,7 @@ class SteppedEnv(TaskEnv):
         self._action.copy_(actions.detach())
         self._advance(task.act(cfg, self._action))
         self.episode_length_buf += 1
-        state = self.state()
+        state = self._remember(self.state())
         terms = base.rewards(task, cfg, state)
         self._check_finite(terms)
         self._reward_sums += terms
@@ -240,6 +241,13 @@ class SteppedEnv(TaskEnv):
         self._generator.set_state(state["generator"])
         self.episode_length_buf = state["episode_length"].to(self.device, copy=True)
         self._episode.copy_(state["episode"])
+
+    def _remember(self, state: State) -> State:
+        """Return the state after a step with the memory of it."""
+        if self.task.remember is None:
+            return state
+        self._memory.copy_(self.task.remember(self.task_cfg, state))
+        return replace(state, memory=self._memory)
 
     def _draw(self, n: int) -> Starts:
         """Return where the next `n` episodes of training start."""

@@ -66,6 +66,7 @@ class MujocoEnv(SteppedEnv):
             action=self._action[rows],
             previous_action=self._previous_action[rows],
             episode_length=self.episode_length_buf[rows],
+            memory=self._memory[rows],
         )
 
     def reset_to(self, starts: Starts) -> None:  # noqa: D102

@@ -90,6 +90,7 @@ class MujocoWarpEnv(SteppedEnv):
             action=self._action,
             previous_action=self._previous_action,
             episode_length=self.episode_length_buf,
+            memory=self._memory,
         )
 
     def reset_to(self, starts: Starts) -> None:  # noqa: D102

@@ -62,6 +62,7 @@ class State:
         action: (n, a) as the policy gave it.
         previous_action: (n, a) the one before; zeros after a reset.
         episode_length: (n,) steps done in the episode, the present one included.
+        memory: (n, m) what `Task.remember` returned; zeros after a reset.
         memo: results of functions that are `shared`.
     """
 
@@ -73,6 +74,7 @@ class State:
     action: Tensor
     previous_action: Tensor
     episode_length: Tensor
+    memory: Tensor
     memo: dict[Any, Tensor] = field(default_factory=dict, init=False, repr=False)
 
 
@@ -173,6 +175,9 @@ class Task:
         success: whether the goal is met in a state, (n,) bool; the share of episodes in which it ever was is logged as
             Metrics/success_rate.
         metrics: numbers logged at the end of episodes as Metrics/<name>, such as the distance to the target.
+        memory_width: m, numbers that terms need of earlier steps, such as how long a foot has been in the air.
+        remember: (cfg, state) -> the memory after a step, (n, m), of a state that has the memory before it. Called once
+            a step, before all terms, which get the state with the new memory.
         start: (cfg, n, generator) -> where evaluation episodes, the very first episodes of training, and training
             episodes without `train_start`, start; on the generator's device. If it draws all its numbers in one call,
             as `uniform` does, the first k of n episodes are the same for every n.
@@ -204,6 +209,8 @@ class Task:
     judge: Callable[[Any, Trace], Mapping[str, Tensor]]
     train_start: Callable[[Any, int, torch.Generator], Starts] | None = None
     metrics: Mapping[str, Term] = field(default_factory=dict)
+    memory_width: int = 0
+    remember: Callable[[Any, State], Tensor] | None = None
     check_cfg: Callable[[Any], list[str]] = lambda cfg: []
     sites: tuple[str, ...] = ()
     show: Callable[[Any, Tensor], Tensor] | None = None
@@ -308,6 +315,20 @@ def check_terms(task: Task, cfg: Any, state: State) -> None:
     for name in task.rewards:
         if not hasattr(cfg, f"{name}_weight"):
             raise UserError(f"task {task.name}: reward {name} has no weight; its cfg needs the field '{name}_weight'.")
+
+
+def check_memory(task: Task, cfg: Any, state: State) -> None:
+    """Check that what a task remembers has the shape it says.
+
+    Raises:
+        UserError: naming the shape and the one it must have.
+    """
+    wanted = (len(state.qpos), task.memory_width)
+    shape = tuple(task.remember(cfg, state).shape) if task.remember else (len(state.qpos), 0)
+    if shape != wanted:
+        raise UserError(
+            f"task {task.name}: remember gives the shape {shape} for {wanted[0]} environments; it must be {wanted}."
+        )
 
 
 def check_act(task: Task, cfg: Any, actions: Tensor, controls: int) -> None:

@@ -41,6 +41,7 @@ def random_state(n: int = 64) -> State:
         action=draw(n, 7),
         previous_action=draw(n, 7),
         episode_length=torch.ones(n, dtype=torch.long),
+        memory=torch.zeros(n, 0),
     )
 
 

@@ -18,6 +18,7 @@ from isaaclab.scene import InteractiveSceneCfg
 from isaaclab.utils import configclass
 from isaaclab_newton.sim.schemas import NewtonArticulationRootPropertiesCfg
 
+from manyseeds.core.errors import UserError
 from manyseeds.simulators.isaaclab import mdp, physics
 from manyseeds.simulators.isaaclab.assets import usd_files
 from manyseeds.simulators.isaaclab.parts import Part, collides_with_itself, parts
@@ -63,6 +64,8 @@ def env_cfg(task: Task | str, cfg: Any = None) -> TaskEnvCfg:
     """
     loaded = task if isinstance(task, Task) else registry.load(task)
     cfg = configure(loaded, {}) if cfg is None else cfg
+    if loaded.memory_width:
+        raise UserError(f"task {loaded.name} remembers earlier steps, which the simulator 'isaaclab' cannot do.")
     model = load_model(loaded, cfg)
     result = TaskEnvCfg()
     result.decimation = cfg.decimation
