@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """Episodes computed at once. Fixed, for the last bits of a network's output may depend on it."""
+
+
+_FACTORS = 2**32
+"""Added to the seed of the episodes for what they draw besides their starts, which has to be other numbers."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,11 @@ def evaluation_starts(env: "TaskEnv", episodes: int, seed: int) -> "Starts":
     """
     import torch
 
+    from manyseeds.tasks.base import draw_factors
+
     starts = env.task.start(env.task_cfg, episodes, torch.Generator().manual_seed(seed))
+    factors = draw_factors(env.task, env.task_cfg, episodes, torch.Generator().manual_seed(seed + _FACTORS))
+    starts = replace(starts, factors=factors)
     _check_names(env, "start", starts.columns, [start.name for start in env.task.description.starts])
     return starts
 
@@ -180,7 +188,7 @@ def evaluate_policy(env: "TaskEnv", model: Any, iteration: int, starts: "Starts"
         for first in range(0, len(starts), env.num_envs):
             # The last batch is filled up with the first episodes, whose second results are cut off again.
             rows = torch.arange(first, first + env.num_envs) % len(starts)
-            trace, total = play(env, model, starts[rows])
+            trace, total = play(env, model, starts[rows], first)
             judged = env.task.judge(env.task_cfg, trace)
             _check_names(env, "judge", judged, names)
             outcomes.append([judged[name] for name in names])
@@ -190,11 +198,18 @@ def evaluate_policy(env: "TaskEnv", model: Any, iteration: int, starts: "Starts"
     return Episodes(iteration, description, starts.columns, dict(zip(names, columns, strict=True)), total_reward)
 
 
-def play(env: "TaskEnv", model: Any, starts: "Starts") -> tuple["Trace", "Tensor"]:
-    """Play one batch of full episodes; return their trace and the sum of their rewards, (n,) float64."""
+def play(env: "TaskEnv", model: Any, starts: "Starts", seed: int = 0) -> tuple["Trace", "Tensor"]:
+    """Play one batch of full episodes; return their trace and the sum of their rewards, (n,) float64.
+
+    Args:
+        env: the environments.
+        model: the policy.
+        starts: where the episodes start.
+        seed: of noise and pushes.
+    """
     import torch
 
-    env.reset_to(starts)
+    env.reset_to(starts, seed)
     obs = env.get_observations()
     recording = Recording(env)
     total = torch.zeros(env.num_envs, dtype=torch.float64)
