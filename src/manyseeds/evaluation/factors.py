@@ -1,4 +1,4 @@
-"""How well a run's last checkpoint does when numbers of the task change, one at a time and all together: a row for each."""
+"""How well a last checkpoint does when numbers of the task change, one at a time and all together: a row for each."""
 
 import csv
 import json
