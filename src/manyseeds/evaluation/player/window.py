@@ -205,8 +205,13 @@ class Window:
             judged = simulation.outcomes()
             for outcome in simulation.task.description.outcomes:
                 value = judged.get(outcome.name, float("nan"))
-                number = "-" if value != value else f"{value:.3g} {outcome.unit}"
-                rows.append((outcome.title, ("yes" if value else "no") if outcome.kind == "share" else number))
+                if value != value:  # not known yet
+                    shown = "-"
+                elif outcome.kind == "share":
+                    shown = "yes" if value else "no"
+                else:
+                    shown = f"{value:.3g} {outcome.unit}"
+                rows.append((outcome.title, shown))
         return "\n".join(name for name, _ in rows), "\n".join(number for _, number in rows)
 
     def _change_checkpoint(self, by: int) -> None:
