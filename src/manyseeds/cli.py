@@ -91,4 +91,10 @@ def usage() -> str:
     lines, width = ["usage: manyseeds VERB ..."], max(map(len, VERBS))
     for group, verbs in GROUPS.items():
         lines += ["", f"{group}:", *(f"  {verb:{width}}  {summary}" for verb, (_, summary) in verbs.items())]
-    return "\n".join([*lines, "", "`manyseeds VERB --help` explains a verb and shows an example; `manyseeds --version` says the version."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "`manyseeds VERB --help` explains a verb and shows an example; `manyseeds --version` says the version.",
+        ]
+    )
