@@ -112,7 +112,8 @@ def test_keys_and_mouse_work_and_closing_the_window_ends_the_command(folder, tmp
             played.press("space", lambda now: now["paused"])
             played.press("BackSpace", lambda now: now["steps"] == 0)
             played.press("Right", lambda now: now["steps"] == 1)
-            played.press("Return", lambda now: now["episode"] == 1 and now["steps"] == 0)
+            episode = played.state["episode"]
+            played.press("Return", lambda now: now["episode"] == episode + 1 and now["steps"] == 0)
             assert played.state["iteration"] == 2
             screen.input("key", "Down")  # from the newest to the same one by its name
             played.press("Down", lambda now: now["iteration"] == 1)
