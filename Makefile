@@ -2,13 +2,14 @@
 CONFIG ?= config.yaml
 CORES ?= all
 RESULTS ?= results/published
+RUN ?= results/published/lift_object
 MINUTES ?= 60
 VENV ?= .venv
 export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run demo test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
+.PHONY: help setup setup-analysis run demo play test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
 	format docs torture bench coverage oracles lock clean
 
 help: ## list the targets
@@ -27,6 +28,9 @@ run: setup ## train, evaluate and report what CONFIG says (config.yaml)
 demo: ## three seeds of a cart and a pole, from nothing to tables, figures and a film, in minutes
 	@echo "demo: installing packages into $(VENV) where they are missing (1 to 2 min), then training and figures (1 to 2 min)"
 	@$(MAKE) --no-print-directory run CONFIG=experiments/demo.yaml
+
+play: setup ## play a policy of RUN in a browser (results/published/lift_object)
+	@python -m manyseeds play $(RUN)
 
 test: setup ## run the tests
 	python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile

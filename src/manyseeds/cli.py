@@ -92,7 +92,13 @@ def _print_usage() -> int:
 
 def usage() -> str:
     """Return the help text: a line a verb."""
-    lines = ["usage: manyseeds VERB ..."]
+    lines, width = ["usage: manyseeds VERB ..."], max(map(len, VERBS))
     for group, verbs in GROUPS.items():
-        lines += ["", f"{group}:", *(f"  {verb:10} {summary}" for verb, (_, summary) in verbs.items())]
-    return "\n".join([*lines, "", "`manyseeds VERB --help` explains a verb and shows an example."])
+        lines += ["", f"{group}:", *(f"  {verb:{width}}  {summary}" for verb, (_, summary) in verbs.items())]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "`manyseeds VERB --help` explains a verb and shows an example; `manyseeds --version` says the version.",
+        ]
+    )

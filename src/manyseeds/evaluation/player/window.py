@@ -12,14 +12,14 @@ import numpy as np
 
 from manyseeds.core.errors import UserError
 from manyseeds.evaluation.player.player import Player
-from manyseeds.evaluation.player.scene import width
+from manyseeds.evaluation.player.scene import camera, width
 from manyseeds.evaluation.player.simulation import Pull, Simulation
 
 FRAME_S = 1 / 60
 FOLLOW_S = 2.0
 TEXT_S = 0.2
 _BAR = 20
-"""Letters of a full bar."""
+"""Letters of a full bar; the rest is dots, so that the text does not change its width."""
 _KEYS = {
     32: "space", 257: "enter", 259: "backspace", 262: "right", 264: "down", 265: "up", 297: "F8", 298: "F9",
     45: "-", 61: "=",
@@ -45,7 +45,7 @@ def show(player: Player) -> None:
         with mujoco.viewer.launch_passive(
             shown.model, window.data, key_callback=window.press, show_left_ui=False, show_right_ui=False
         ) as viewer:
-            _look(viewer, shown.model)
+            _look(viewer, player.simulations)
             last = noted = time.monotonic()
             while viewer.is_running() and window.simulation is shown:
                 now = time.monotonic()
@@ -92,14 +92,14 @@ def _has_screen() -> bool:
         return bool(glfw.init())
 
 
-def _look(viewer: Any, model: mujoco.MjModel) -> None:
-    """Look from the model's first camera, but let the mouse move on from there."""
-    from manyseeds.evaluation.player.scene import camera
-
-    position, point, _ = camera(model)
+def _look(viewer: Any, simulations: list[Simulation]) -> None:
+    """Look from the model's first camera, from farther away at two policies, and let the mouse move on from there."""
+    position, point, _ = camera(simulations[0].model)
+    between = np.array([0.0, width(simulations[0]) / 2, 0.0]) if len(simulations) > 1 else np.zeros(3)
     away = position - point
+    away = away * (1 + np.linalg.norm(between) / np.linalg.norm(away))
     with viewer.lock():
-        viewer.cam.lookat[:] = point
+        viewer.cam.lookat[:] = point + between
         viewer.cam.distance = np.linalg.norm(away)
         viewer.cam.azimuth = np.degrees(np.arctan2(-away[1], -away[0]))
         viewer.cam.elevation = -np.degrees(np.arcsin(away[2] / np.linalg.norm(away)))
@@ -205,8 +205,13 @@ class Window:
             judged = simulation.outcomes()
             for outcome in simulation.task.description.outcomes:
                 value = judged.get(outcome.name, float("nan"))
-                number = "-" if value != value else f"{value:.3g} {outcome.unit}"
-                rows.append((outcome.title, ("yes" if value else "no") if outcome.kind == "share" else number))
+                if value != value:  # not known yet
+                    shown = "-"
+                elif outcome.kind == "share":
+                    shown = "yes" if value else "no"
+                else:
+                    shown = f"{value:.3g} {outcome.unit}"
+                rows.append((outcome.title, shown))
         return "\n".join(name for name, _ in rows), "\n".join(number for _, number in rows)
 
     def _change_checkpoint(self, by: int) -> None:
@@ -223,7 +228,7 @@ class Window:
 
 def _bar(value: float, scale: float) -> str:
     length = round(_BAR * min(1.0, abs(value) / scale)) if scale else 0
-    return f"{value:8.3f} {'#' * length}"
+    return f"{value:8.3f} {'|' * length}{'.' * (_BAR - length)}"
 
 
 def _copy(simulation: Simulation, data: mujoco.MjData) -> None:
