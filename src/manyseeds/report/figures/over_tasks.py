@@ -65,7 +65,7 @@ def draw_over_tasks(over: OverTasks) -> tuple[Figure, str]:
         _means(grid[0, 0], own, ("mean", "low", "high"), y + APART * lane, looks[variant])
         if compared:
             _means(grid[0, 1], own, ("difference", "difference_low", "difference_high"), y, looks[variant])
-    logarithmic = _scale(grid[0, 0], over, rows)
+    logarithmic = _scale(grid[0, 0], over, figure.get_figwidth() / columns)
     grid[0, 0].set_xlabel("success (%)")
     if compared:
         grid[0, 1].axvline(0, color=palette.GREY, linewidth=0.8, zorder=1)
@@ -118,17 +118,17 @@ def _means(axes: Axes, own: pd.DataFrame, names: tuple[str, str, str], y: np.nda
     )
 
 
-def _scale(axes: Axes, over: OverTasks, rows: Rows) -> bool:
+def _scale(axes: Axes, over: OverTasks, width: float) -> bool:
+    """Scale the axis of success in a panel so many inch wide; return whether it is logarithmic."""
     scores = np.concatenate([own.to_numpy(float) for task in over.tasks for own in task.scores.values()])
     drawn = np.concatenate([scores, over.table[["mean", "low", "high"]].to_numpy(float).ravel()])
     ends = 100 * float(np.nanmin(drawn)), 100 * float(np.nanmax(drawn))
     episodes = [task.episodes for task in over.tasks if task.episodes is not None]
     if not episodes:
         return False
-    room = 0.26 / (0.5 * axes.figure.get_figwidth() if over.baseline else axes.figure.get_figwidth() - 1.0)
     # Where a task is far from solved a linear axis shows it as it is.
     best = 100 * float(scores.max()) if ends[0] >= 50 else 0.0
-    return success_axis(axes, "x", ends, best, max(episodes), room=room)
+    return success_axis(axes, "x", ends, best, max(episodes), room=0.26 / (width - 0.8))
 
 
 def _handles(over: OverTasks, looks: dict[str, palette.Look]) -> list[Artist]:

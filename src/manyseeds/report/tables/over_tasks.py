@@ -1,7 +1,9 @@
 """The table over tasks: how each variant does in each of several experiments, and over all of them."""
 
 import math
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -41,9 +43,9 @@ def _scores(over: OverTasks) -> Grid:
     with_iqm = bool(over.table.loc[over.table["task"] == ALL, "iqm"].notna().any())
     rows = []
     for variant in over.variants:
-        own = over.table[over.table["variant"] == variant].set_index("task")
-        cells = [_cell(own.loc[task], "mean", "low", "high") for task in (*_names(over), ALL)]
-        rows.append((over.label(variant), *cells, *([_cell(own.loc[ALL], "iqm", "iqm_low", "iqm_high")] * with_iqm)))
+        own = _by_task(over, variant)
+        cells = [_cell(own[task], "mean", "low", "high") for task in (*_names(over), ALL)]
+        rows.append((over.label(variant), *cells, *([_cell(own[ALL], "iqm", "iqm_low", "iqm_high")] * with_iqm)))
     header = ("Variant", *(f"{task} (%)" for task in _names(over)), f"{OVER_ALL} (%)", *(["IQM (%)"] * with_iqm))
     notes = (meaning(over), MEAN_NOTE, *([IQM_NOTE] * with_iqm), *counts(over), *remarks(over))
     return Grid(header, "l" * len(header), tuple(rows), (False,) * len(rows), notes, LABEL)
@@ -54,12 +56,12 @@ def _differences(over: OverTasks) -> Grid:
     for variant in over.variants:
         if variant == over.baseline:
             continue
-        own = over.table[over.table["variant"] == variant].set_index("task")
+        own = _by_task(over, variant)
         names = ("difference", "difference_low", "difference_high")
-        cells = [_cell(own.loc[task], *names, sign="+") for task in (*_names(over), ALL)]
-        better, says = own.loc[ALL, "improvement"], own.loc[ALL, "verdict"]
+        cells = [_cell(own[task], *names, sign="+") for task in (*_names(over), ALL)]
+        better, says = own[ALL]["improvement"], own[ALL]["verdict"]
         better = "" if pd.isna(better) else f"{100 * better:.0f}"
-        rows.append((over.label(variant), *cells, better, "" if pd.isna(says) else str(says)))
+        rows.append((over.label(variant), *cells, better, "" if pd.isna(says) else says))
     header = (
         "Variant",
         *(f"{task} (points)" for task in _names(over)),
@@ -75,9 +77,15 @@ def _names(over: OverTasks) -> list[str]:
     return [task.name for task in over.tasks]
 
 
-def _cell(row: pd.Series, value: str, low: str, high: str, *, decimals: int = 1, sign: str = "-") -> str:
-    numbers = [math.nan if pd.isna(row[name]) else float(row[name]) for name in (value, low, high)]
-    return "" if math.isnan(numbers[0]) else percent(*numbers, decimals, sign)
+def _by_task(over: OverTasks, variant: str) -> dict[str, dict[Hashable, Any]]:
+    """The rows of a variant."""
+    return {row["task"]: row for row in over.table[over.table["variant"] == variant].to_dict("records")}
+
+
+def _cell(row: Mapping[Hashable, Any], *names: str, sign: str = "-") -> str:
+    """An estimate with its limits, in percent; "" where it is missing."""
+    value, low, high = (math.nan if pd.isna(row[name]) else float(row[name]) for name in names)
+    return "" if math.isnan(value) else percent(value, low, high, 1, sign)
 
 
 def meaning(over: OverTasks) -> str:
