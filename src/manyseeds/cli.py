@@ -31,6 +31,7 @@ GROUPS = {
         "figures": ("report.figures.draw", "draw the figures of an experiment"),
         "pages": ("report.pages.write", "write the HTML pages of an experiment"),
         "report": ("report.pages.report", "write the report of an experiment: everything on one page"),
+        "benchmark": ("report.benchmark", "write the table and the figure over all tasks of a benchmark"),
         "film-page": ("report.pages.animation", "put a GIF into an HTML page"),
     },
     "look after": {
