@@ -8,19 +8,22 @@ export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run demo test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
+.PHONY: help setup setup-analysis setup-run run demo test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
 	format docs torture bench coverage oracles lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: ## make .venv with everything
+setup: ## make .venv with everything, also what tests and checks need
 	@envs/setup.sh full
+
+setup-run: ## make .venv with what training, evaluation and figures need
+	@envs/setup.sh run
 
 setup-analysis: ## make .venv with what tables and figures need
 	@envs/setup.sh analysis
 
-run: setup ## train, evaluate and report what CONFIG says (config.yaml)
+run: setup-run ## train, evaluate and report what CONFIG says (config.yaml)
 	@python -m manyseeds forecast $(CONFIG) --cores $(CORES)
 	snakemake --cores $(CORES) --configfile $(CONFIG)
 
@@ -49,10 +52,10 @@ figures: setup-analysis ## draw tables and figures again from RESULTS (results/p
 report: setup-analysis ## write Snakemake's report of CONFIG to report.html: all files, rules and jobs
 	snakemake --cores $(CORES) --configfile $(CONFIG) --report report.html
 
-watch: setup ## show a line per run while runs are going
+watch: setup-run ## show a line per run while runs are going
 	@python -m manyseeds status
 
-tensorboard: setup ## open TensorBoard over all runs
+tensorboard: setup-run ## open TensorBoard over all runs
 	tensorboard --logdir results
 
 check: setup ## check format, style, types and that modules import from lower floors only

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from manyseeds.config.experiment import Experiment, from_dict
-from manyseeds.core import loggers, python_path
+from manyseeds.core import python_path
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
+from manyseeds.core.packages import missing
 from manyseeds.core.race import deciding
 from manyseeds.workflow import passed, room
 from manyseeds.workflow.passed import Passed
@@ -96,7 +97,7 @@ def _checked(
     _refuse(
         f"{source}: variant {variant.name}: train.logger is {', '.join(variant.train.logger)}, but {problem}"
         for variant in experiment.variants
-        if (problem := loggers.missing(variant.train.logger))
+        if (problem := missing(variant.train.logger))
     )
     environment = dict(os.environ)
     key = passed.key(experiment, environment)
