@@ -9,7 +9,7 @@ export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run demo play test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
+.PHONY: help setup setup-analysis run benchmark demo play test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
 	format docs torture bench coverage oracles lock clean
 
 help: ## list the targets
@@ -24,6 +24,10 @@ setup-analysis: ## make .venv with what tables and figures need
 run: setup ## train, evaluate and report what CONFIG says (config.yaml)
 	@python -m manyseeds forecast $(CONFIG) --cores $(CORES)
 	snakemake --cores $(CORES) --configfile $(CONFIG)
+
+benchmark: setup ## train all tasks of a benchmark, experiments/benchmark.yaml or CONFIG, and say over all which variant helps
+	snakemake --snakefile workflow/benchmark.smk --cores $(CORES) \
+		--configfile $(if $(filter file,$(origin CONFIG)),experiments/benchmark.yaml,$(CONFIG))
 
 demo: ## three seeds of a cart and a pole, from nothing to tables, figures and a film, in minutes
 	@echo "demo: installing packages into $(VENV) where they are missing (1 to 2 min), then training and figures (1 to 2 min)"

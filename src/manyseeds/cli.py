@@ -13,6 +13,10 @@ GROUPS = {
     "train and judge": {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
+        "evaluate-factors": (
+            "evaluation.factors",
+            "play them with the last checkpoint while numbers of the task change",
+        ),
         "film": ("evaluation.film", "film a policy"),
         "film-failures": ("evaluation.failures", "film what a variant fails at, and all its seeds on one episode"),
         "play": ("evaluation.player.command", "play a policy in a browser or a window"),
@@ -27,6 +31,7 @@ GROUPS = {
         "figures": ("report.figures.draw", "draw the figures of an experiment"),
         "pages": ("report.pages.write", "write the HTML pages of an experiment"),
         "report": ("report.pages.report", "write the report of an experiment: everything on one page"),
+        "benchmark": ("report.benchmark", "write the table and the figure over all tasks of a benchmark"),
         "film-page": ("report.pages.animation", "put a GIF into an HTML page"),
     },
     "look after": {

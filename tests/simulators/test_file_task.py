@@ -24,6 +24,7 @@ from manyseeds.simulators.base import Options, TaskEnv
 from manyseeds.simulators.film import frame_rate, stride
 from manyseeds.simulators.model import load_model, max_contacts
 from manyseeds.simulators.mujoco import MujocoEnv
+from manyseeds.simulators.mujoco_warp import MujocoWarpEnv
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Term
 
@@ -33,7 +34,8 @@ train = verb("train")
 
 
 FILE = file_task.__file__
-SIMULATORS = ("mujoco", "mujoco_warp")
+SIMULATED = {"mujoco": MujocoEnv, "mujoco_warp": MujocoWarpEnv}
+SIMULATORS = tuple(SIMULATED)
 N = 6
 
 
@@ -110,6 +112,43 @@ def test_a_restored_state_goes_on_bit_identically(simulator: str) -> None:
     other.load_state_dict(saved)
     for one, two in zip(expected, rollout(other, 30, seed=1), strict=True):
         assert torch.equal(one, two)
+
+
+def remembering() -> base.Task:
+    """The task with a memory: the steps of the episode, and the position of the cart one step before."""
+
+    def remember(cfg: Any, state: base.State) -> torch.Tensor:
+        return torch.stack((state.memory[:, 0] + 1, state.memory[:, 2], state.qpos[:, 0]), dim=1)
+
+    memory = Term(lambda cfg, state: state.memory, 3)
+    observations = file_task.TASK.observations | {"memory": memory}
+    return replace(file_task.TASK, memory_width=3, remember=remember, observations=observations)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_task_remembers_earlier_steps_until_its_episode_ends(simulator: str) -> None:
+    task = remembering()
+    cfg = base.configure(task, {"episode_length_s": 0.2})
+    env: Any = SIMULATED[simulator](task, cfg, Options(N, seed=1, threads=1))
+    env.episode_length_buf = torch.arange(N)
+    before, steps = torch.zeros(N), torch.zeros(N)
+    for _ in range(25):
+        obs, _, dones, _ = env.step(torch.ones(N, 1))
+        steps = torch.where(dones.bool(), 0.0, steps + 1)
+        age, earlier, present = obs["policy"][:, -3:].T
+        assert torch.equal(age, steps)
+        assert torch.equal(earlier, torch.where(dones.bool() | (steps == 1), 0.0, before))
+        assert torch.equal(present, torch.where(dones.bool(), 0.0, env.state().qpos[:, 0]))
+        before = present.clone()
+    saved, other = env.state_dict(), SIMULATED[simulator](task, cfg, Options(N, seed=7, threads=1))
+    other.load_state_dict(saved)
+    assert torch.equal(other.get_observations()["policy"], env.get_observations()["policy"])
+
+
+def test_a_memory_of_another_width_is_refused() -> None:
+    task = replace(remembering(), memory_width=4)
+    with pytest.raises(UserError, match=r"task push: remember gives the shape \(6, 3\) .* it must be \(6, 4\)"):
+        MujocoEnv(task, base.configure(task, {}), Options(N, seed=1))
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:

@@ -15,6 +15,7 @@ class Simulator:
         env: "module:class" of its environment, which `simulators.make_env` imports.
         install: how to install it, for an error message.
         one_a_process: whether a process can hold one simulation only.
+        randomizes: whether episodes can differ in masses, frictions, gains, noise, delays and pushes.
     """
 
     devices: tuple[str, ...]
@@ -24,6 +25,7 @@ class Simulator:
     env: str
     install: str
     one_a_process: bool = False
+    randomizes: bool = True
 
 
 SIMULATORS = {
@@ -51,5 +53,6 @@ SIMULATORS = {
         env="manyseeds.simulators.isaaclab.env:IsaacLabEnv",
         install="docs/isaaclab.md says how",
         one_a_process=True,
+        randomizes=False,
     ),
 }

@@ -32,14 +32,17 @@ from manyseeds.statistics.factors import Effect, factorial_effects
 from manyseeds.statistics.intervals import (
     Below,
     Interval,
+    RateMoments,
     clopper_pearson,
     mean_and_error,
     rate_interval,
+    rate_moments,
     share_below,
     spread_limit,
     t_interval,
     wilson,
 )
+from manyseeds.statistics.paired import LEAST_PAIRED, paired_rate_difference
 from manyseeds.statistics.profiles import performance_profile
 from manyseeds.statistics.racing import beaten_by_place, beaten_in_test, places
 from manyseeds.statistics.sequential import Look, sequential_test
@@ -51,10 +54,11 @@ from manyseeds.statistics.survival import (
     time_to_threshold,
     turnbull,
 )
-from manyseeds.statistics.tasks import iqm_over_tasks, mean_over_tasks
+from manyseeds.statistics.tasks import difference_over_tasks, improvement_over_tasks, iqm_over_tasks, mean_over_tasks
 
 __all__ = [
     "LEAST_IQM",
+    "LEAST_PAIRED",
     "LEAST_SEEDS",
     "Below",
     "Comparison",
@@ -64,6 +68,7 @@ __all__ = [
     "Effect",
     "Interval",
     "Look",
+    "RateMoments",
     "beaten_by_place",
     "beaten_in_test",
     "bootstrap_interval",
@@ -71,8 +76,10 @@ __all__ = [
     "compare",
     "crossed",
     "crossing_quantile",
+    "difference_over_tasks",
     "factorial_effects",
     "improvement_interval",
+    "improvement_over_tasks",
     "iqm",
     "iqm_bootstrap",
     "iqm_interval",
@@ -80,6 +87,7 @@ __all__ = [
     "mean_and_error",
     "mean_over_tasks",
     "newcombe_5",
+    "paired_rate_difference",
     "pairs_of",
     "performance_profile",
     "places",
@@ -87,6 +95,7 @@ __all__ = [
     "probability_of_improvement",
     "rate_difference",
     "rate_interval",
+    "rate_moments",
     "seeds_for_difference",
     "sequential_test",
     "share_below",

@@ -11,6 +11,7 @@ from manyseeds.core import python_path
 from manyseeds.core.layout import (
     CONFIG,
     EPISODES,
+    FACTORS,
     LEARNING_CURVES,
     RUN_RECORD,
     SCALARS,
@@ -33,7 +34,8 @@ def report_the_others(experiment: Experiment, results: str, findings: Findings) 
     runs = [run_folder(variant.name, seed) for variant in experiment.variants for seed in experiment.seeds]
     needed = [SCALARS, *([EPISODES] if experiment.trainer.evaluates else [])]
     for run in runs:
-        _remove_outdated(Path(results, run), needed, findings)
+        # Tables name the runs that lack the evaluation under factors.
+        _remove_outdated(Path(results, run), [*needed, FACTORS], findings)
     missing = [run for run in runs if not all(Path(results, run, name).is_file() for name in needed)]
     if not missing or len(missing) == len(runs):
         return []
@@ -44,7 +46,7 @@ def report_the_others(experiment: Experiment, results: str, findings: Findings) 
     )
     curves = ("curves", "--config", f"{results}/{CONFIG}", "--output", f"{results}/{LEARNING_CURVES}")
     for verb in ((*curves, "--allow-missing"), *((name, results) for name in ("tables", "figures", "pages", "report"))):
-        if _call(verb):
+        if call_verb(verb):
             break
     return missing
 
@@ -57,7 +59,7 @@ def _remove_outdated(folder: Path, names: Sequence[str], findings: Findings) -> 
             (folder / name).unlink(missing_ok=True)
 
 
-def _call(arguments: Sequence[str]) -> int:
+def call_verb(arguments: Sequence[str]) -> int:
     """Call a verb with the code of this checkout; return its exit code."""
     command = [sys.executable, "-m", "manyseeds", *arguments]
     return subprocess.run(command, env=os.environ | {"PYTHONPATH": python_path.with_package()}, check=False).returncode

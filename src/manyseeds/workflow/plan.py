@@ -14,6 +14,7 @@ from typing import Any
 
 from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load, read_resolved
+from manyseeds.config.conditions import conditions
 from manyseeds.config.external import External
 from manyseeds.config.loading import resolve
 from manyseeds.config.yaml_file import parse_scalar
@@ -24,6 +25,7 @@ from manyseeds.core.files import expanded, write_atomic
 from manyseeds.core.layout import (
     CONFIG,
     EPISODES,
+    FACTORS,
     LOCK,
     REPOSITORY,
     RESULTS,
@@ -103,6 +105,12 @@ class Plan:
     def evaluation_overrides(self) -> str:
         """The numbers of the task that evaluation changes, as JSON."""
         return json.dumps(self.experiment.evaluate.overrides, sort_keys=True)
+
+    @property
+    def factors(self) -> str:
+        """The factors under which the last checkpoints are evaluated, as JSON; "" for none."""
+        factors = self.experiment.evaluate.factors
+        return json.dumps(factors) if factors else ""
 
     @property
     def no_animation(self) -> str:
@@ -269,6 +277,11 @@ class Plan:
         return self.run_files(EPISODES) if self.evaluates else []
 
     @property
+    def factor_evaluations(self) -> list[str]:
+        """The evaluations of all runs under factors."""
+        return self.run_files(FACTORS) if self.factors else []
+
+    @property
     def first_iteration(self) -> int:
         """The number that the event files give to the first iteration."""
         return self.experiment.trainer.first_iteration
@@ -337,6 +350,11 @@ class Plan:
             names += ["gpu", "gpu_slots"]
         return {name: _resource(self.evaluation_demand, name) for name in names}
 
+    @property
+    def factor_resources(self) -> dict[str, Callable[[Any], int]]:
+        """The resources of the rule that evaluates under factors, as functions of its wildcards."""
+        return {name: _resource(self.factor_demand, name) for name in ("runtime", "mem_mb")}
+
     def training_demand(self, variant: str) -> dict[str, int]:
         """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs, nodes."""
         chosen, leases, trainer = self.experiment.variant(variant), self.experiment.leases_gpus, self.experiment.trainer
@@ -354,11 +372,18 @@ class Plan:
         trainer = self.experiment.trainer
         if isinstance(trainer, External):
             return {"runtime": trainer.runtime, "mem_mb": trainer.mem_mb, "gpu": 1, "gpu_slots": 1}
+        return self._playing_demand(variant, len(self.experiment.variant(variant).checkpoints))
+
+    def factor_demand(self, variant: str) -> dict[str, int]:
+        """Return the resources of the evaluation of one run under factors: run time (min), memory (MB)."""
+        return self._playing_demand(variant, len(conditions(self.experiment.evaluate.factors)))
+
+    def _playing_demand(self, variant: str, times: int) -> dict[str, int]:
+        """Return the resources of playing all episodes so many times: run time (min), memory (MB)."""
         episodes = self.experiment.evaluate.episodes
-        played = episodes * len(self.experiment.variant(variant).checkpoints)
         steps = Description.from_dict(self.experiment.description or {}).episode_steps
         return {
-            "runtime": evaluation_minutes(played * steps, self._fewest_threads(variant)),
+            "runtime": evaluation_minutes(episodes * times * steps, self._fewest_threads(variant)),
             "mem_mb": memory_mb(episodes),
         }
 
@@ -455,15 +480,15 @@ def make_plan(
         changes: the values of `--config`; `results` is the folder that the target `figures` draws.
         cores: the number of `--cores`.
         module: the config that another workflow gives its module of this one; files and changes are then that
-            workflow's.
+            workflow's. Its key `source` is what messages call it.
 
     Raises:
         UserError: with one sentence for each thing that is wrong.
     """
-    files = tuple(str(_relative(path)) for path in configfiles) or ("config.yaml",)
-    fields = {key: _typed(value) for key, value in (changes if module is None else module).items()}
+    files = tuple(str(relative(path)) for path in configfiles) or ("config.yaml",)
+    fields = typed(changes if module is None else module)
     drawn_from = fields.pop("results", None)
-    source = files[-1] if module is None else "the module's config"
+    source = files[-1] if module is None else str(fields.pop("source", "the module's config"))
     experiment = load(files, fields) if module is None else resolve(fields, source)
     for folder in (RESULTS, f"{RESULTS}/{experiment.experiment}", "logs"):
         if Path(folder).exists() and not Path(folder).is_dir():
@@ -521,16 +546,16 @@ def threads_of_runs(runs: int, cores: int) -> list[int]:
     return list(shortest(runs)[1])
 
 
-def _typed(value: Any) -> Any:
+def typed(value: Any) -> Any:
     """Give values within lists and mappings their types back; Snakemake's command line leaves text."""
     if isinstance(value, Mapping):
-        return {key: _typed(item) for key, item in value.items()}
+        return {key: typed(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_typed(item) for item in value]
+        return [typed(item) for item in value]
     return parse_scalar(value) if isinstance(value, str) else value
 
 
-def _relative(path: str | Path) -> Path:
+def relative(path: str | Path) -> Path:
     """Return a path relative to the working directory if it is below it, so that no path of this machine is stored."""
     path = Path(path)
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -45,7 +45,9 @@ def state_of(qpos: list[list[float]], qvel: list[list[float]], length: int = 1) 
     n = len(qpos)
     zero = torch.zeros(n, 1)
     lengths = torch.full((n,), length)
-    return State(torch.tensor(qpos), torch.tensor(qvel), {}, {}, torch.zeros(n, 0), zero, zero, lengths)
+    return State(
+        torch.tensor(qpos), torch.tensor(qvel), {}, {}, torch.zeros(n, 0), zero, zero, lengths, torch.zeros(n, 0)
+    )
 
 
 def test_the_model_accelerates_as_the_equations_say() -> None:

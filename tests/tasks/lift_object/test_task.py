@@ -36,6 +36,7 @@ def make_state(n: int = 1, episode_length: int = 1, **changes: torch.Tensor) -> 
         action=parts["action"],
         previous_action=parts["previous_action"],
         episode_length=torch.full((n,), episode_length),
+        memory=torch.zeros(n, 0),
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.estimates import OTHER, estimate_words, failure_sentences, spread_sentences
 from manyseeds.analysis.ledger import accounts
@@ -33,11 +32,6 @@ SOURCES_NOTE = (
     "What the uncertainty of each mean is made of, at the last checkpoint: shares of the variance of the mean (seeds; "
     "episodes, as far as all seeds share them; and the rest), and by how much twice the seeds, or twice the episodes, "
     "would shrink its standard error."
-)
-TASKS_NOTE = (
-    "Over all experiments, by the first success of each. Mean: mean over experiments of the mean over seeds, with its "
-    "95 % t interval for new seeds on these experiments. IQM: interquartile mean of all runs, with a 95 % bootstrap "
-    f"interval that resamples seeds within each experiment, from {statistics.LEAST_IQM} seeds each on."
 )
 EFFECTS_NOTE = (
     "Effects of the settings, over all levels of the others. A main effect is the mean change from the level compared "
@@ -86,7 +80,7 @@ def final_grid(data: Data) -> Grid:
     rows: list[tuple[str, ...]] = []
     for variant in dict.fromkeys(final["variant"]):
         seeds = final[final["variant"] == variant]
-        decimals = _decimals(seeds)
+        decimals = decimals_of(seeds)
         failed = {failure.seed for failure in data.failures if failure.variant == variant}
         rows += [_seed_row(folder, row, shown, decimals, failed) for _, row in seeds.iterrows()]
         over = over_seeds[over_seeds["variant"] == variant].iloc[0]
@@ -94,7 +88,7 @@ def final_grid(data: Data) -> Grid:
         rows += _over_seeds_rows(folder, over, " to ".join(map(str, ends)), shown, decimals)
     when = "" if folder.evaluated or folder.evaluated_by_trainer else " in training"
     return Grid(
-        ("Variant", "Seed", "Iteration", *(f"{outcome.title}{when}{_in_unit(outcome)}" for outcome in shown)),
+        ("Variant", "Seed", "Iteration", *(f"{outcome.title}{when}{in_unit(outcome)}" for outcome in shown)),
         "llr" + "".join("l" if outcome in folder.compared else "r" for outcome in shown),
         tuple(rows),
         tuple(row[1].startswith(f"{STATISTICS[0].label},") for row in rows),
@@ -113,14 +107,14 @@ def summary_grid(data: Data) -> Grid:
     below = requirement is not None and bool(folder.evaluated and outcomes and outcomes[0] in folder.successes)
     header = ["Variant", "Seeds", "Iteration"]
     for outcome in outcomes:
-        header += [f"{outcome.title}, mean{_in_unit(outcome)}", f"{outcome.title}, worst to best seed"]
+        header += [f"{outcome.title}, mean{in_unit(outcome)}", f"{outcome.title}, worst to best seed"]
     rows = []
     for _, row in data.final_over_seeds.iterrows():
-        decimals = _decimals(data.final[data.final["variant"] == row["variant"]])
+        decimals = decimals_of(data.final[data.final["variant"] == row["variant"]])
 
         def cell(outcome: Outcome, *ends: str, row: pd.Series = row, decimals: int = decimals) -> str:
             values = (row.get(f"{outcome.name}_{end}", math.nan) for end in ends)
-            return _cell(outcome, *values, decimals=decimals)
+            return cell_text(outcome, *values, decimals=decimals)
 
         cells = [folder.label(row["variant"]), str(row["seeds"]), str(row["iteration"])]
         for outcome in outcomes:
@@ -153,7 +147,7 @@ def _seed_row(
     cells = []
     for outcome in shown:
         limits = [row.get(f"{outcome.name}_{end}", math.nan) for end in ("low", "high")]
-        cells.append(_cell(outcome, row[column(outcome)], *limits, decimals=decimals))
+        cells.append(cell_text(outcome, row[column(outcome)], *limits, decimals=decimals))
     seed = f"{row['seed']} (failed)" if row["seed"] in failed else str(row["seed"])
     return (folder.label(row["variant"]), seed, str(row["iteration"]), *cells)
 
@@ -165,7 +159,7 @@ def _over_seeds_rows(
 
     def cells(*columns: str) -> list[str]:
         return [
-            _cell(outcome, *(row.get(f"{outcome.name}_{end}", math.nan) for end in columns), decimals=decimals)
+            cell_text(outcome, *(row.get(f"{outcome.name}_{end}", math.nan) for end in columns), decimals=decimals)
             if outcome in folder.compared
             else ""
             for outcome in shown
@@ -175,7 +169,7 @@ def _over_seeds_rows(
     # Of other outcomes there is only the mean, which stands in the first row.
     for place, outcome in enumerate(shown):
         if outcome not in folder.compared:
-            named[0][1][place] = _cell(outcome, row[column(outcome)], decimals=decimals)
+            named[0][1][place] = cell_text(outcome, row[column(outcome)], decimals=decimals)
     if seeds == 1:
         return [(variant, named[0][0], iteration, *named[0][1])]
     named.append((_other(folder), cells("other", "other_low", "other_high")))
@@ -309,7 +303,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
     at_common = tables[first.name]["iteration"].notna().any()
     header, align = (["A", "B", "Iteration"], "llr") if at_common else (["A", "B"], "ll")
     for outcome in outcomes:
-        unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
+        unit = " (points)" if outcome.kind == "share" else in_unit(outcome)
         header += [f"{outcome.title}, A - B{unit}", "p"]
         align += "lr"
         if outcome is first:
@@ -325,11 +319,11 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
         cells = [folder.label(pair[0]["a"]), folder.label(pair[0]["b"])]
         cells += [str(pair[0]["iteration"])] if at_common else []
         for outcome, row in zip(outcomes, pair, strict=True):
-            cells += [_cell(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
+            cells += [cell_text(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
             if outcome is first:
-                cells.append(_percent(row["improvement"], row["improvement_low"], row["improvement_high"], 0))
+                cells.append(percent(row["improvement"], row["improvement_low"], row["improvement_high"], 0))
         row = pair[0]
-        cells.append(_cell(first, row["detectable"], decimals=1))
+        cells.append(cell_text(first, row["detectable"], decimals=1))
         if settings.smallest_difference is not None:
             cells.append("" if pd.isna(row["seeds_for_smallest"]) else str(row["seeds_for_smallest"]))
         if settings.looks:
@@ -381,8 +375,8 @@ def effects_grid(folder: ResultsFolder, effects: pd.DataFrame) -> Grid:
     rows = []
     for row in effects.to_dict("records"):
         outcome = outcomes[row["outcome"]]
-        change = _cell(outcome, row["estimate"], row["low"], row["high"], decimals=1, sign="+")
-        unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
+        change = cell_text(outcome, row["estimate"], row["low"], row["high"], decimals=1, sign="+")
+        unit = " (points)" if outcome.kind == "share" else in_unit(outcome)
         rows.append((f"{outcome.title}{unit}", row["factors"], row["levels"], row["compared_with"], change, _p(row)))
     header = ("Outcome", "Setting", "Level", "Compared with", "Effect", "p")
     return Grid(header, "lllllr", tuple(rows), (False,) * len(rows), (EFFECTS_NOTE,), f"{LABEL}-effects")
@@ -408,48 +402,35 @@ def sources_grid(folder: ResultsFolder, sources: pd.DataFrame) -> Grid:
     return Grid(header, "llrrrrr", tuple(rows), (False,) * len(rows), (SOURCES_NOTE,), f"{LABEL}-sources")
 
 
-def tasks_grid(table: pd.DataFrame) -> Grid:
-    """A row per variant over several experiments, from `manyseeds.analysis.tasks.over_tasks`."""
-    rows = [
-        (
-            str(row["variant"]),
-            f"{row['tasks']} with {count_of(row['seeds'])}",
-            _percent(row["mean"], row["low"], row["high"], 1),
-            _percent(row["iqm"], row["iqm_low"], row["iqm_high"], 1),
-        )
-        for row in table.to_dict("records")
-    ]
-    header = ("Variant", "Experiments", "Mean (%)", "IQM (%)")
-    return Grid(header, "llll", tuple(rows), (False,) * len(rows), (TASKS_NOTE,), f"{LABEL}-over-tasks")
-
-
 def count_of(seeds: int) -> str:
     """So many seeds, in words."""
     return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
-def _in_unit(outcome: Outcome) -> str:
+def in_unit(outcome: Outcome) -> str:
+    """The unit of an outcome in brackets, with a space before it; "" without one."""
     unit = "%" if outcome.kind == "share" else outcome.unit
     return f" ({unit})" if unit else ""
 
 
-def _decimals(rates: pd.DataFrame) -> int:
+def decimals_of(rates: pd.DataFrame) -> int:
     """So many decimals of a percentage that one episode more or less shows; one without episodes."""
     return max(0, math.ceil(math.log10(max(rates["episodes"].iloc[0], 1))) - 2) if "episodes" in rates else 1
 
 
-def _cell(
+def cell_text(
     outcome: Outcome, value: float, low: float = math.nan, high: float = math.nan, *, decimals: int, sign: str = "-"
 ) -> str:
     """A rate or a measure with its interval, if it has one; empty without a value."""
     if pd.isna(value):
         return ""
     if outcome.kind == "share":
-        return _percent(value, low, high, decimals, sign)
+        return percent(value, low, high, decimals, sign)
     return _with_interval([_number(number, sign) for number in (value, low, high)])
 
 
-def _percent(share: float, low: float, high: float, decimals: int, sign: str = "-") -> str:
+def percent(share: float, low: float, high: float, decimals: int, sign: str = "-") -> str:
+    """A share in percent, with its interval if it has one."""
     return _with_interval(
         ["" if pd.isna(number) else f"{100 * number:{sign}.{decimals}f}" for number in (share, low, high)]
     )

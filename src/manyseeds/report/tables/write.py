@@ -9,15 +9,19 @@ from manyseeds.analysis.tasks import over_tasks
 from manyseeds.core.files import write_atomic
 from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
-from manyseeds.report.tables.formats import FORMATS, markdown
-from manyseeds.report.tables.text import grids, tasks_grid
+from manyseeds.report.tables.factors import factors_grid
+from manyseeds.report.tables.formats import FORMATS
+from manyseeds.report.tables.over_tasks import write_over_tasks
+from manyseeds.report.tables.text import grids
+
+UNDER_FACTORS = "success_under_factors"
 
 
 def write_tables(folder: ResultsFolder) -> str:
     """Write all tables into a results folder.
 
     Returns:
-        The final tables as Markdown.
+        The final tables as Markdown, with that of success under factors where there is one.
 
     Raises:
         UserError: when there is nothing to make rates of, or a CSV file is malformed.
@@ -35,38 +39,42 @@ def _write(data: Data) -> str:
         "success_rates_effects": data.effects,
         "success_rates_sources": data.sources,
     }
-    tables = grids(data)
-    texts = {suffix: render(tables, data.provenance) for suffix, render in FORMATS.items()}
+    pages = {"success_rates": grids(data)}
+    if len(data.under_factors):
+        frames[UNDER_FACTORS] = data.under_factors
+        pages[UNDER_FACTORS] = [factors_grid(data)]
+    else:  # of an earlier config
+        for suffix in ("csv", *FORMATS):
+            (folder.folder / f"{UNDER_FACTORS}.{suffix}").unlink(missing_ok=True)
+    texts = {
+        f"{name}.{suffix}": render(tables, data.provenance)
+        for name, tables in pages.items()
+        for suffix, render in FORMATS.items()
+    }
     made = [folder.folder / f"{name}.csv" for name in frames]
-    made += [folder.folder / f"success_rates.{suffix}" for suffix in texts]
+    made += [folder.folder / name for name in texts]
     for name, frame in frames.items():
         with write_atomic(folder.folder / f"{name}.csv") as path:
             frame.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
-    for suffix, text in texts.items():
-        with write_atomic(folder.folder / f"success_rates.{suffix}") as path:
+    for name, text in texts.items():
+        with write_atomic(folder.folder / name) as path:
             path.write_text(text, encoding="utf-8")
     write_manifest(folder.folder, "tables", made, read_files(folder))
-    return texts["md"]
+    return "\n".join(texts[f"{name}.md"] for name in pages)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the tables of every experiment in a results folder and print the final ones."""
     arguments = results_parser("tables", __doc__).parse_args(argv)
-    experiments: list[Data] = []
+    experiments: dict[Path, Data] = {}
 
     def work(folder: ResultsFolder) -> str:
-        experiments.append(Data(folder))
-        return _write(experiments[-1])
+        experiments[folder.folder] = Data(folder)
+        return _write(experiments[folder.folder])
 
     code = for_each_folder(arguments.results_dir, work)
-    return code or _write_over_tasks(arguments.results_dir, experiments)
-
-
-def _write_over_tasks(results_dir: Path, experiments: Sequence[Data]) -> int:
-    """Write and print the table over several experiments with the same variants, if there are several."""
-    table = over_tasks(experiments)
-    if len(table):
-        with write_atomic(results_dir / "success_rates_over_tasks.csv") as path:
-            table.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
-        print(markdown([tasks_grid(table)], "over all experiments"))
-    return 0
+    if arguments.results_dir not in experiments:
+        over = over_tasks(arguments.results_dir, experiments)
+        if not over.problem:
+            print(write_over_tasks(over)["md"].read_text(encoding="utf-8"))
+    return code

@@ -47,6 +47,7 @@ class TaskCommand(CommandTerm):
             action=self._env.action_manager.action,
             previous_action=self._env.action_manager.prev_action,
             episode_length=self._env.episode_length_buf,
+            memory=self.value[:, :0],
         )
 
     def _update_metrics(self) -> None:
