@@ -54,7 +54,7 @@ class Played:
         with errors.open("w") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PLAY, "play", *map(str, arguments), "--window"],
-                env=screen.environment, stdout=subprocess.PIPE, stderr=stderr, text=True,
+                env=screen.environment | {"PYTHONFAULTHANDLER": "1"}, stdout=subprocess.PIPE, stderr=stderr, text=True,
             )  # fmt: skip
         self._reader = threading.Thread(target=self._read)
         self._reader.start()

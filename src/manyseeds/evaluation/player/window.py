@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -38,10 +39,10 @@ def show(player: Player) -> None:
         raise UserError("--window needs a screen, which this machine does not offer; without it a browser shows all.")
     import mujoco.viewer
 
-    window = Window(player)
-    followed = time.monotonic()
+    window, followed = Window(player), time.monotonic()
     while True:
         shown = _wait(window, player)
+        others = set(threading.enumerate())
         with mujoco.viewer.launch_passive(
             shown.model, window.data, key_callback=window.press, show_left_ui=False, show_right_ui=False
         ) as viewer:
@@ -67,8 +68,11 @@ def show(player: Player) -> None:
                 viewer.sync()
                 last = now
                 time.sleep(max(0.0, FRAME_S - (time.monotonic() - now)))
-            if window.simulation is shown:  # the user has closed the window
-                return
+        # The viewer still frees its window: Python crashes if it ends before that, and GLFW has one window at a time.
+        for thread in set(threading.enumerate()) - others:
+            thread.join()
+        if window.simulation is shown:  # the user has closed the window
+            return
 
 
 def _wait(window: "Window", player: Player) -> Simulation:
