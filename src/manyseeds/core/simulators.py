@@ -35,7 +35,7 @@ SIMULATORS = {
         module="mujoco",
         environment="mujoco",
         env="manyseeds.simulators.mujoco:MujocoEnv",
-        install="envs/setup.sh installs it",
+        install="pip install 'manyseeds[mujoco]' installs it",
     ),
     "mujoco_warp": Simulator(
         devices=("cpu", "cuda"),
@@ -43,7 +43,7 @@ SIMULATORS = {
         module="mujoco_warp",
         environment="mujoco",
         env="manyseeds.simulators.mujoco_warp:MujocoWarpEnv",
-        install="envs/setup.sh full installs it",
+        install="pip install 'manyseeds[warp]' installs it",
     ),
     "isaaclab": Simulator(
         devices=("cpu", "cuda"),

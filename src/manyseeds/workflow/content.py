@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from manyseeds.config.conditions import conditions
 from manyseeds.config.experiment import Experiment, from_dict
-from manyseeds.core import loggers, python_path
+from manyseeds.core import python_path
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
+from manyseeds.core.packages import missing
 from manyseeds.core.race import deciding
 from manyseeds.core.simulators import SIMULATORS
 from manyseeds.workflow import passed, room
@@ -126,7 +127,7 @@ def _checked(
     _refuse(
         f"{source}: variant {variant.name}: train.logger is {', '.join(variant.train.logger)}, but {problem}"
         for variant in experiment.variants
-        if (problem := loggers.missing(variant.train.logger))
+        if (problem := missing(variant.train.logger))
     )
     environment = dict(os.environ)
     key = passed.key(experiment, environment)
