@@ -22,7 +22,7 @@ DESCRIPTION = Description(
             "followed",
             "Followed",
             "share",
-            "the robot did not fall, and after the first second both mean errors of its velocity were within their limits",
+            "the robot did not fall, and both mean errors of its velocity after the first second were within limits",
         ),
         Outcome("fell", "Fell", "share", "the trunk touched the floor at some time", better="lower"),
         Outcome(

@@ -7,8 +7,8 @@ floor; there, 7 cm above it. Contacts follow from heights, not from forces, and 
 of successive steps of the environment, not of the physics.
 
 The coordinates are the trunk's position (m) and quaternion (w x y z), then hip, thigh and calf (rad) of the legs front
-left, front right, rear left and rear right. The trunk's linear velocity is in the world's frame, its angular velocity in
-its own.
+left, front right, rear left and rear right. The trunk's linear velocity is in the world's frame, its angular velocity
+in its own.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class WalkCfg(TaskCfg):
     standing_share: float = 0.02
 
     # Start: the default pose at this height.
-    start_height: float = 0.335
+    start_height: float = 0.325
 
     # A foot or the trunk touches the floor when it is less than this above it.
     contact_height: float = 0.005
@@ -127,8 +127,8 @@ def torques(cfg: WalkCfg, s: State) -> Tensor:
     return wanted.clamp(-limits, limits)
 
 
-# What is remembered of an episode, by its widths: the joints' velocities; the sum of the squares of their accelerations;
-# since when each foot is in the air, s; the reward of the feet that touch down in this step; the sums of both errors.
+# Widths of what is remembered: the joints' velocities; the sum of the squares of their accelerations; how long each
+# foot has been in the air, s; the reward of the feet that touch down in this step; the sums of both errors.
 _MEMORY = (12, 1, 4, 1, 2)
 
 
