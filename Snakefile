@@ -116,7 +116,13 @@ if not workflow.modifier.is_main_snakefile():
 
 # A run that failed leaves the tables and figures of the others. The exit code stays, and the next start trains it again.
 onerror:
-    of_runs = ("race_run", "train_run", "export", "evaluate_run")
+    of_runs = (
+        "race_run",
+        "train_run",
+        "export",
+        "evaluate_run",
+        "evaluate_factors",
+    )
     if any(job.rule.name in of_runs for job in workflow.scheduler.failed):
         exit_on_error(plan.report_the_others, DEPLOYED)
 
@@ -162,6 +168,7 @@ rule train:
 rule evaluate:
     input:
         plan.evaluations,
+        plan.factor_evaluations,
 
 
 # Redraws a results folder from its CSV files. It has no inputs, so that it never trains.

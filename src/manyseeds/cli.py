@@ -13,6 +13,10 @@ GROUPS = {
     "train and judge": {
         "train": ("runs.command", "train one policy"),
         "evaluate": ("evaluation.evaluate", "play the same episodes with every checkpoint of a run"),
+        "evaluate-factors": (
+            "evaluation.factors",
+            "play them with the last checkpoint while numbers of the task change",
+        ),
         "film": ("evaluation.film", "film a policy"),
         "film-failures": ("evaluation.failures", "film what a variant fails at, and all its seeds on one episode"),
         "play": ("evaluation.player.command", "play a policy in a browser or a window"),

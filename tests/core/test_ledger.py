@@ -32,6 +32,13 @@ def test_a_race_is_part_of_the_plan_and_plans_without_one_keep_their_hash():
     assert ledger.plan_of(CONFIG | {"race": {"rungs": [1]}}) != ledger.plan_of(CONFIG | {"race": {"rungs": [2]}})
 
 
+def test_factors_are_part_of_the_plan_and_plans_without_any_keep_their_hash():
+    def plan(**factors):
+        return ledger.plan_of(CONFIG | {"evaluate": {"episodes": 10, "factors": factors}})
+
+    assert plan() == ledger.plan_of(CONFIG) != plan(object_z=[1])
+
+
 def test_a_folder_without_a_ledger_has_no_plans(tmp_path):
     assert ledger.read(tmp_path) == []
 

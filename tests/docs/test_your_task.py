@@ -47,6 +47,15 @@ def test_the_finger_pushes_the_disc(folder: Path) -> None:
     assert (moved[:, 2] > 0.1).all() and (moved[:, 3].abs() < 0.01).all()
 
 
+def test_the_disc_gets_a_mass_of_its_own_in_each_episode(folder: Path) -> None:
+    random = {"disc_mass_scale": [0.5, 2], "observation_noise": 1.0, "action_delay": [0, 2]}
+    env = make_env("mujoco", "pusher.py", num_envs=4, seed=1, threads=1, auto_reset=False, task_cfg=random)
+    before = env.state().qpos.clone()
+    for _ in range(30):
+        env.step(torch.tensor([[1.0, 0.0]]).repeat(4, 1))
+    assert len((env.state().qpos - before)[:, 2].unique()) == 4
+
+
 def test_every_command_works(folder: Path) -> None:
     """With fewer environments, iterations and episodes than the page has."""
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]

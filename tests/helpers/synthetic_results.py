@@ -1,14 +1,16 @@
 """Results folders of made-up but plausible learning: logistic success curves, CSV files and config.json only."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from manyseeds.core.description import Description, Outcome, Start
+from manyseeds.config.conditions import conditions
+from manyseeds.core.description import RETURN, Description, Outcome, Start
 from manyseeds.tasks.lift_object.description import DESCRIPTION
 
 REWARD_TERMS = {
@@ -173,6 +175,35 @@ def write_config(
     if description is not None:
         content["description"] = description.to_dict()
     (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def add_factors(folder: Path, factors: Mapping[str, Sequence[Any]], seed: int = 0) -> None:
+    """Write a factors.csv for every run of `make_results`: the more a condition changes, the less succeeds."""
+    config = json.loads((folder / "config.json").read_text())
+    config["evaluate"] = {**config.get("evaluate", {}), "factors": factors}
+    (folder / "config.json").write_text(json.dumps(config))
+    for run in sorted(folder.glob("*/seed_*")):
+        episodes = pd.read_csv(run / "episodes.csv")
+        last = episodes[episodes["iteration"] == episodes["iteration"].max()]
+        random = np.random.default_rng([seed, int(run.name.removeprefix("seed_"))])
+        rows = []
+        for place, own in enumerate(conditions(factors)):
+            kept = random.random(len(last)) > 0.06 * place
+            row: dict[str, object] = {
+                "condition": own.name,
+                "factor": own.factor,
+                "value": json.dumps(own.value) if own.factor else "",
+                "iteration": last["iteration"].iloc[0],
+                "episodes": len(last),
+            }
+            for outcome in (*DESCRIPTION.outcomes, RETURN):
+                numbers = last[outcome.name]
+                if outcome.kind == "share":
+                    row[outcome.name] = int((numbers * (kept if outcome.better == "higher" else 1)).sum())
+                else:
+                    row[f"{outcome.name}_mean"] = numbers.mean()
+            rows.append(row)
+        pd.DataFrame(rows).to_csv(run / "factors.csv", index=False)
 
 
 DOCKING = Description(

@@ -57,6 +57,17 @@ def test_the_interval_of_a_difference_holds_also_for_unequal_numbers_of_seeds(se
 
 
 @pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("conditions", coverage.CONDITIONS)
+def test_the_interval_of_a_paired_difference_holds_whether_or_not_seeds_keep_their_order(conditions, seeds):
+    for alike in (0.0, 0.9):
+        assert coverage.paired(*conditions, alike, seeds, True, REPLICATES) >= 93.5
+
+
+def test_students_interval_of_a_paired_difference_does_not_hold_near_the_limit():
+    assert coverage.paired(*coverage.CONDITIONS[-1], 0.0, 5, False, REPLICATES) < 93
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
 def test_the_simultaneous_band_holds_for_returns_like_the_published_ones_and_the_pointwise_one_does_not(seeds):
     name = next(iter(coverage.RETURNS))
     assert coverage.return_bands(name, seeds, True, 500) >= 92

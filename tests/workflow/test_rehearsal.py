@@ -74,6 +74,25 @@ def ours(**overrides) -> dict:
         ({"task": {"name": "lift_object", "overrides": {"episode_length_s": 1e300}}}, ["less than 1e+30"]),
         ({"evaluate": {"overrides": {"action_scale": 0.1}}}, ["evaluate.overrides", "what an action does"]),
         ({"evaluate": {"overrides": {"decimation": 3}}}, ["evaluate.overrides", "how long it lasts"]),
+        (
+            {"evaluate": {"factors": {"objekt_z": [1]}}},
+            ["my.yaml: variant default: evaluate.factors: unknown key 'objekt_z' (did you mean object_z?)"],
+        ),
+        (
+            {"evaluate": {"factors": {"success_distance": [0.1, -1]}}},
+            ["my.yaml: variant default: evaluate.factors: 'success_distance' is -1.0; it must be greater than 0"],
+        ),
+        (
+            {"evaluate": {"factors": {"object_x": [0.4, 0.6]}}},
+            [
+                "my.yaml: evaluate.factors.object_x is [0.4, 0.6]; each of its values must be a list of 2",
+                "[[0.4, 0.6]]",
+            ],
+        ),
+        (
+            {"evaluate": {"factors": {"object_x": [[0.6, 0.4]]}}},
+            ["evaluate.factors: 'object_x' is [0.6, 0.4]; the first number must not exceed the second"],
+        ),
     ],
 )
 def test_what_a_job_would_refuse_is_refused_in_one_sentence(changes, words):
@@ -82,6 +101,10 @@ def test_what_a_job_would_refuse_is_refused_in_one_sentence(changes, words):
     assert len(str(caught.value).splitlines()) == 1
     for word in words:
         assert word in str(caught.value)
+
+
+def test_factors_may_change_what_a_policy_has_learned():
+    check(evaluate={"factors": {"action_scale": [0.4], "decimation": [3], "object_x": [[0.3, 0.7]]}})
 
 
 def test_too_many_episodes_are_refused():

@@ -59,3 +59,40 @@ else:
         shell:
             "python -m manyseeds evaluate-external --config {params.config:q} --variant {wildcards.variant:q}"
             f" --seed {{wildcards.seed}} --threads {{threads}} --log {{log:q}}{TIDY}"
+
+
+# The last checkpoint plays the same episodes again while numbers of the task change.
+if plan.factors:
+
+    rule evaluate_factors:
+        input:
+            f"{RUN}/run.json",
+            again(f"{RUN}/factors.csv"),
+        output:
+            f"{RUN}/factors.csv",
+        log:
+            f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate_factors.log",
+        benchmark:
+            f"{LOGS}/{{variant}}/seed_{{seed}}/evaluate_factors.benchmark.tsv"
+        conda:
+            SIMULATOR_CONDA
+        container:
+            SIMULATOR_IMAGE
+        threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
+        resources:
+            **plan.factor_resources,
+        params:
+            run=subpath(output[0], parent=True),
+            episodes=plan.experiment.evaluate.episodes,
+            seed=plan.experiment.evaluate.seed,
+            # Functions: braces of JSON would be taken for wildcards.
+            overrides=lambda wildcards: plan.evaluation_overrides,
+            factors=lambda wildcards: plan.factors,
+        message:
+            "Playing {params.episodes} episodes under each condition of evaluate.factors: {wildcards.variant},"
+            " seed {wildcards.seed}"
+        shell:
+            f"{SIMULATOR_PYTHON}"
+            " -m manyseeds evaluate-factors --run_dir {params.run:q} --episodes {params.episodes}"
+            " --seed {params.seed} --overrides {params.overrides:q} --factors {params.factors:q}"
+            f" --threads {{threads}} --output {{output:q}}{plan.allow_code} 2>&1 | tee {{log:q}}"

@@ -1,8 +1,25 @@
+UNDER_FACTORS = [
+    (
+        "success_under_factors",
+        "html",
+        "success_under_factors",
+        "success under factors",
+    ),
+    (
+        "success_under_factors",
+        "csv",
+        "success_under_factors_csv",
+        "success under factors (CSV)",
+    ),
+]
+
+
 # Tables and figures take seconds, so on a cluster they are made next to Snakemake.
 rule tables:
     input:
         rules.aggregate.output,
         plan.evaluations,
+        plan.factor_evaluations,
         again(f"{RESULTS}/success_rates.html"),
     output:
         [
@@ -38,6 +55,7 @@ rule tables:
                     "success_rates_compared_csv",
                     "variants compared (CSV)",
                 ),
+                *(UNDER_FACTORS if plan.factors else []),
             ]
         ],
         multiext(
@@ -46,6 +64,11 @@ rule tables:
             ".tex",
             "_effects.csv",
             "_sources.csv",
+        ),
+        (
+            multiext(f"{RESULTS}/success_under_factors", ".md", ".tex")
+            if plan.factors
+            else []
         ),
     log:
         f"{LOGS}/tables.log",
@@ -72,6 +95,7 @@ rule draw:
         rules.tables.output,
         plan.scalars,
         plan.evaluations,
+        plan.factor_evaluations,
         plan.records,
         again(f"{RESULTS}/curves.html"),
     output:

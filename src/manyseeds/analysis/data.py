@@ -13,6 +13,7 @@ from manyseeds import statistics
 from manyseeds.analysis.comparison import comparisons
 from manyseeds.analysis.curves import ENDED, band_of_rates
 from manyseeds.analysis.estimates import Failure, effects, estimates, failures, final_rates, sources
+from manyseeds.analysis.factors import factor_rates, under_factors
 from manyseeds.analysis.rates import evaluation_rates, rates_over_seeds, training_rates
 from manyseeds.analysis.results import ResultsFolder, Run, describe, read_all_episodes, read_scalars
 from manyseeds.core.description import Outcome
@@ -79,6 +80,8 @@ class Data:
             UserError: when one of the files is malformed.
         """
         _ = self.scalars, self.episodes
+        if self.folder.played_under_factors:
+            _ = self.factor_rates
 
     @cached_property
     def scalars(self) -> dict[Run, pd.DataFrame]:
@@ -141,6 +144,27 @@ class Data:
     def final_over_seeds(self) -> pd.DataFrame:
         """The reported numbers over seeds; see `manyseeds.analysis.estimates.estimates`."""
         return estimates(self.folder, self.episodes, self.rates, self.final, self.failures)
+
+    @cached_property
+    def _of_factors(self) -> tuple[pd.DataFrame, list[Failure]]:
+        if not self.folder.played_under_factors:
+            return pd.DataFrame(), []
+        return factor_rates(self.folder, self.final, self._zeros)
+
+    @property
+    def factor_rates(self) -> pd.DataFrame:
+        """The rates of each seed under factors; see `manyseeds.analysis.factors.factor_rates`."""
+        return self._of_factors[0]
+
+    @property
+    def without_factors(self) -> list[Failure]:
+        """The reported seeds that have no rates under factors."""
+        return self._of_factors[1]
+
+    @cached_property
+    def under_factors(self) -> pd.DataFrame:
+        """The same over seeds; see `manyseeds.analysis.factors.under_factors`. No row where there is none."""
+        return under_factors(self.folder, self.factor_rates) if len(self.factor_rates) else pd.DataFrame()
 
     @cached_property
     def sources(self) -> pd.DataFrame:

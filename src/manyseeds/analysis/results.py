@@ -20,6 +20,7 @@ from manyseeds.core.files import parse_json
 from manyseeds.core.layout import (
     CHECKPOINTS,
     COMPARED,
+    FACTORS,
     LEARNING_CURVES,
     RUN_RECORD,
     SEED_FOLDER,
@@ -68,6 +69,11 @@ class Run:
         A published copy has it of all but the last one; an external trainer's evaluation may give only such numbers.
         """
         return self.folder / CHECKPOINTS
+
+    @property
+    def factors(self) -> Path:
+        """How the last checkpoint of the run does under each condition of `evaluate.factors`."""
+        return self.folder / FACTORS
 
 
 @dataclass(frozen=True)
@@ -188,8 +194,14 @@ class ResultsFolder:
         """
         if self.described is not None:
             return self.described
-        tables = [(run.variant, _read_csv(run.episodes)) for run in self.runs if run.episodes.is_file()]
+        tables = [(run.variant, read_csv(run.episodes)) for run in self.runs if run.episodes.is_file()]
         return infer_description(tables)
+
+    @property
+    def played_under_factors(self) -> bool:
+        """Whether runs have a factors.csv that counts: one that config.json does not ask for may be of older runs."""
+        asked = bool(self.evaluate.factors) or not self.settings
+        return asked and self.evaluated and any(run.factors.is_file() for run in self.runs)
 
     @property
     def evaluated(self) -> bool:
@@ -258,6 +270,7 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
             check_made(run.scalars, "scalars")
             for made in (run.episodes, run.checkpoints):
                 check_made(made, "evaluate")
+            check_made(run.factors, "evaluate", name=run.factors.stem)
             if sentence := other_seed(run.folder / RUN_RECORD):
                 raise UserError(f"{sentence}; give it the name that it had")
         check_made(folder / LEARNING_CURVES, "curves")
@@ -305,7 +318,11 @@ def _code_notes(runs: Iterable[Run]) -> tuple[str, ...]:
     """Name the runs and evaluations that were made by other code and accepted, with what had changed."""
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:
-        files = (("Trained", run.folder / RUN_RECORD), ("Evaluated", manifest_path(run.folder, "evaluate")))
+        files = (
+            ("Trained", run.folder / RUN_RECORD),
+            ("Evaluated", manifest_path(run.folder, "evaluate")),
+            ("Evaluated under factors", manifest_path(run.folder, run.factors.stem)),
+        )
         for made, path in files:
             for changes in accepted_changes(path):
                 found.setdefault((made, some(changes)), []).append(f"{run.variant} seed {run.seed}")
@@ -398,7 +415,7 @@ def race_remarks(
 def _samples_per_iteration(learning_curves: Path) -> dict[str, int]:
     if not learning_curves.is_file():
         return {}
-    table = _read_csv(learning_curves, usecols=["variant", "iteration", "samples"], dtype={"variant": str})
+    table = read_csv(learning_curves, usecols=["variant", "iteration", "samples"], dtype={"variant": str})
     table = table.dropna().drop_duplicates("variant", keep="last")
     _check_numbers(table[["samples"]], learning_curves)
     table["iteration"] = _whole(table["iteration"], learning_curves, "iteration", lowest=1)
@@ -418,7 +435,7 @@ def read_scalars(run: Run) -> pd.DataFrame:
     Raises:
         UserError: when the file is malformed, empty, or has an iteration twice.
     """
-    table = _read_csv(run.scalars)
+    table = read_csv(run.scalars)
     if "iteration" not in table.columns:
         raise UserError(f"{run.scalars}: column 'iteration' is missing; rows are iterations, columns are tags")
     if table.empty:
@@ -445,7 +462,7 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
             or checkpoints were evaluated on different numbers of episodes.
     """
     path = run.episodes
-    table = _read_csv(path)
+    table = read_csv(path)
     missing = [column for column in description.columns if column not in table.columns]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(description.columns)}")
@@ -482,7 +499,7 @@ def read_checkpoints(run: Run) -> pd.DataFrame:
     """
     if not run.checkpoints.is_file():
         return pd.DataFrame()
-    table = _read_csv(run.checkpoints)
+    table = read_csv(run.checkpoints)
     if not {"iteration", "episodes"} <= set(table.columns):
         raise UserError(f"{run.checkpoints}: the columns 'iteration' and 'episodes' are missing")
     _check_numbers(table, run.checkpoints)
@@ -533,7 +550,12 @@ def _whole(column: pd.Series, path: Path, name: str, lowest: int) -> pd.Series:
     return numbers.astype(np.int64)
 
 
-def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a CSV file.
+
+    Raises:
+        UserError: when it cannot be read as one.
+    """
     try:
         return pd.read_csv(path, **options)
     except (ValueError, UnicodeDecodeError) as error:
@@ -545,8 +567,13 @@ def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
 
 def read_files(folder: ResultsFolder) -> list[Path]:
     """Return the files that tables, figures and pages of a results folder are made of."""
-    of_runs = [path for run in folder.runs for path in (run.scalars, run.episodes, run.checkpoints)]
+    of_runs = [path for run in folder.runs for path in _files_of(folder, run)]
     return [*of_runs, folder.folder / LEARNING_CURVES]
+
+
+def _files_of(folder: ResultsFolder, run: Run) -> list[Path]:
+    factors = [run.factors] if folder.played_under_factors else []
+    return [run.scalars, run.episodes, run.checkpoints, *factors]
 
 
 def describe(folder: ResultsFolder) -> str:
@@ -564,7 +591,7 @@ def inputs_digest(folder: ResultsFolder) -> str:
     """SHA-256 over the digests and the relative paths of all input CSV files of a results folder."""
     lines = []
     for run in folder.runs:
-        for path in (run.scalars, run.episodes, run.checkpoints):
+        for path in _files_of(folder, run):
             if path.is_file():
                 lines.append(f"{file_digest(path)}  {path.relative_to(folder.folder).as_posix()}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

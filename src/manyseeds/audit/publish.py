@@ -1,8 +1,9 @@
 """Copy what is worth publishing of an experiment: small, and enough for every table and figure.
 
-Of each run: run.json, params/, the scalars, the episodes of the last checkpoint and sums of the earlier ones
-(checkpoints.csv). Of some seeds: the last checkpoint's policy. published.json has the checksums of the files that were
-cut and of what they were cut from; not_shipped.txt names what run.json lists and the copy lacks.
+Of each run: run.json, params/, the scalars, the episodes of the last checkpoint, sums of the earlier ones
+(checkpoints.csv), and how the last one does under factors (factors.csv). Of some seeds: the last checkpoint's policy.
+published.json has the checksums of the files that were cut and of what they were cut from; not_shipped.txt names what
+run.json lists and the copy lacks.
 """
 
 import json
@@ -27,6 +28,7 @@ from manyseeds.core.layout import (
     SCALARS_ACCOUNT,
     decision_name,
 )
+from manyseeds.core.manifest import manifest_path
 
 WHOLE = (RUN_RECORD, SCALARS, SCALARS_ACCOUNT, *PARAMS)
 
@@ -52,6 +54,9 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> Non
             if (run.folder / name).is_file():
                 (copy.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(run.folder / name, copy.folder / name)
+        vouched = (run.factors, manifest_path(run.folder, run.factors.stem))
+        for path in (path for path in vouched if folder.played_under_factors and path.is_file()):
+            shutil.copyfile(path, copy.folder / path.name)
         if run.episodes.is_file():
             last = _cut(folder, run, copy)
             name = f"model_{last}.pt"

@@ -21,7 +21,7 @@ from manyseeds.core.manifest import problems as manifest_problems
 from manyseeds.core.record import other_seed, read_record
 from manyseeds.learning import foreign
 
-DERIVED = ("success_rates.*", "figures/*.*", "*.html")
+DERIVED = ("success_rates.*", "success_under_factors.*", "figures/*.*", "*.html")
 """What carries in its metadata the checksum of the CSV files that it was made from (`results.describe`)."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from manyseeds.config import external, hardware, variants
+from manyseeds.config.conditions import conditions
 from manyseeds.config.errors import problems
 from manyseeds.config.experiment import AgentChoice, Config, Experiment, TaskChoice, Variant, VariantChoice
 from manyseeds.config.external import External, Ours, Trainer
@@ -20,6 +21,8 @@ from manyseeds.tasks import registry
 
 MOST_CHECKPOINTS = 100_000
 """Checkpoints of a run; each is a file and an evaluation, and the workflow lists them all."""
+MOST_CONDITIONS = 50
+"""Conditions of `evaluate.factors`; every run plays all episodes under each."""
 MOST_VARIANTS = 1000
 MOST_RUNS = 20_000
 """Snakemake plans three jobs for each; docs/scale.md says what that costs."""
@@ -171,6 +174,7 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
     """Yield what the config asks for and the workflow or the trainer cannot do."""
     yield from _not_held_out(experiment)
     yield from _no_race(experiment)
+    yield from _no_factors(experiment)
     evaluate = experiment.evaluate
     if experiment.trainer.is_ours and (problem := hardware.contradiction(experiment.device, experiment.simulator)):
         yield problem
@@ -253,6 +257,18 @@ def _no_race(experiment: Experiment) -> Iterator[str]:
                 f"evaluate.estimate is {evaluate.estimate}; variant {variant.name} leaves {least} checkpoints if it is"
                 f" stopped at the first rung, {race.rungs[0]}"
             )
+
+
+def _no_factors(experiment: Experiment) -> Iterator[str]:
+    """Yield why the last checkpoints cannot be played under the factors of the config."""
+    factors, trainer = experiment.evaluate.factors, experiment.trainer
+    if factors and isinstance(trainer, External):
+        yield (
+            f"evaluate.factors is set, and which numbers the task of {trainer.name} has is not known here; factors are"
+            f" for the trainer {OURS}"
+        )
+    if (count := len(conditions(factors))) > MOST_CONDITIONS:
+        yield f"evaluate.factors makes {count} conditions; at most {MOST_CONDITIONS} are allowed"
 
 
 def _check_size(source: str, named: Mapping[str, VariantChoice | None], seeds: int) -> None:

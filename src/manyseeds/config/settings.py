@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le, Lt
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from manyseeds.config.fields import (
     FLAG,
@@ -45,6 +46,19 @@ def _ascending(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
+def _distinct(levels: list[Any]) -> list[Any]:
+    for place, level in enumerate(levels):
+        if level in levels[:place]:
+            raise PydanticCustomError("repeated", "{item}", {"item": level})
+    return levels
+
+
+_Levels = Annotated[
+    list[Any],
+    Field(min_length=1, json_schema_extra={"minItems": 1, "uniqueItems": True}),
+    AfterValidator(_distinct),
+    Allowed("a list of at least one value, each once: [1, 2], or [[0.5, 1.0]] for a range"),
+]
 _Logger = Annotated[LoggerName, Allowed(f"{' or '.join(LOGGERS)}, for the event file of TensorBoard is always written")]
 
 
@@ -85,6 +99,13 @@ class EvaluateSettings(Model):
     )
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
     overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task that evaluation changes")
+    factors: Annotated[
+        dict[Text, _Levels], Allowed("a mapping of numbers of the task to lists of values: {action_delay: [1, 2]}")
+    ] = Field(
+        default_factory=dict,
+        description="numbers of the task under which the last checkpoint plays the episodes again, one at a time and "
+        "all together",
+    )
     estimate: Annotated[
         str,
         Field(pattern=r"^(last|mean_of_last_([2-9]|[1-9][0-9]+))$"),

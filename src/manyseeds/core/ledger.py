@@ -19,11 +19,12 @@ from manyseeds.core.text import now
 
 def plan_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plan of a resolved experiment, given as `config.json` holds it."""
-    race = config.get("race")
+    race, evaluate = config.get("race"), config.get("evaluate", {})
     return {
         "variants": list(config["variants"]),
         "seeds": list(config["seeds"]),
-        "evaluate": config.get("evaluate", {}),
+        # A plan without factors is the one that it was before there were any.
+        "evaluate": {key: value for key, value in evaluate.items() if key != "factors" or value},
         **({"race": race} if race else {}),
         "development": config.get("development", {}),
     }

@@ -5,8 +5,8 @@ import csv
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """Episodes computed at once. Fixed, for the last bits of a network's output may depend on it."""
+
+
+_FACTORS = 2**32
+"""Added to the seed of the episodes for what they draw besides their starts, which has to be other numbers."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,11 @@ def evaluation_starts(env: "TaskEnv", episodes: int, seed: int) -> "Starts":
     """
     import torch
 
+    from manyseeds.tasks.base import draw_factors
+
     starts = env.task.start(env.task_cfg, episodes, torch.Generator().manual_seed(seed))
+    factors = draw_factors(env.task, env.task_cfg, episodes, torch.Generator().manual_seed(seed + _FACTORS))
+    starts = replace(starts, factors=factors)
     _check_names(env, "start", starts.columns, [start.name for start in env.task.description.starts])
     return starts
 
@@ -180,7 +188,7 @@ def evaluate_policy(env: "TaskEnv", model: Any, iteration: int, starts: "Starts"
         for first in range(0, len(starts), env.num_envs):
             # The last batch is filled up with the first episodes, whose second results are cut off again.
             rows = torch.arange(first, first + env.num_envs) % len(starts)
-            trace, total = play(env, model, starts[rows])
+            trace, total = play(env, model, starts[rows], first)
             judged = env.task.judge(env.task_cfg, trace)
             _check_names(env, "judge", judged, names)
             outcomes.append([judged[name] for name in names])
@@ -190,11 +198,18 @@ def evaluate_policy(env: "TaskEnv", model: Any, iteration: int, starts: "Starts"
     return Episodes(iteration, description, starts.columns, dict(zip(names, columns, strict=True)), total_reward)
 
 
-def play(env: "TaskEnv", model: Any, starts: "Starts") -> tuple["Trace", "Tensor"]:
-    """Play one batch of full episodes; return their trace and the sum of their rewards, (n,) float64."""
+def play(env: "TaskEnv", model: Any, starts: "Starts", seed: int = 0) -> tuple["Trace", "Tensor"]:
+    """Play one batch of full episodes; return their trace and the sum of their rewards, (n,) float64.
+
+    Args:
+        env: the environments.
+        model: the policy.
+        starts: where the episodes start.
+        seed: of noise and pushes.
+    """
     import torch
 
-    env.reset_to(starts)
+    env.reset_to(starts, seed)
     obs = env.get_observations()
     recording = Recording(env)
     total = torch.zeros(env.num_envs, dtype=torch.float64)
@@ -263,13 +278,11 @@ def _written(column: "Tensor", spec: str) -> list[str]:
     return ["" if x != x else format(x, spec) for x in column.tolist()]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluate a run; return 0, or 1 when the simulator fails."""
-    parser = verb_parser("evaluate", __doc__, "--run_dir results/lift_object/default/seed_1 --output episodes.csv")
+def evaluation_parser(verb: str, description: str | None, example: str) -> argparse.ArgumentParser:
+    """Make the parser of a verb that plays episodes with the checkpoints of a run."""
+    parser = verb_parser(verb, description, f"--run_dir results/lift_object/default/seed_1 {example}")
     parser.add_argument("--run_dir", type=Path, required=True, help="folder with model_*.pt and params/")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="CSV file to write, a row per checkpoint and episode"
-    )
+    parser.add_argument("--output", type=Path, required=True, help="CSV file to write")
     parser.add_argument("--episodes", type=int, default=1000, help="episodes per checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of the episodes")
     parser.add_argument(
@@ -281,46 +294,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--simulator", help="evaluate in this simulator (the one that the run was trained in)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (what the run was trained on)")
     foreign.add_flag(parser)
+    return parser
+
+
+def read_flags(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the flags of `evaluation_parser`, checked; `how` holds those that `evaluate_run` takes.
+
+    Raises:
+        UserError: for a number that is too small, or overrides that are no JSON object.
+    """
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)
     for name, low in (("episodes", 1), ("seed", 0), ("threads", 0)):
         if getattr(args, name) < low:
             raise UserError(f"--{name} is {getattr(args, name)}; it must be at least {low}.")
-    return _run(args, _overrides(args.overrides))
+    args.overrides = json_object("--overrides", args.overrides, "numbers of the task")
+    names = ("episodes", "seed", "overrides", "threads", "simulator", "device")
+    args.how = {name: getattr(args, name) for name in names}
+    return args
 
 
-def _overrides(text: str) -> dict[str, Any]:
+def json_object(flag: str, text: str, what: str) -> dict[str, Any]:
+    """Return the JSON object that a flag holds.
+
+    Raises:
+        UserError: when it is anything else.
+    """
     try:
         content = parse_json(text)
     except ValueError as error:
-        raise UserError(f"--overrides is not valid JSON: {error}.") from error
+        raise UserError(f"{flag} is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
-        raise UserError(f"--overrides is {text}; it must be a JSON object of numbers of the task.")
+        raise UserError(f"{flag} is {text}; it must be a JSON object of {what}.")
     return content
 
 
-def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate a run; return 0, or 1 when the simulator fails."""
     from manyseeds.simulators import NonFiniteError
 
+    args = read_flags(evaluation_parser("evaluate", __doc__, "--output episodes.csv"), argv)
     checkpoints = recorded_checkpoints(args.run_dir).values()
     total = len(checkpoints)
     results: list[Episodes] = []
-    code = _code(args)
+    code = code_of(args)
     start = time.perf_counter()
     try:
-        for result in evaluate_run(
-            args.run_dir,
-            episodes=args.episodes,
-            seed=args.seed,
-            overrides=overrides,
-            threads=args.threads,
-            simulator=args.simulator,
-            device=args.device,
-        ):
+        for result in evaluate_run(args.run_dir, **args.how):
             results.append(result)
             print(
-                f"[{len(results)}/{total}] model_{result.iteration}.pt: {_shares(result)} of {args.episodes} episodes "
-                f"({time.perf_counter() - start:.0f} s)",
+                f"[{len(results)}/{total}] model_{result.iteration}.pt: {shares_in_words(result)} ({seconds(start)})",
                 flush=True,
             )
     except NonFiniteError as error:
@@ -330,14 +353,28 @@ def _run(args: argparse.Namespace, overrides: dict[str, Any]) -> int:
         )
         return 1
     write_csv(args.output, results)
-    settings = {"episodes": args.episodes, "seed": args.seed, "overrides": overrides}
-    read = [*checkpoints, *(args.run_dir / name for name in PARAMS)]
     name = "" if args.output.name == EPISODES else args.output.stem
-    write_manifest(args.output.parent, "evaluate", [args.output], read, name, settings=settings, made_by=code.to_dict())
+    record(args, name, checkpoints, code)
     return 0
 
 
-def _code(args: argparse.Namespace) -> Code:
+def record(args: argparse.Namespace, name: str, checkpoints: Iterable[Path], code: Code, **settings: Any) -> None:
+    """Write the manifest of an evaluation: its settings, its code, what it read and what it made.
+
+    Args:
+        args: from `read_flags`.
+        name: of the manifest, "" for that of the evaluation.
+        checkpoints: what was evaluated.
+        code: the code that evaluated it.
+        **settings: further settings.
+    """
+    settings = {name: args.how[name] for name in ("episodes", "seed", "overrides")} | settings
+    read = [*checkpoints, *(args.run_dir / name for name in PARAMS)]
+    made_by = code.to_dict()
+    write_manifest(args.output.parent, "evaluate", [args.output], read, name, settings=settings, made_by=made_by)
+
+
+def code_of(args: argparse.Namespace) -> Code:
     """Return the code that evaluates, as it is before any of it is used."""
     from manyseeds.learning.policy import read_params
 
@@ -345,6 +382,13 @@ def _code(args: argparse.Namespace) -> Code:
     return evaluation_code(env["task"], args.simulator or env["simulator"])
 
 
-def _shares(result: Episodes) -> str:
+def shares_in_words(result: Episodes) -> str:
+    """Return the rates of the shares, for the console."""
     rates = {o.name: 100 * result.outcomes[o.name].double().mean().item() for o in result.description.shares}
-    return ", ".join(f"{name} {rate:.1f} %" for name, rate in rates.items())
+    said = ", ".join(f"{name} {rate:.1f} %" for name, rate in rates.items())
+    return f"{said} of {len(result.total_reward)} episodes"
+
+
+def seconds(start: float) -> str:
+    """Return the time since a reading of `time.perf_counter`, for the console."""
+    return f"{time.perf_counter() - start:.0f} s"

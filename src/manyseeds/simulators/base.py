@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manyseeds.core.errors import UserError
 from manyseeds.simulators import NonFiniteError
+from manyseeds.simulators.randomness import StepRandomness, delayed
 from manyseeds.simulators.rendering import Pictures
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Starts, State, Task
@@ -101,8 +102,13 @@ class TaskEnv(VecEnv):
         """
 
     @abstractmethod
-    def reset_to(self, starts: Starts) -> None:
-        """Start episodes, one in each environment, at `starts` on any device."""
+    def reset_to(self, starts: Starts, seed: int = 0) -> None:
+        """Start episodes, one in each environment.
+
+        Args:
+            starts: where, on any device.
+            seed: of what is random in the steps to come: noise and pushes.
+        """
 
     @abstractmethod
     def state(self) -> State:
@@ -155,21 +161,26 @@ class SteppedEnv(TaskEnv):
     def __init__(self, model: "mujoco.MjModel", task: Task, cfg: Any, options: Options) -> None:
         super().__init__(task, cfg, options)
         n, device = options.num_envs, options.device
-        self._auto_reset = options.auto_reset
+        self._auto_reset, self._seed = options.auto_reset, options.seed
         self._generator = torch.Generator(device).manual_seed(options.seed)
         self._model = model
         self.episode_length_buf = torch.zeros(n, dtype=torch.long, device=device)
         # All of an episode in one tensor, so that a start is one assignment; these are views of it.
-        widths = (task.command_width, task.action_width, task.action_width, len(task.rewards), 1, task.memory_width)
+        parts = (task.command_width, task.action_width, task.action_width, len(task.rewards), 1)
+        kept = int(cfg.action_delay[1] + 1) * task.action_width if cfg.action_delay[1] else 0
+        drawn = len(task.factors) + 1 if base.differs(task, cfg) else 0
+        widths = (*parts, task.memory_width, kept, drawn)
         self._episode = torch.zeros(n, sum(widths), device=device)
-        *self._episode_parts, self._memory = self._episode.split(widths, dim=1)
+        *self._episode_parts, self._memory, late, self._factors = self._episode.split(widths, dim=1)
+        self._late = late.view(n, -1, task.action_width) if kept else None
         self._command, self._action, self._previous_action, self._reward_sums, self._reached = self._episode_parts
+        self._random = StepRandomness(task, cfg, n, device, model) if base.randomized(task, cfg) else None
 
     def _begin(self) -> None:
         """Start the first episodes; the last thing that a subclass does when it is made."""
-        starts = self.task.start(self.task_cfg, self.num_envs, self._generator)
+        starts = self._with_factors(self.task.start(self.task_cfg, self.num_envs, self._generator))
         _check_starts(self.task, starts, self._model.nq, self.num_envs)
-        self.reset_to(starts)
+        self.reset_to(starts, self._seed)
         base.check_memory(self.task, self.task_cfg, self.state())
         base.check_terms(self.task, self.task_cfg, self.state())
         base.check_act(self.task, self.task_cfg, self._action, self._model.nu)
@@ -177,6 +188,14 @@ class SteppedEnv(TaskEnv):
     @abstractmethod
     def _advance(self, controls: Tensor) -> None:
         """Step the physics by one environment step with controls (num_envs, nu)."""
+
+    @abstractmethod
+    def _push(self, dof: int, change: Tensor) -> None:
+        """Add to the velocities of two degrees of freedom from `dof` on, (num_envs, 2) m/s."""
+
+    @abstractmethod
+    def _scale_model(self, rows: Any, factors: Tensor) -> None:
+        """Multiply the model's numbers by factors (k, factors + 1) in the environments `rows`."""
 
     @abstractmethod
     def _restart_ended(self, dones: Tensor, state: State) -> Tensor:
@@ -207,7 +226,12 @@ class SteppedEnv(TaskEnv):
         task, cfg = self.task, self.task_cfg
         self._previous_action.copy_(self._action)
         self._action.copy_(actions.detach())
-        self._advance(task.act(cfg, self._action))
+        applied = self._action if self._late is None else delayed(self._late, self._factors[:, -1], self._action)
+        if self._random is not None:
+            self._random.renew_noise()
+            if (pushes := self._random.pushes()) is not None:
+                self._push(self._random.pushed_dof, pushes)
+        self._advance(task.act(cfg, applied))
         self.episode_length_buf += 1
         state = self._remember(self.state())
         terms = base.rewards(task, cfg, state)
@@ -220,16 +244,16 @@ class SteppedEnv(TaskEnv):
         dones = ended.any(1)
         extras: dict[str, Any] = {"time_outs": ended[:, 0] & ~ended[:, 1:].any(1)}
         if not self._auto_reset:
-            return self._as_dict(base.observe(task, cfg, state)), terms.sum(1), dones.long(), extras
+            return self._observed(base.observe(task, cfg, state)), terms.sum(1), dones.long(), extras
         if log := self._episode_log(dones, ended, state):
             extras["log"] = log
-        return self._as_dict(self._restart_ended(dones, state)), terms.sum(1), dones.long(), extras
+        return self._observed(self._restart_ended(dones, state)), terms.sum(1), dones.long(), extras
 
     def get_observations(self) -> TensorDict:  # noqa: D102
-        return self._as_dict(base.observe(self.task, self.task_cfg, self.state()))
+        return self._observed(base.observe(self.task, self.task_cfg, self.state()))
 
     def state_dict(self) -> dict[str, Tensor]:  # noqa: D102
-        return {
+        return (self._random.state_dict() if self._random is not None else {}) | {
             "physics": self._physics_state(),
             "generator": self._generator.get_state(),
             "episode_length": self.episode_length_buf.to("cpu", copy=True),
@@ -241,6 +265,10 @@ class SteppedEnv(TaskEnv):
         self._generator.set_state(state["generator"])
         self.episode_length_buf = state["episode_length"].to(self.device, copy=True)
         self._episode.copy_(state["episode"])
+        if self._random is not None:
+            self._random.load_state_dict(state)
+        if self._factors.shape[1]:
+            self._scale_model(slice(None), self._factors)
 
     def _remember(self, state: State) -> State:
         """Return the state after a step with the memory of it."""
@@ -252,11 +280,19 @@ class SteppedEnv(TaskEnv):
     def _draw(self, n: int) -> Starts:
         """Return where the next `n` episodes of training start."""
         draw: Callable[..., Starts] = self.task.train_start or self.task.start
-        return draw(self.task_cfg, n, self._generator)
+        return self._with_factors(draw(self.task_cfg, n, self._generator))
+
+    def _with_factors(self, starts: Starts) -> Starts:
+        """Return starts with what their episodes draw besides."""
+        return replace(starts, factors=base.draw_factors(self.task, self.task_cfg, len(starts), self._generator))
 
     def _mocap_of(self, command: Tensor) -> Tensor | None:
         """Return where the mocap bodies of episodes with commands (n, c) are, (n, 3 k); None leaves them alone."""
         return self.task.show(self.task_cfg, command).flatten(1) if self.task.show else None
+
+    def _observed(self, observations: Tensor) -> TensorDict:
+        """Return observations (num_envs, width) as the policy gets them."""
+        return self._as_dict(observations if self._random is None else self._random.blur(observations))
 
     def _as_dict(self, observations: Tensor) -> TensorDict:
         return TensorDict({"policy": observations}, batch_size=observations.shape[:-1], device=self.device)

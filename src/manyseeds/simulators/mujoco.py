@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import mujoco
 import numpy as np
 import torch
 from mujoco.batch import Batch, SimulationError
@@ -13,6 +14,7 @@ from manyseeds.simulators import NonFiniteError
 from manyseeds.simulators.base import Options, SteppedEnv
 from manyseeds.simulators.kinematics import SitePoses
 from manyseeds.simulators.model import load_model
+from manyseeds.simulators.randomness import multipliers, scaled_arrays
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Starts, State, Task
 from manyseeds.tasks.compiled import Answer, Episodes, Kernels, Physics, keep_compiled, load_kernels
@@ -41,7 +43,9 @@ class MujocoEnv(SteppedEnv):
         self._physics = Physics(*(self._batch.bind(name).reshape(options.num_envs, -1) for name in names))
         self._qpos, self._qvel, self._ctrl, self._warmstart, self._mocap = self._physics
         self._site_poses = SitePoses(model, task.sites)
-        self._compiled = CompiledStep(self, kernels) if kernels else None
+        # Kernels know nothing of what is random in a step or differs between episodes.
+        self._compiled = CompiledStep(self, kernels) if kernels and self._random is None else None
+        self._scaling = Scaling(self._batch, task, model) if self._factors.shape[1] else None
         self._begin()
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
@@ -69,7 +73,9 @@ class MujocoEnv(SteppedEnv):
             memory=self._memory[rows],
         )
 
-    def reset_to(self, starts: Starts) -> None:  # noqa: D102
+    def reset_to(self, starts: Starts, seed: int = 0) -> None:  # noqa: D102
+        if self._random is not None:
+            self._random.begin(seed)
         if self._compiled:
             self._compiled.restart(starts)
         else:
@@ -93,6 +99,13 @@ class MujocoEnv(SteppedEnv):
         self._ctrl[:] = controls.numpy()
         self._step_physics()
 
+    def _push(self, dof: int, change: Tensor) -> None:
+        self._qvel[:, dof : dof + 2] += change.double().numpy()
+
+    def _scale_model(self, rows: Any, factors: Tensor) -> None:
+        if self._scaling is not None:
+            self._scaling.apply(np.arange(self.num_envs)[rows], factors.double().numpy())
+
     def _restart_ended(self, dones: Tensor, state: State) -> Tensor:
         observations = base.observe(self.task, self.task_cfg, state)
         rows = dones.nonzero().flatten()
@@ -109,6 +122,9 @@ class MujocoEnv(SteppedEnv):
         if (mocap := self._mocap_of(command)) is not None:
             self._mocap[index] = mocap.double().numpy()
         self._episode[rows] = 0.0
+        if starts.factors is not None:
+            self._factors[rows] = starts.factors
+            self._scale_model(index, starts.factors)
         self._command[rows] = command
         self.episode_length_buf[rows] = 0
 
@@ -135,6 +151,37 @@ class MujocoEnv(SteppedEnv):
 
     def _load_physics_state(self, state: Tensor) -> None:
         self._batch.state[:] = state.numpy()
+
+
+class Scaling:
+    """Multiplies numbers of the model, in some simulations of a batch.
+
+    Args:
+        batch: the simulations.
+        task: names the numbers, its `factors`.
+        model: the model without any change.
+
+    Raises:
+        UserError: when the model lacks what a factor names.
+    """
+
+    def __init__(self, batch: Batch, task: Task, model: mujoco.MjModel) -> None:
+        self._batch = batch
+        self._masks = [*multipliers(task, model)]
+        self._nominal = {name: getattr(model, name).copy() for name in scaled_arrays(task)}
+        self._values = {name: batch.expand(name) for name in self._nominal}
+        self._derived = bool(set(self._nominal) & set(mujoco.MjModel._setconst_inputs))
+
+    def apply(self, rows: np.ndarray, factors: np.ndarray) -> None:
+        """Multiply the unchanged numbers by `factors` (k, factors + 1) in the simulations `rows` (k,)."""
+        for name, nominal in self._nominal.items():
+            values = np.repeat(nominal[None], len(rows), axis=0)
+            for place, array, mask in self._masks:
+                if array == name:
+                    values[:, mask] *= factors[:, place, None]
+            self._values[name][rows] = values
+        if self._derived and len(rows):
+            self._batch.set_const(rows)
 
 
 class CompiledStep:

@@ -16,10 +16,15 @@ from torch import Tensor
 from manyseeds.core.caches import user_cache
 from manyseeds.simulators.base import Options, SteppedEnv
 from manyseeds.simulators.model import load_model, max_constraints, max_contacts
+from manyseeds.simulators.randomness import multipliers, scaled_arrays
 from manyseeds.tasks.base import Starts, State, Task, observe
 
 _WARNED = mujoco_warp.OverflowType.ITERATIONS | mujoco_warp.OverflowType.LS_ITERATIONS
 """MuJoCo Warp calls these overflows, but the solver only stopped at its iteration limit, as MuJoCo's does."""
+
+
+_DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "tendon_invweight0", "actuator_acc0")
+"""Arrays of the model that `mujoco_warp.set_const` computes from masses and inertias, and which a step reads."""
 
 
 class BufferOverflowError(RuntimeError):
@@ -35,6 +40,7 @@ class MujocoWarpEnv(SteppedEnv):
     """
 
     simulator = "mujoco_warp"
+    _scaling: "Scaling | None" = None
 
     def __init__(self, task: Task, cfg: Any, options: Options) -> None:
         _configure_warp()
@@ -44,6 +50,8 @@ class MujocoWarpEnv(SteppedEnv):
         with wp.ScopedDevice(self._wp_device):
             self._wp_model = mujoco_warp.put_model(_for_warp(model))
             self._wp_model.opt.warn_overflow = 0
+            if self._factors.shape[1]:
+                self._scaling = Scaling(self._wp_model, num_envs, task, model)
             self._data = mujoco_warp.make_data(
                 model, nworld=num_envs, nconmax=max(1, max_contacts(model)), njmax=max(1, max_constraints(model))
             )
@@ -56,6 +64,8 @@ class MujocoWarpEnv(SteppedEnv):
         self._broken = torch.zeros(num_envs, 1 + len(task.rewards), dtype=torch.bool, device=device)
         self._step_physics = self._recorded(self._launch_steps)
         self._update_positions = self._recorded(self._launch_kinematics)
+        if self._scaling is not None and self._scaling.derived:
+            self._derive_constants = self._recorded(self._launch_constants)
         self._overflow.zero_()
         self._begin()
 
@@ -93,7 +103,9 @@ class MujocoWarpEnv(SteppedEnv):
             memory=self._memory,
         )
 
-    def reset_to(self, starts: Starts) -> None:  # noqa: D102
+    def reset_to(self, starts: Starts, seed: int = 0) -> None:  # noqa: D102
+        if self._random is not None:
+            self._random.begin(seed)
         self._restart(torch.ones(self.num_envs, dtype=torch.bool, device=self.device), starts.to(self.device))
         self._update_positions()
 
@@ -101,6 +113,19 @@ class MujocoWarpEnv(SteppedEnv):
         self._ctrl.copy_(controls)
         self._step_physics()
         self._update_positions()
+
+    def _push(self, dof: int, change: Tensor) -> None:
+        self._qvel[:, dof : dof + 2] += change
+
+    def _scale_model(self, rows: Any, factors: Tensor) -> None:
+        """Multiply in all environments, because the host does not know which ones have started anew."""
+        if self._scaling is not None:
+            self._scaling.apply(self._factors)
+            if self._scaling.derived:
+                self._derive_constants()
+
+    def _launch_constants(self) -> None:
+        mujoco_warp.set_const(self._wp_model, self._data)
 
     def _launch_steps(self) -> None:
         for _ in range(self.task_cfg.decimation):
@@ -152,6 +177,9 @@ class MujocoWarpEnv(SteppedEnv):
         if (mocap := self._mocap_of(command)) is not None:
             put(self._mocap, mocap)
         put(self._episode, 0.0)
+        if starts.factors is not None:
+            put(self._factors, starts.factors)
+            self._scale_model(slice(None), self._factors)
         put(self._command, command)
         put(self.episode_length_buf, 0)
 
@@ -174,6 +202,44 @@ class MujocoWarpEnv(SteppedEnv):
 
     def _physics_parts(self) -> tuple[Tensor, ...]:
         return self._qpos, self._qvel, self._warmstart, self._ctrl, self._activation, self._mocap
+
+
+class Scaling:
+    """Multiplies numbers of the model, in each environment by its own factors.
+
+    Args:
+        warp_model: the model on the device; its arrays become one per environment.
+        n: environments.
+        task: names the numbers, its `factors`.
+        model: the model without any change.
+
+    Attributes:
+        derived: whether other constants of the model follow from what is multiplied.
+
+    Raises:
+        UserError: when the model lacks what a factor names.
+    """
+
+    def __init__(self, warp_model: Any, n: int, task: Task, model: mujoco.MjModel) -> None:
+        self.derived = bool(set(scaled_arrays(task)) & set(mujoco.MjModel._setconst_inputs))
+        self._masks = [*multipliers(task, model)]
+        for name in (*scaled_arrays(task), *(_DERIVED if self.derived else ())):
+            array = getattr(warp_model, name)
+            setattr(warp_model, name, wp.array(np.repeat(array.numpy()[:1], n, axis=0), dtype=array.dtype))
+        self._values = {name: wp.to_torch(getattr(warp_model, name)) for name in scaled_arrays(task)}
+        self._nominal = {name: values.clone() for name, values in self._values.items()}
+        device = next(iter(self._values.values())).device if self._values else None
+        self._chosen = [(place, name, torch.from_numpy(mask).to(device)) for place, name, mask in self._masks]
+
+    def apply(self, factors: Tensor) -> None:
+        """Multiply the unchanged numbers by `factors` (n, factors + 1)."""
+        for name, values in self._values.items():
+            product = self._nominal[name]
+            for place, array, mask in self._chosen:
+                if array == name:
+                    own = factors[:, place].view(-1, *[1] * mask.dim())
+                    product = torch.where(mask, product * own, product)
+            values.copy_(product)
 
 
 class _Rotations(dict[str, Tensor]):

@@ -40,6 +40,7 @@ from manyseeds.statistics.intervals import (
     t_interval,
     wilson,
 )
+from manyseeds.statistics.paired import LEAST_PAIRED, paired_rate_difference
 from manyseeds.statistics.profiles import performance_profile
 from manyseeds.statistics.racing import beaten_by_place, beaten_in_test, places
 from manyseeds.statistics.sequential import Look, sequential_test
@@ -55,6 +56,7 @@ from manyseeds.statistics.tasks import iqm_over_tasks, mean_over_tasks
 
 __all__ = [
     "LEAST_IQM",
+    "LEAST_PAIRED",
     "LEAST_SEEDS",
     "Below",
     "Comparison",
@@ -80,6 +82,7 @@ __all__ = [
     "mean_and_error",
     "mean_over_tasks",
     "newcombe_5",
+    "paired_rate_difference",
     "pairs_of",
     "performance_profile",
     "places",

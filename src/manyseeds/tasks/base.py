@@ -38,6 +38,14 @@ class TaskCfg:
     decimation: int = 2
     episode_length_s: float = 5.0
 
+    # Randomness in every step, all off. Observations get uniform noise, this times the `Term.noise` of each. An action
+    # is applied as many steps late as the episode draws, from the first to the second whole number. The body
+    # `Task.pushed` gets a sudden velocity, up to this in x and in y, m/s, at random times this far apart on average.
+    observation_noise: float = 0.0
+    action_delay: Range = (0, 0)
+    push_speed: float = 0.0
+    push_interval_s: float = 5.0
+
     @property
     def step_dt(self) -> float:
         """Duration of one environment step in s."""
@@ -99,11 +107,29 @@ class Term:
         func: (cfg, state) -> (n, width) for an observation, (n,) for a reward or metric, (n,) bool for a termination.
         width: numbers of an observation.
         unit: unit and frame, for the documentation and for policy exports.
+        noise: of an observation: it gets uniform noise between minus and plus this, times `TaskCfg.observation_noise`.
     """
 
     func: Callable[[Any, State], Tensor]
     width: int = 1
     unit: str = ""
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Numbers of the MJCF that an episode multiplies by a draw from the range in the cfg's field of the same name.
+
+    The range (1, 1), which must be the field's default, leaves the MJCF as it is.
+
+    Attributes:
+        fields: arrays of the compiled model, such as "body_mass" or "actuator_gainprm", each with the columns that are
+            multiplied; () stands for all columns.
+        names: the bodies, geoms, pairs, joints (of arrays that begin with "dof") or actuators; () stands for all.
+    """
+
+    fields: Mapping[str, tuple[int, ...]]
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,21 +140,25 @@ class Starts:
         qpos: (n, nq) float64 or float32, coordinates at rest; a simulator takes them in its own precision.
         command: (n, c) float32.
         columns: the numbers of `Description.starts` by name, (n,) each; needed of `Task.start` only.
+        factors: (n, k) float32, what `draw_factors` returned; None where nothing differs between episodes.
     """
 
     qpos: Tensor
     command: Tensor
     columns: Mapping[str, Tensor] = field(default_factory=dict)
+    factors: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.qpos)
 
     def __getitem__(self, rows: Any) -> "Starts":
-        return Starts(self.qpos[rows], self.command[rows], {key: x[rows] for key, x in self.columns.items()})
+        factors = None if self.factors is None else self.factors[rows]
+        return Starts(self.qpos[rows], self.command[rows], {key: x[rows] for key, x in self.columns.items()}, factors)
 
     def to(self, device: str | torch.device) -> "Starts":
         """Return the same on another device, without the columns."""
-        return Starts(self.qpos.to(device), self.command.to(device))
+        factors = None if self.factors is None else self.factors.to(device)
+        return Starts(self.qpos.to(device), self.command.to(device), factors=factors)
 
 
 @dataclass(frozen=True)
@@ -183,6 +213,8 @@ class Task:
             as `uniform` does, the first k of n episodes are the same for every n.
         train_start: the same for training episodes only.
         judge: (cfg, trace) -> the outcomes of `description` by name, (n,) each.
+        factors: numbers of the MJCF that episodes may change, by the name of the cfg's field that is their range.
+        pushed: the freely moving body that `TaskCfg.push_speed` pushes; "" where nothing can be pushed.
         check_cfg: cfg -> sentences about bad numbers, such as "'object_z' is -1; it must be 0 or greater".
         sites: the sites of the MJCF that the terms use.
         show: (cfg, command (n, c)) -> positions of the MJCF's mocap bodies, (n, k, 3).
@@ -211,6 +243,8 @@ class Task:
     metrics: Mapping[str, Term] = field(default_factory=dict)
     memory_width: int = 0
     remember: Callable[[Any, State], Tensor] | None = None
+    factors: Mapping[str, Factor] = field(default_factory=dict)
+    pushed: str = ""
     check_cfg: Callable[[Any], list[str]] = lambda cfg: []
     sites: tuple[str, ...] = ()
     show: Callable[[Any, Tensor], Tensor] | None = None
@@ -285,6 +319,57 @@ def metrics(task: Task, cfg: Any, state: State) -> Tensor:
     """Return the metrics, (n, k) float32; k may be 0."""
     values = [term.func(cfg, state).float() for term in task.metrics.values()]
     return torch.stack(values, dim=1) if values else state.qpos.new_zeros(len(state.qpos), 0)
+
+
+def randomized(task: Task, cfg: Any) -> bool:
+    """Return whether anything is random in an episode besides its start."""
+    return differs(task, cfg) or cfg.observation_noise > 0 or cfg.push_speed > 0
+
+
+def differs(task: Task, cfg: Any) -> bool:
+    """Return whether a factor or the delay of actions is not the same and neutral in all episodes."""
+    return tuple(cfg.action_delay) != (0, 0) or any(tuple(getattr(cfg, name)) != (1, 1) for name in task.factors)
+
+
+def draw_factors(task: Task, cfg: Any, n: int, generator: torch.Generator) -> Tensor | None:
+    """Draw what `n` episodes multiply the MJCF's numbers by, in the order of `Task.factors`, then the delay in steps.
+
+    The numbers behind the draws do not depend on the ranges: with the same generator, a factor alone is drawn as it is
+    together with others.
+
+    Returns:
+        (n, factors + 1) float32 on the generator's device; None, and nothing is drawn, where nothing `differs`.
+    """
+    if not differs(task, cfg):
+        return None
+    first, last = cfg.action_delay
+    drawn = uniform([*(getattr(cfg, name) for name in task.factors), (first, last + 1)], n, generator)
+    drawn[:, -1] = drawn[:, -1].floor().clamp(max=last)  # rounding may reach the end of the range
+    return drawn
+
+
+def observation_noise(task: Task, cfg: Any, device: torch.device | str = "cpu") -> Tensor:
+    """Return the largest noise of each number of the observation, (observation_width,) float32."""
+    noise = tuple(cfg.observation_noise * t.noise for t in task.observations.values() for _ in range(t.width))
+    return constant(noise, torch.device(device))
+
+
+def _check_randomness(task: Task, cfg: Any) -> list[str]:
+    """Return what is wrong with the numbers of randomness, a sentence each."""
+    problems = at_least(cfg, 0, "observation_noise", "push_speed") + positive(cfg, "push_interval_s")
+    if cfg.action_delay[0] < 0 or any(steps != int(steps) for steps in cfg.action_delay):
+        problems.append(f"'action_delay' is {list(cfg.action_delay)}; it must be two whole numbers of 0 or greater")
+    for name in task.factors:
+        if not getattr(cfg, name)[0] > 0:
+            problems.append(f"'{name}' is {list(getattr(cfg, name))}; its numbers must be greater than 0")
+    if cfg.push_speed > 0 and not task.pushed:
+        problems.append(f"'push_speed' is {cfg.push_speed}; it must be 0, because nothing of {task.name} can be pushed")
+    if cfg.observation_noise > 0 and not any(term.noise for term in task.observations.values()):
+        problems.append(
+            f"'observation_noise' is {cfg.observation_noise}; it must be 0, because no observation of {task.name} has"
+            " noise"
+        )
+    return problems
 
 
 def check_terms(task: Task, cfg: Any, state: State) -> None:
@@ -394,6 +479,9 @@ def configure(task: Task, overrides: Mapping[str, Any], source: str = "task conf
             the task does not allow.
     """
     known = {f.name: f for f in fields(task.cfg)}
+    for name in task.factors:
+        if name not in known or known[name].default != (1, 1):
+            raise UserError(f"task {task.name}: factor {name} needs a field of the cfg, '{name}: Range = (1, 1)'.")
     values: dict[str, Any] = {}
     for key, value in overrides.items():
         if key not in known:
@@ -407,7 +495,7 @@ def configure(task: Task, overrides: Mapping[str, Any], source: str = "task conf
             f"'episode_length_s' is {cfg.episode_length_s} and a step lasts {cfg.step_dt:.3g} s; an episode must have"
             f" at most {LONGEST_EPISODE} steps"
         ]
-    problems = problems or list(task.check_cfg(cfg))
+    problems = problems or _check_randomness(task, cfg) or list(task.check_cfg(cfg))
     if not problems and cfg.episode_length < 1:
         problems = [f"'episode_length_s' is {cfg.episode_length_s}; it must last at least one step"]
     if problems:

@@ -38,7 +38,13 @@ WITHOUT_INFLUENCE = {
     "tasks/registry.py",
     "tasks/show.py",
 }
-OF_EVALUATION = ("evaluation/evaluate.py", "learning/agent.py", "learning/parallel.py", "learning/policy.py")
+OF_EVALUATION = (
+    "evaluation/evaluate.py",
+    "evaluation/factors.py",
+    "learning/agent.py",
+    "learning/parallel.py",
+    "learning/policy.py",
+)
 PACKAGES = ("numpy", "rsl-rl-lib", "torch")
 """Packages whose versions decide results, besides those of the simulator."""
 JUDGED = "description.py"

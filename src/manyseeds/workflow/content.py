@@ -5,9 +5,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
+from manyseeds.config.conditions import conditions
 from manyseeds.config.experiment import Experiment, from_dict
 from manyseeds.core import loggers, python_path
 from manyseeds.core.errors import UserError
@@ -15,6 +17,9 @@ from manyseeds.core.failures import guarded
 from manyseeds.core.race import deciding
 from manyseeds.workflow import passed, room
 from manyseeds.workflow.passed import Passed
+
+if TYPE_CHECKING:
+    from manyseeds.tasks.base import Task
 
 
 def checked(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
@@ -59,15 +64,18 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
     from manyseeds.workflow import rehearsal
 
     task = registry.load(experiment.task)
+    _refuse(f"{source}: {problem}" for problem in _bare_ranges(task, experiment.evaluate.factors))
     problems: list[str] = []
     agents: dict[str, dict[str, Any]] = {}
-    overrides = [("", {}), ("evaluate.", experiment.evaluate.overrides)]
+    evaluate = experiment.evaluate
+    sections = [("task overrides", {}), ("evaluate.overrides", evaluate.overrides)]
+    sections += [("evaluate.factors", {**evaluate.overrides, **own.overrides}) for own in conditions(evaluate.factors)]
     for variant in experiment.variants:
         where = f"{source}: variant {variant.name}: "
         try:
             agent = agents[variant.name] = resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
-            for section, changes in overrides:
-                configure(task, variant.task_cfg | changes, f"{where}{section or 'task '}overrides")
+            for section, changes in sections:
+                configure(task, variant.task_cfg | changes, f"{where}{section}")
             if checkpoint := variant.train.init_from:
                 warm_start.check(
                     checkpoint, agent, task.observation_width, task.action_width, f"{where}train.init_from {checkpoint}"
@@ -86,6 +94,17 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
     _refuse(room.problems(experiment, needs, source, cluster))
     _refuse(rehearsal.problems(experiment, agents, task, source))
     return Passed(task.description, needs)
+
+
+def _bare_ranges(task: "Task", factors: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    """Yield a sentence for each factor whose levels are numbers where each must be a list of numbers."""
+    for number in fields(task.cfg):
+        levels = list(factors.get(number.name, ()))
+        if isinstance(number.default, tuple) and not all(isinstance(level, list) for level in levels):
+            yield (
+                f"evaluate.factors.{number.name} is {levels}; each of its values must be a list of"
+                f" {len(number.default)} numbers, which stands as a list in the list: [{list(number.default)}]"
+            )
 
 
 def _checked(

@@ -11,6 +11,7 @@ from manyseeds.core import python_path
 from manyseeds.core.layout import (
     CONFIG,
     EPISODES,
+    FACTORS,
     LEARNING_CURVES,
     RUN_RECORD,
     SCALARS,
@@ -33,7 +34,8 @@ def report_the_others(experiment: Experiment, results: str, findings: Findings) 
     runs = [run_folder(variant.name, seed) for variant in experiment.variants for seed in experiment.seeds]
     needed = [SCALARS, *([EPISODES] if experiment.trainer.evaluates else [])]
     for run in runs:
-        _remove_outdated(Path(results, run), needed, findings)
+        # Tables name the runs that lack the evaluation under factors.
+        _remove_outdated(Path(results, run), [*needed, FACTORS], findings)
     missing = [run for run in runs if not all(Path(results, run, name).is_file() for name in needed)]
     if not missing or len(missing) == len(runs):
         return []

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from manyseeds.config.conditions import conditions
 from manyseeds.config.experiment import Experiment, Variant
 from manyseeds.config.loading import load
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.layout import EPISODES, RESULTS, run_folder
+from manyseeds.core.layout import EPISODES, FACTORS, RESULTS, run_folder
 from manyseeds.launch.status import Watcher
 from manyseeds.workflow.plan import threads_of_runs
 from manyseeds.workflow.resources import speedup
@@ -133,10 +134,12 @@ def _jobs_left(experiment: Experiment, cores: int, start_s: float) -> list[tuple
     progress = Watcher(folder).of_experiment(experiment, time.time())
     names = [(variant, seed) for variant in experiment.variants for seed in experiment.seeds]
     steps = Description.from_dict(experiment.description or {}).episode_steps
+    factors = experiment.evaluate.factors
     speeds: dict[str, Speed] = {}
     jobs = []
     for (variant, seed), threads, run in zip(names, threads_of_runs(len(names), cores), progress, strict=True):
-        evaluated = (folder / run_folder(variant.name, seed) / EPISODES).is_file()
+        made = [EPISODES, *([FACTORS] if factors else [])]
+        evaluated = all((folder / run_folder(variant.name, seed) / name).is_file() for name in made)
         left = run.max_iterations - run.iteration
         if evaluated and not left:
             continue
@@ -144,7 +147,8 @@ def _jobs_left(experiment: Experiment, cores: int, start_s: float) -> list[tuple
             speeds[variant.name] = measure(experiment, variant, MEASURED_S / len(experiment.variants))
         threads = threads if variant.train.threads == "auto" else int(variant.train.threads)
         speed = speeds[variant.name]
-        played = experiment.evaluate.episodes * len(variant.checkpoints) * steps
+        times = len(variant.checkpoints) + (len(conditions(factors)) if factors else 0)
+        played = experiment.evaluate.episodes * times * steps
         work = (left * speed.iteration_s + played * speed.sample_s) / speedup(threads)
         jobs.append((JOB_STARTS * start_s + work, JOB_STARTS * start_s + SLOWER * work, threads))
     return jobs

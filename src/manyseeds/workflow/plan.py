@@ -14,6 +14,7 @@ from typing import Any
 
 from manyseeds import gpus
 from manyseeds.config import Experiment, Variant, load, read_resolved
+from manyseeds.config.conditions import conditions
 from manyseeds.config.external import External
 from manyseeds.config.loading import resolve
 from manyseeds.config.yaml_file import parse_scalar
@@ -24,6 +25,7 @@ from manyseeds.core.files import expanded, write_atomic
 from manyseeds.core.layout import (
     CONFIG,
     EPISODES,
+    FACTORS,
     LOCK,
     REPOSITORY,
     RESULTS,
@@ -103,6 +105,12 @@ class Plan:
     def evaluation_overrides(self) -> str:
         """The numbers of the task that evaluation changes, as JSON."""
         return json.dumps(self.experiment.evaluate.overrides, sort_keys=True)
+
+    @property
+    def factors(self) -> str:
+        """The factors under which the last checkpoints are evaluated, as JSON; "" for none."""
+        factors = self.experiment.evaluate.factors
+        return json.dumps(factors) if factors else ""
 
     @property
     def no_animation(self) -> str:
@@ -269,6 +277,11 @@ class Plan:
         return self.run_files(EPISODES) if self.evaluates else []
 
     @property
+    def factor_evaluations(self) -> list[str]:
+        """The evaluations of all runs under factors."""
+        return self.run_files(FACTORS) if self.factors else []
+
+    @property
     def first_iteration(self) -> int:
         """The number that the event files give to the first iteration."""
         return self.experiment.trainer.first_iteration
@@ -337,6 +350,11 @@ class Plan:
             names += ["gpu", "gpu_slots"]
         return {name: _resource(self.evaluation_demand, name) for name in names}
 
+    @property
+    def factor_resources(self) -> dict[str, Callable[[Any], int]]:
+        """The resources of the rule that evaluates under factors, as functions of its wildcards."""
+        return {name: _resource(self.factor_demand, name) for name in ("runtime", "mem_mb")}
+
     def training_demand(self, variant: str) -> dict[str, int]:
         """Return the resources of one run: run time (min), memory (MB), GPUs, shares of this machine's GPUs, nodes."""
         chosen, leases, trainer = self.experiment.variant(variant), self.experiment.leases_gpus, self.experiment.trainer
@@ -354,11 +372,18 @@ class Plan:
         trainer = self.experiment.trainer
         if isinstance(trainer, External):
             return {"runtime": trainer.runtime, "mem_mb": trainer.mem_mb, "gpu": 1, "gpu_slots": 1}
+        return self._playing_demand(variant, len(self.experiment.variant(variant).checkpoints))
+
+    def factor_demand(self, variant: str) -> dict[str, int]:
+        """Return the resources of the evaluation of one run under factors: run time (min), memory (MB)."""
+        return self._playing_demand(variant, len(conditions(self.experiment.evaluate.factors)))
+
+    def _playing_demand(self, variant: str, times: int) -> dict[str, int]:
+        """Return the resources of playing all episodes so many times: run time (min), memory (MB)."""
         episodes = self.experiment.evaluate.episodes
-        played = episodes * len(self.experiment.variant(variant).checkpoints)
         steps = Description.from_dict(self.experiment.description or {}).episode_steps
         return {
-            "runtime": evaluation_minutes(played * steps, self._fewest_threads(variant)),
+            "runtime": evaluation_minutes(episodes * times * steps, self._fewest_threads(variant)),
             "mem_mb": memory_mb(episodes),
         }
 

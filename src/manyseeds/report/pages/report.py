@@ -16,6 +16,7 @@ from manyseeds.core.manifest import check_made, write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.figures import NAMES
 from manyseeds.report.pages.provenance import account
+from manyseeds.report.tables.factors import factors_grid
 from manyseeds.report.tables.text import count_of, grids, summary_grid
 from manyseeds.report.templates import render_html
 
@@ -23,6 +24,7 @@ PAGES = {
     "curves.html": "all curves, to explore",
     "provenance.html": "the whole provenance",
     "success_rates.csv": "the numbers as CSV",
+    "success_under_factors.csv": "success under factors as CSV",
 }
 """What the page links to, next to it."""
 SECTIONS = {
@@ -36,6 +38,7 @@ SECTIONS = {
         "learning_curves_wall_clock",
         "reward_terms_wall_clock",
     ),
+    "Robustness": ("success_under_factors",),
     "Failures": ("failure_map", "measures"),
     "Films": (),
     "Provenance": ("throughput",),
@@ -69,7 +72,8 @@ def write_report(data: Data) -> Path:
         intro=_intro(data),
         remarks=folder.remarks,
         pages=[(page, words) for page, words in PAGES.items() if (folder.folder / page).is_file()],
-        sections=list(SECTIONS),
+        sections=[section for section in SECTIONS if section != "Robustness" or len(data.under_factors)],
+        under_factors=[factors_grid(data)] if len(data.under_factors) else [],
         figures={title: [figures[name] for name in names if name in figures] for title, names in places.items()},
         answer=summary_grid(data),
         between=[grid for grid in further if grid not in sources],

@@ -25,7 +25,8 @@ def _markdown_line(cells: Sequence[str]) -> str:
 
 def html(grids: Sequence[Grid], provenance: str) -> str:
     """The tables as a page that needs nothing else."""
-    return render_html("tables.html.j2", title="Success rates", description=provenance, grids=grids)
+    title = grids[0].label.replace("-", " ").capitalize()
+    return render_html("tables.html.j2", title=title, description=provenance, grids=grids)
 
 
 def latex(grids: Sequence[Grid], provenance: str) -> str:

@@ -86,7 +86,7 @@ def final_grid(data: Data) -> Grid:
     rows: list[tuple[str, ...]] = []
     for variant in dict.fromkeys(final["variant"]):
         seeds = final[final["variant"] == variant]
-        decimals = _decimals(seeds)
+        decimals = decimals_of(seeds)
         failed = {failure.seed for failure in data.failures if failure.variant == variant}
         rows += [_seed_row(folder, row, shown, decimals, failed) for _, row in seeds.iterrows()]
         over = over_seeds[over_seeds["variant"] == variant].iloc[0]
@@ -94,7 +94,7 @@ def final_grid(data: Data) -> Grid:
         rows += _over_seeds_rows(folder, over, " to ".join(map(str, ends)), shown, decimals)
     when = "" if folder.evaluated or folder.evaluated_by_trainer else " in training"
     return Grid(
-        ("Variant", "Seed", "Iteration", *(f"{outcome.title}{when}{_in_unit(outcome)}" for outcome in shown)),
+        ("Variant", "Seed", "Iteration", *(f"{outcome.title}{when}{in_unit(outcome)}" for outcome in shown)),
         "llr" + "".join("l" if outcome in folder.compared else "r" for outcome in shown),
         tuple(rows),
         tuple(row[1].startswith(f"{STATISTICS[0].label},") for row in rows),
@@ -113,14 +113,14 @@ def summary_grid(data: Data) -> Grid:
     below = requirement is not None and bool(folder.evaluated and outcomes and outcomes[0] in folder.successes)
     header = ["Variant", "Seeds", "Iteration"]
     for outcome in outcomes:
-        header += [f"{outcome.title}, mean{_in_unit(outcome)}", f"{outcome.title}, worst to best seed"]
+        header += [f"{outcome.title}, mean{in_unit(outcome)}", f"{outcome.title}, worst to best seed"]
     rows = []
     for _, row in data.final_over_seeds.iterrows():
-        decimals = _decimals(data.final[data.final["variant"] == row["variant"]])
+        decimals = decimals_of(data.final[data.final["variant"] == row["variant"]])
 
         def cell(outcome: Outcome, *ends: str, row: pd.Series = row, decimals: int = decimals) -> str:
             values = (row.get(f"{outcome.name}_{end}", math.nan) for end in ends)
-            return _cell(outcome, *values, decimals=decimals)
+            return cell_text(outcome, *values, decimals=decimals)
 
         cells = [folder.label(row["variant"]), str(row["seeds"]), str(row["iteration"])]
         for outcome in outcomes:
@@ -153,7 +153,7 @@ def _seed_row(
     cells = []
     for outcome in shown:
         limits = [row.get(f"{outcome.name}_{end}", math.nan) for end in ("low", "high")]
-        cells.append(_cell(outcome, row[column(outcome)], *limits, decimals=decimals))
+        cells.append(cell_text(outcome, row[column(outcome)], *limits, decimals=decimals))
     seed = f"{row['seed']} (failed)" if row["seed"] in failed else str(row["seed"])
     return (folder.label(row["variant"]), seed, str(row["iteration"]), *cells)
 
@@ -165,7 +165,7 @@ def _over_seeds_rows(
 
     def cells(*columns: str) -> list[str]:
         return [
-            _cell(outcome, *(row.get(f"{outcome.name}_{end}", math.nan) for end in columns), decimals=decimals)
+            cell_text(outcome, *(row.get(f"{outcome.name}_{end}", math.nan) for end in columns), decimals=decimals)
             if outcome in folder.compared
             else ""
             for outcome in shown
@@ -175,7 +175,7 @@ def _over_seeds_rows(
     # Of other outcomes there is only the mean, which stands in the first row.
     for place, outcome in enumerate(shown):
         if outcome not in folder.compared:
-            named[0][1][place] = _cell(outcome, row[column(outcome)], decimals=decimals)
+            named[0][1][place] = cell_text(outcome, row[column(outcome)], decimals=decimals)
     if seeds == 1:
         return [(variant, named[0][0], iteration, *named[0][1])]
     named.append((_other(folder), cells("other", "other_low", "other_high")))
@@ -309,7 +309,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
     at_common = tables[first.name]["iteration"].notna().any()
     header, align = (["A", "B", "Iteration"], "llr") if at_common else (["A", "B"], "ll")
     for outcome in outcomes:
-        unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
+        unit = " (points)" if outcome.kind == "share" else in_unit(outcome)
         header += [f"{outcome.title}, A - B{unit}", "p"]
         align += "lr"
         if outcome is first:
@@ -325,11 +325,11 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
         cells = [folder.label(pair[0]["a"]), folder.label(pair[0]["b"])]
         cells += [str(pair[0]["iteration"])] if at_common else []
         for outcome, row in zip(outcomes, pair, strict=True):
-            cells += [_cell(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
+            cells += [cell_text(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
             if outcome is first:
                 cells.append(_percent(row["improvement"], row["improvement_low"], row["improvement_high"], 0))
         row = pair[0]
-        cells.append(_cell(first, row["detectable"], decimals=1))
+        cells.append(cell_text(first, row["detectable"], decimals=1))
         if settings.smallest_difference is not None:
             cells.append("" if pd.isna(row["seeds_for_smallest"]) else str(row["seeds_for_smallest"]))
         if settings.looks:
@@ -381,8 +381,8 @@ def effects_grid(folder: ResultsFolder, effects: pd.DataFrame) -> Grid:
     rows = []
     for row in effects.to_dict("records"):
         outcome = outcomes[row["outcome"]]
-        change = _cell(outcome, row["estimate"], row["low"], row["high"], decimals=1, sign="+")
-        unit = " (points)" if outcome.kind == "share" else _in_unit(outcome)
+        change = cell_text(outcome, row["estimate"], row["low"], row["high"], decimals=1, sign="+")
+        unit = " (points)" if outcome.kind == "share" else in_unit(outcome)
         rows.append((f"{outcome.title}{unit}", row["factors"], row["levels"], row["compared_with"], change, _p(row)))
     header = ("Outcome", "Setting", "Level", "Compared with", "Effect", "p")
     return Grid(header, "lllllr", tuple(rows), (False,) * len(rows), (EFFECTS_NOTE,), f"{LABEL}-effects")
@@ -428,17 +428,18 @@ def count_of(seeds: int) -> str:
     return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
-def _in_unit(outcome: Outcome) -> str:
+def in_unit(outcome: Outcome) -> str:
+    """The unit of an outcome in brackets, with a space before it; "" without one."""
     unit = "%" if outcome.kind == "share" else outcome.unit
     return f" ({unit})" if unit else ""
 
 
-def _decimals(rates: pd.DataFrame) -> int:
+def decimals_of(rates: pd.DataFrame) -> int:
     """So many decimals of a percentage that one episode more or less shows; one without episodes."""
     return max(0, math.ceil(math.log10(max(rates["episodes"].iloc[0], 1))) - 2) if "episodes" in rates else 1
 
 
-def _cell(
+def cell_text(
     outcome: Outcome, value: float, low: float = math.nan, high: float = math.nan, *, decimals: int, sign: str = "-"
 ) -> str:
     """A rate or a measure with its interval, if it has one; empty without a value."""

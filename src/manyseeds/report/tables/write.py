@@ -9,15 +9,18 @@ from manyseeds.analysis.tasks import over_tasks
 from manyseeds.core.files import write_atomic
 from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
+from manyseeds.report.tables.factors import factors_grid
 from manyseeds.report.tables.formats import FORMATS, markdown
 from manyseeds.report.tables.text import grids, tasks_grid
+
+UNDER_FACTORS = "success_under_factors"
 
 
 def write_tables(folder: ResultsFolder) -> str:
     """Write all tables into a results folder.
 
     Returns:
-        The final tables as Markdown.
+        The final tables as Markdown, with that of success under factors where there is one.
 
     Raises:
         UserError: when there is nothing to make rates of, or a CSV file is malformed.
@@ -35,18 +38,28 @@ def _write(data: Data) -> str:
         "success_rates_effects": data.effects,
         "success_rates_sources": data.sources,
     }
-    tables = grids(data)
-    texts = {suffix: render(tables, data.provenance) for suffix, render in FORMATS.items()}
+    pages = {"success_rates": grids(data)}
+    if len(data.under_factors):
+        frames[UNDER_FACTORS] = data.under_factors
+        pages[UNDER_FACTORS] = [factors_grid(data)]
+    else:  # of an earlier config
+        for suffix in ("csv", *FORMATS):
+            (folder.folder / f"{UNDER_FACTORS}.{suffix}").unlink(missing_ok=True)
+    texts = {
+        f"{name}.{suffix}": render(tables, data.provenance)
+        for name, tables in pages.items()
+        for suffix, render in FORMATS.items()
+    }
     made = [folder.folder / f"{name}.csv" for name in frames]
-    made += [folder.folder / f"success_rates.{suffix}" for suffix in texts]
+    made += [folder.folder / name for name in texts]
     for name, frame in frames.items():
         with write_atomic(folder.folder / f"{name}.csv") as path:
             frame.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
-    for suffix, text in texts.items():
-        with write_atomic(folder.folder / f"success_rates.{suffix}") as path:
+    for name, text in texts.items():
+        with write_atomic(folder.folder / name) as path:
             path.write_text(text, encoding="utf-8")
     write_manifest(folder.folder, "tables", made, read_files(folder))
-    return texts["md"]
+    return "\n".join(texts[f"{name}.md"] for name in pages)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -87,7 +87,7 @@ class IsaacLabEnv(TaskEnv):
             terms = ["physics state", *(f"Episode_Reward/{name}" for name in self.task.rewards)]
             raise NonFiniteError(terms[int(broken[index].nonzero()[0])], index)
 
-    def reset_to(self, starts: Starts) -> None:  # noqa: D102
+    def reset_to(self, starts: Starts, seed: int = 0) -> None:  # noqa: D102
         drawn = self._generator.get_state()
         self._env.reset()
         self._generator.set_state(drawn)

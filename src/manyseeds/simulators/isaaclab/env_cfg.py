@@ -24,7 +24,7 @@ from manyseeds.simulators.isaaclab.assets import usd_files
 from manyseeds.simulators.isaaclab.parts import Part, collides_with_itself, parts
 from manyseeds.simulators.model import load_model
 from manyseeds.tasks import registry
-from manyseeds.tasks.base import TIME_OUT, Task, configure
+from manyseeds.tasks.base import TIME_OUT, Task, configure, randomized
 
 
 @configclass
@@ -66,6 +66,11 @@ def env_cfg(task: Task | str, cfg: Any = None) -> TaskEnvCfg:
     cfg = configure(loaded, {}) if cfg is None else cfg
     if loaded.memory_width:
         raise UserError(f"task {loaded.name} remembers earlier steps, which the simulator 'isaaclab' cannot do.")
+    if randomized(loaded, cfg):
+        raise UserError(
+            f"task {loaded.name} has random factors, noise, delays or pushes, which the simulator 'isaaclab' does not"
+            f" do; leave {', '.join(('observation_noise', 'action_delay', 'push_speed', *loaded.factors))} as they are."
+        )
     model = load_model(loaded, cfg)
     result = TaskEnvCfg()
     result.decimation = cfg.decimation

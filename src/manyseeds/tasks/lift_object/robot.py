@@ -15,6 +15,10 @@ MODEL_PATH = Path(__file__).parent / "panda.xml"
 """The robot, the table and the cube, as MJCF."""
 
 
+ARM = tuple(f"panda_joint{i}" for i in range(1, 8))
+"""The joints of the arm, and their servos."""
+
+
 def model(cfg: Any) -> "mujoco.MjSpec":
     """Return the robot, the table and the cube."""
     import mujoco

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from manyseeds.tasks.base import (
+    Factor,
     Range,
     Starts,
     State,
@@ -25,7 +26,7 @@ from manyseeds.tasks.base import (
 )
 from manyseeds.tasks.lift_object.description import DESCRIPTION, judge
 from manyseeds.tasks.lift_object.grasp_starts import grasp_starts, start_around_cubes
-from manyseeds.tasks.lift_object.robot import default_joint_pos, model
+from manyseeds.tasks.lift_object.robot import ARM, default_joint_pos, model
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ class LiftObjectCfg(TaskCfg):
     object_goal_tracking_fine_grained_std: float = 0.05
     action_rate_weight: float = -1e-4
     joint_vel_weight: float = -1e-4
+
+    # Ranges from which an episode draws what multiplies the cube's mass and inertia, all sliding frictions, and the
+    # arm's gains and dampings.
+    object_mass_scale: Range = (1, 1)
+    friction_scale: Range = (1, 1)
+    stiffness_scale: Range = (1, 1)
+    damping_scale: Range = (1, 1)
 
     # Terminations. `success` ends an episode only where it is switched on: not in training.
     object_dropped_height: float = -0.05
@@ -227,9 +235,9 @@ TASK = Task(
     command_width=3,
     act=joint_targets,
     observations={
-        "joint_pos": Term(joint_pos, 9, "7 arm joints in rad, 2 fingers in m, relative to the default pose"),
-        "joint_vel": Term(lambda cfg, state: state.qvel[:, :9], 9, "7 arm joints in rad/s, 2 fingers in m/s"),
-        "object_position": Term(lambda cfg, state: object_pos(state), 3, "m, robot root frame"),
+        "joint_pos": Term(joint_pos, 9, "7 arm joints in rad, 2 fingers in m, relative to the default pose", 0.01),
+        "joint_vel": Term(lambda cfg, state: state.qvel[:, :9], 9, "7 arm joints in rad/s, 2 fingers in m/s", 0.01),
+        "object_position": Term(lambda cfg, state: object_pos(state), 3, "m, robot root frame", 0.01),
         "target_object_position": Term(
             target_object_position, 7, "position in m, robot root frame; quaternion x y z w, always 0 0 0 1"
         ),
@@ -255,6 +263,13 @@ TASK = Task(
     train_start=train_start,
     judge=judge,
     check_cfg=check_cfg,
+    factors={
+        "object_mass_scale": Factor({"body_mass": (), "body_inertia": ()}, ("object",)),
+        "friction_scale": Factor({"geom_friction": (0,), "pair_friction": (0, 1)}),
+        "stiffness_scale": Factor({"actuator_gainprm": (0,), "actuator_biasprm": (1,)}, ARM),
+        "damping_scale": Factor({"dof_damping": ()}, ARM),
+    },
+    pushed="object",
     sites=("end_effector",),
     show=show,
     controls="joint_position_targets",

@@ -1,7 +1,8 @@
 """reach: a Franka arm brings its hand to a commanded pose and keeps it there.
 
 Numbers and terms are those of Isaac Lab's `Isaac-Reach-Franka`, with three simplifications: an episode is one command
-of 4 s (there: three commands of 4 s), observations have no noise, and the penalties keep their weights (there they grow
+of 4 s (there: three commands of 4 s), observations have no noise unless
+`observation_noise` is 1, and the penalties keep their weights (there they grow
 after 4,500 steps). The robot is that of lift_object with the gains of Isaac Lab; nothing collides. The coordinates are
 7 arm joints (rad) and 2 fingers (m); the command is the hand's position (m) and orientation (quaternion w x y z).
 """
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from manyseeds.tasks.base import Range, Starts, State, Task, TaskCfg, Term, constant, positive, shared, uniform
+from manyseeds.tasks.base import Factor, Range, Starts, State, Task, TaskCfg, Term, constant, positive, shared, uniform
+from manyseeds.tasks.lift_object.robot import ARM
 from manyseeds.tasks.reach.description import DESCRIPTION, judge, orientation_error, position_error
 
 if TYPE_CHECKING:
@@ -53,6 +55,10 @@ class ReachCfg(TaskCfg):
     action_rate_weight: float = -1e-4
     joint_vel_weight: float = -1e-4
 
+    # Ranges from which an episode draws what multiplies the arm's gains and dampings.
+    stiffness_scale: Range = (1, 1)
+    damping_scale: Range = (1, 1)
+
     # The hand is at its target within both.
     success_distance: float = 0.02
     success_angle: float = 0.2
@@ -65,9 +71,9 @@ def model(cfg: ReachCfg) -> "mujoco.MjSpec":
     spec = mujoco.MjSpec.from_file(str(Path(__file__).parents[1] / "lift_object" / "panda.xml"))
     for part in (*spec.pairs, *(spec.body(name) for name in ("table", "object", "target"))):
         spec.delete(part)
-    for i in range(1, 8):
-        spec.joint(f"panda_joint{i}").damping[0] = cfg.damping
-        servo = spec.actuator(f"panda_joint{i}")
+    for joint in ARM:
+        spec.joint(joint).damping[0] = cfg.damping
+        servo = spec.actuator(joint)
         servo.gainprm[0], servo.biasprm[1] = cfg.stiffness, -cfg.stiffness
     spec.body("panda_hand").add_site(name="hand", rgba=[0, 0, 0, 0])
     for name in ("left", "right"):
@@ -124,8 +130,10 @@ TASK = Task(
     command_width=7,
     act=act,
     observations={
-        "joint_pos": Term(lambda cfg, s: s.qpos - constant(cfg.default_joints, s.qpos.device), 9, "rad; fingers m"),
-        "joint_vel": Term(lambda cfg, s: s.qvel, 9, "rad/s; fingers m/s"),
+        "joint_pos": Term(
+            lambda cfg, s: s.qpos - constant(cfg.default_joints, s.qpos.device), 9, "rad; fingers m", 0.01
+        ),
+        "joint_vel": Term(lambda cfg, s: s.qvel, 9, "rad/s; fingers m/s", 0.01),
         "pose_command": Term(lambda cfg, s: s.command[:, [0, 1, 2, 4, 5, 6, 3]], 7, "m; quaternion x y z w"),
         "actions": Term(lambda cfg, s: s.action, 7, "the action before"),
     },
@@ -146,6 +154,10 @@ TASK = Task(
     check_cfg=lambda cfg: positive(
         cfg, "stiffness", "end_effector_position_tracking_fine_grained_std", "success_distance", "success_angle"
     ),
+    factors={
+        "stiffness_scale": Factor({"actuator_gainprm": (0,), "actuator_biasprm": (1,)}, ARM),
+        "damping_scale": Factor({"dof_damping": ()}, ARM),
+    },
     sites=("hand",),
     show=show,
     controls="joint_position_targets",
