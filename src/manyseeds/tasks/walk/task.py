@@ -2,7 +2,8 @@
 
 Numbers and terms are those of Isaac Lab's `Isaac-Velocity-Flat-Unitree-Go2`, with these simplifications. An episode has
 one command of three numbers, velocity forward and to the left (m/s) and yaw rate (rad/s), in the trunk's frame; there,
-the third follows from a commanded heading. Nothing is randomized, and observations have no noise. Episodes start on the
+the third follows from a commanded heading. Observations have no noise unless `observation_noise` is 1, and masses,
+friction and gains are the same in all episodes unless the ranges of their factors say otherwise. Episodes start on the
 floor; there, 7 cm above it. Contacts follow from heights, not from forces, and joint accelerations from the velocities
 of successive steps of the environment, not of the physics.
 
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from manyseeds.tasks.base import (
+    Factor,
     Range,
     Starts,
     State,
@@ -81,6 +83,12 @@ class WalkCfg(TaskCfg):
     feet_air_time_threshold: float = 0.5
     flat_orientation_l2_weight: float = -2.5
 
+    # Ranges from which an episode draws what multiplies the trunk's mass, the friction of the contacts, and the gains.
+    trunk_mass_scale: Range = (1, 1)
+    friction_scale: Range = (1, 1)
+    stiffness_scale: Range = (1, 1)
+    damping_scale: Range = (1, 1)
+
     # The command is followed when the mean errors after this time are less than both, m/s and rad/s.
     success_after_s: float = 1.0
     success_velocity_error: float = 0.25
@@ -121,7 +129,7 @@ fallen = shared(trunk_down)
 
 @shared
 def torques(cfg: WalkCfg, s: State) -> Tensor:
-    """Return the servos' torques at the end of a step, (n, 12) N m."""
+    """Return the torques of servos with the gains of `cfg` at the end of a step, (n, 12) N m."""
     limits = constant(TORQUE_LIMITS, s.qpos.device)
     wanted = cfg.stiffness * (act(cfg, s.action) - s.qpos[:, 7:]) - cfg.damping * s.qvel[:, 6:]
     return wanted.clamp(-limits, limits)
@@ -184,14 +192,17 @@ TASK = Task(
     command_width=3,
     act=act,
     observations={
-        "base_lin_vel": Term(velocity, 3, "m/s, trunk's frame"),
-        "base_ang_vel": Term(lambda cfg, s: s.qvel[:, 3:6], 3, "rad/s, trunk's frame"),
-        "projected_gravity": Term(lambda cfg, s: -vertical(cfg, s), 3, "direction of gravity, trunk's frame"),
+        "base_lin_vel": Term(velocity, 3, "m/s, trunk's frame", 0.1),
+        "base_ang_vel": Term(lambda cfg, s: s.qvel[:, 3:6], 3, "rad/s, trunk's frame", 0.2),
+        "projected_gravity": Term(lambda cfg, s: -vertical(cfg, s), 3, "direction of gravity, trunk's frame", 0.05),
         "velocity_commands": Term(lambda cfg, s: s.command, 3, "m/s forward, m/s to the left, rad/s"),
         "joint_pos": Term(
-            lambda cfg, s: s.qpos[:, 7:] - constant(cfg.default_joints, s.qpos.device), 12, "rad from the default pose"
+            lambda cfg, s: s.qpos[:, 7:] - constant(cfg.default_joints, s.qpos.device),
+            12,
+            "rad from the default pose",
+            0.01,
         ),
-        "joint_vel": Term(lambda cfg, s: s.qvel[:, 6:], 12, "rad/s"),
+        "joint_vel": Term(lambda cfg, s: s.qvel[:, 6:], 12, "rad/s", 1.5),
         "actions": Term(lambda cfg, s: s.action, 12, "the action before"),
     },
     rewards={
@@ -215,6 +226,13 @@ TASK = Task(
     success=success,
     start=start,
     judge=judge,
+    factors={
+        "trunk_mass_scale": Factor({"body_mass": (), "body_inertia": ()}, ("trunk",)),
+        "friction_scale": Factor({"geom_friction": (0,)}),
+        "stiffness_scale": Factor({"actuator_gainprm": (0,), "actuator_biasprm": (1,)}),
+        "damping_scale": Factor({"actuator_biasprm": (2,)}),
+    },
+    pushed="trunk",
     check_cfg=_check,
     sites=FEET,
     memory_width=sum(_MEMORY),
