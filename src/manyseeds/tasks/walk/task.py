@@ -136,27 +136,28 @@ def torques(cfg: WalkCfg, s: State) -> Tensor:
 
 
 # Widths of what is remembered: the joints' velocities; the sum of the squares of their accelerations; how long each
-# foot has been in the air, s; the reward of the feet that touch down in this step; the sums of both errors.
-_MEMORY = (12, 1, 4, 1, 2)
+# foot has been in the air, s; the reward of the feet that touch down in this step; the sums of both errors, and of how
+# many steps.
+_MEMORY = (12, 1, 4, 1, 3)
 
 
 def remember(cfg: WalkCfg, s: State) -> Tensor:
-    """Return the memory after a step, (n, 20), from the one before."""
+    """Return the memory after a step, (n, 21), from the one before."""
     before, _, air, _, sums = s.memory.split(_MEMORY, dim=1)
     joints, down = s.qvel[:, 6:], feet_down(cfg, s)
     acceleration = ((joints - before) / cfg.step_dt).square().sum(1, keepdim=True)
     longer = air + cfg.step_dt
     landed = (longer - cfg.feet_air_time_threshold) * (down & (air > 0))
-    new = torch.stack(errors(s.command, velocity(cfg, s), s.qvel), dim=1)
+    linear, yaw = errors(s.command, velocity(cfg, s), s.qvel)
     counts = (s.episode_length > round(cfg.success_after_s / cfg.step_dt))[:, None]
-    parts = (joints, acceleration, longer * ~down, landed.sum(1, keepdim=True), sums + new * counts)
+    new = torch.stack((linear, yaw, torch.ones_like(yaw)), dim=1) * counts
+    parts = (joints, acceleration, longer * ~down, landed.sum(1, keepdim=True), sums + new)
     return torch.cat(parts, dim=1)
 
 
 def mean_errors(cfg: WalkCfg, s: State) -> Tensor:
     """Return the mean errors of velocity and yaw rate after the first second so far, (n, 2)."""
-    counted = s.episode_length - round(cfg.success_after_s / cfg.step_dt)
-    return s.memory[:, -2:] / counted.clamp(min=1)[:, None]
+    return s.memory[:, -3:-1] / s.memory[:, -1:].clamp(min=1)
 
 
 def success(cfg: WalkCfg, s: State) -> Tensor:
