@@ -426,6 +426,12 @@ def test_the_experiment_trains_with_short_episodes_and_judges_whole_ones() -> No
     assert configure(TASK, experiment.evaluate.overrides).episode_length_s == 20.0
 
 
+def test_the_task_is_one_folder_of_400_lines() -> None:
+    lines = sum(len(path.read_text().splitlines()) for path in FOLDER.glob("*.py"))
+    assert lines <= 400
+    assert TASK.kernels is None
+
+
 def test_a_run_of_25_iterations_falls_less() -> None:
     env = make_env("mujoco", "walk", num_envs=128, seed=1, threads=1, task_cfg={"episode_length_s": 5.0})
     torch.manual_seed(1)

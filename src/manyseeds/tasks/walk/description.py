@@ -83,8 +83,8 @@ def errors(command: Any, velocity: Any, qvel: Any) -> tuple[Any, Any]:
 def trunk_down(cfg: Any, state: Any) -> Any:
     """Return whether the lowest corner of the trunk's box touches the floor, (..., n) bool."""
     vertical = up(state.qpos)
-    reach = sum(vertical[..., i].abs() * half for i, half in enumerate(TRUNK))
-    return state.qpos[..., 2] - reach < cfg.contact_height
+    below = sum(vertical[..., i].abs() * half for i, half in enumerate(TRUNK))
+    return state.qpos[..., 2] - below < cfg.contact_height
 
 
 def feet_down(cfg: Any, state: Any) -> Any:
