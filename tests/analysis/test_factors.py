@@ -81,6 +81,14 @@ def test_the_table_names_factors_and_values_and_the_levels_of_all_together(folde
     assert "All together: object_z = 0.2, object_x = 0.3 to 0.7." in grid.notes
 
 
+def test_conditions_in_which_seeds_differ_too_much_for_an_interval_are_named(folder: Path) -> None:
+    rewrite(folder, 1, reached=[99, 99, 99, 99, 99])
+    rewrite(folder, 2, reached=[98, 98, 10, 98, 98])
+    rewrite(folder, 3, reached=[97, 97, 97, 97, 97])
+    [note] = [note for note in factors_grid(Data(found(folder))).notes if "cover less than 95 %" in note]
+    assert "default, Reached: object_z = 0.2" in note
+
+
 def test_two_seeds_have_no_interval_of_the_change(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"seeds": [1, 2]}))

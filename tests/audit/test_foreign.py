@@ -19,6 +19,7 @@ from manyseeds.runs.state import read_sealed, write_sealed
 
 VERBS = {
     "evaluate": ["--run_dir", "run", "--output", "e.csv", "--episodes", "2"],
+    "evaluate-factors": ["--run_dir", "run", "--output", "f.csv", "--factors", '{"success_distance": [0.1]}'],
     "film": ["run/model_2.pt", "--output", "film.gif"],
     "export": ["run/model_2.pt", "--output", "policy.onnx"],
     "verify": ["run", "--repeat", "1", "--threads", "1"],

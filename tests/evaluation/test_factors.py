@@ -2,20 +2,34 @@
 
 import csv
 import json
+import re
+import shlex
 
 import pytest
 import torch
+import yaml
 
+from helpers.documentation import commands
 from helpers.training_runs import train
 from helpers.verbs import verb
+from manyseeds.config import resolve
+from manyseeds.config.conditions import conditions
+from manyseeds.core.layout import REPOSITORY
 from manyseeds.core.manifest import problems, read_manifest
 from manyseeds.core.record import recorded_checkpoints
 from manyseeds.evaluation.evaluate import evaluate_run
 from manyseeds.evaluation.factors import evaluate_factors
 
 evaluate, main = verb("evaluate"), verb("evaluate-factors")
-FACTORS = {"success_angle": [0.2, 10.0], "pole_angle": [[-0.01, 0.01]]}
-NAMES = ["nominal", "success_angle = 0.2", "success_angle = 10", "pole_angle = -0.01 to 0.01", "all"]
+PAGE = REPOSITORY / "docs" / "robustness.md"
+FACTORS = {
+    "success_angle": [0.2, 10.0],
+    "pole_angle": [[-0.01, 0.01]],
+    "pole_mass_scale": [[0.5, 2.0]],
+    "action_delay": [[2, 2]],
+}
+LEVELS = ["success_angle = 0.2", "success_angle = 10", "pole_angle = -0.01 to 0.01", "pole_mass_scale = 0.5 to 2"]
+NAMES = ["nominal", *LEVELS, "action_delay = 2", "all"]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +67,8 @@ def test_each_level_has_a_row_then_all_last_levels_together(table):
         ("success_angle", "0.2"),
         ("success_angle", "10.0"),
         ("pole_angle", "[-0.01, 0.01]"),
+        ("pole_mass_scale", "[0.5, 2.0]"),
+        ("action_delay", "[2, 2]"),
         ("", ""),
     ]
     assert {(row["iteration"], row["episodes"]) for row in content} == {("4", "12")}
@@ -74,7 +90,7 @@ def test_the_nominal_row_sums_up_what_the_evaluation_wrote_of_the_last_checkpoin
 
 def test_every_condition_has_the_same_starts_but_for_what_it_changes(run):
     found = {condition.name: result for condition, result in evaluate_factors(run, FACTORS, episodes=5, seed=7)}
-    for name in NAMES[1:3]:
+    for name in (*NAMES[1:3], *NAMES[4:6]):
         for column, numbers in found["nominal"].starts.items():
             assert torch.equal(found[name].starts[column], numbers)
     # The random draws are the same: a range a hundredth as wide makes angles a hundredth as large.
@@ -83,10 +99,10 @@ def test_every_condition_has_the_same_starts_but_for_what_it_changes(run):
 
 
 def test_all_is_what_the_last_levels_give_together(run, table):
-    numbers = {"success_angle": 10.0, "pole_angle": [-0.01, 0.01]}
+    numbers = {factor: levels[-1] for factor, levels in FACTORS.items()}
     [result] = evaluate_run(run, episodes=12, seed=7, overrides=numbers, only=4)
     assert float(rows(table)[-1]["final_angle_mean"]) == pytest.approx(result.outcomes["final_angle"].mean().item())
-    assert [row["balanced"] for row in rows(table)][-3:] != ["0"] * 3
+    assert len({row["final_angle_mean"] for row in rows(table)}) == 5, "all but success_angle change what happens"
 
 
 def test_a_level_replaces_the_number_of_the_overrides(run, tmp_path):
@@ -108,6 +124,23 @@ def test_its_manifest_vouches_for_the_table(run, table):
     assert "evaluation/factors.py" in content["made_by"]["files"]
     [checkpoint] = [name for name in content["inputs"] if name.endswith(".pt")]
     assert checkpoint.endswith(recorded_checkpoints(run)[4].name)
+
+
+def test_the_command_of_the_page_works_and_its_config_names_the_conditions(run, tmp_path, capsys):
+    [command] = [line for line in commands(PAGE) if line.startswith("manyseeds evaluate-factors ")]
+    words = shlex.split(command)[2:]
+    for flag, value in (("--run_dir", run), ("--output", tmp_path / "factors.csv"), ("--episodes", 3)):
+        words[words.index(flag) + 1] = str(value)
+    assert main(words) == 0
+    shown = yaml.safe_load(re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)[0])
+    experiment = resolve(shown)
+    assert words[words.index("--seed") + 1] == str(experiment.evaluate.seed)
+    said, played = capsys.readouterr().out, conditions(json.loads(words[words.index("--factors") + 1]))
+    for place, condition in enumerate(played, 1):
+        assert f"[{place}/{len(played)}] {condition.name}: " in said
+    named = [condition.name for condition in conditions(experiment.evaluate.factors)]
+    assert {condition.name for condition in played} <= set(named)
+    assert [name for name in named if f"`{name}`" not in PAGE.read_text()] == []
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,16 @@ def test_the_sentence_adds_up_training_evaluation_and_the_starts_of_jobs(
     assert f"{least / 60:.0f} min to {most / 60:.0f} min with 2 cores" in text
 
 
+def test_evaluation_under_factors_is_played_once_for_each_condition(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three runs follow each other: 100 iterations of 1 s, 100 x (2 + 4) x 300 steps of 1 ms, two starts."""
+    monkeypatch.setattr(forecast, "measure", lambda *_: Speed(1.0, 1e-3))
+    evaluate = experiment.evaluate.model_copy(update={"factors": {"action_scale": [50], "cart_range": [2.0]}})
+    text = forecast.forecast(experiment.model_copy(update={"evaluate": evaluate}), 2, 10.0)
+    assert f"The rest takes {(2 * (100 + 180 + 20) + 4 * 10) / 60:.0f} min to" in text
+
+
 def test_finished_runs_are_not_counted(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecast, "measure", lambda *_: Speed(1.0, 1e-3))
     for seed in (1, 2):

@@ -32,7 +32,8 @@ def finished(tmp_path_factory):
     """A finished workflow of one run with a task of one file."""
     folder = tmp_path_factory.mktemp("trust")
     shutil.copy(TASK, folder / "push.py")
-    write_config(folder, task={"file": "push.py"}, seeds=[1], evaluate={"episodes": 4})
+    evaluate = {"episodes": 4, "factors": {"close": [0.05]}}
+    write_config(folder, task={"file": "push.py"}, seeds=[1], evaluate=evaluate)
     result = workflows.snakemake(folder, "draw")
     assert result.returncode == 0, result.stdout
     film = folder / RESULTS / "default" / "policy.gif"
@@ -145,6 +146,18 @@ def test_an_edit_of_the_judge_concerns_the_evaluation_of_a_task_in_a_package_onl
     assert "evaluate_run" in rules(dry) and "train_run" not in rules(dry)
 
 
+OF_FACTORS = {"evaluate_factors", "tables", "draw", "write_report"}
+
+
+def test_other_factors_and_other_code_of_theirs_repeat_their_evaluation_only(copy):
+    dry = snakemake(copy, "--dry-run", "--config", "evaluate={factors: {close: [0.05, 0.02]}}")
+    assert rules(dry) == OF_FACTORS
+    edit(copy / RUN / "factors.manifest.json", '"evaluation/factors.py": "', '"evaluation/factors.py": "0')
+    dry = snakemake(copy, "--dry-run")
+    assert "evaluated by other code than the present (evaluation/factors.py): default/seed_1" in dry.stdout
+    assert rules(dry) == OF_FACTORS
+
+
 def forget(episodes: Path) -> None:
     """Leave nothing of an evaluation."""
     episodes.unlink()
@@ -164,6 +177,9 @@ def forget(episodes: Path) -> None:
         ("default/seed_1/episodes.csv", Path.unlink, "evaluate_run"),
         # As after an evaluation that failed, when the tables of the other runs were written.
         ("default/seed_1/episodes.csv", forget, "evaluate_run"),
+        ("default/seed_1/factors.csv", lambda path: edit(path, "nominal", "Nominal"), "evaluate_factors"),
+        ("default/seed_1/factors.csv", Path.unlink, "evaluate_factors"),
+        ("success_under_factors.tex", Path.unlink, "tables"),
         ("default/seed_1/scalars.csv", lambda path: edit(path, "1", "2"), "export"),
         ("learning_curves.csv", flip, "aggregate"),
         ("success_rates.md", lambda path: path.write_text("100 %"), "tables"),
@@ -192,6 +208,7 @@ def test_everything_is_repaired_to_the_same_bytes(copy):
     wanted = {path: path.read_bytes() for kind in kept for path in (copy / RESULTS).rglob(kind)}
     edit(copy / RUN / "episodes.csv", "1", "0")
     (copy / RUN / "scalars.csv").unlink()
+    (copy / RUN / "factors.csv").unlink()
     (copy / RUN / "model_2.pt").unlink()
     flip(copy / RESULTS / "figures" / "final_success.png")
     (copy / RESULTS / "success_rates.md").write_text("100 %")

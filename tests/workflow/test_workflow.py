@@ -71,6 +71,10 @@ DOWNSTREAM = {"evaluate_run", "export", "aggregate", "tables", "draw", "film_fai
         ("seeds=[1, 2, 3]", {"train_run", *DOWNSTREAM}),
         ("train={max_iterations: 3}", {"train_run", "animate", *DOWNSTREAM}),
         ("evaluate={episodes: 9}", {"evaluate_run", "tables", "draw", "film_failures", "write_report", "all"}),
+        (
+            "evaluate={factors: {success_distance: [0.02]}}",
+            {"evaluate_factors", "tables", "draw", "write_report", "all"},
+        ),
         ("curves={band: simultaneous}", {"draw", "write_report", "all"}),
         ("curves={allow_corrupt: true}", DOWNSTREAM - {"evaluate_run", "film_failures"}),
     ],

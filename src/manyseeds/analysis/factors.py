@@ -145,6 +145,23 @@ def under_factors(folder: ResultsFolder, rates: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def spread_sentence(folder: ResultsFolder, rates: pd.DataFrame) -> str:
+    """Name the variants and conditions whose intervals are too narrow, because their seeds differ too much; or ""."""
+    wide: dict[str, list[str]] = {}
+    for (variant, condition), own in rates.groupby(["variant", "condition"], sort=False):
+        for outcome in folder.successes:
+            numbers = own[outcome.name]
+            if len(numbers) > 1 and numbers.std() > statistics.spread_limit(numbers.mean()):
+                wide.setdefault(f"{folder.label(str(variant))}, {outcome.title}", []).append(str(condition))
+    if not wide:
+        return ""
+    named = "; ".join(f"{name}: {', '.join(conditions)}" for name, conditions in wide.items())
+    return (
+        "Where the seeds differ by more than about their mean failure rate (or success rate, where that is less), "
+        f"intervals cover less than 95 % (docs/coverage.md): {named}."
+    )
+
+
 def together(rates: pd.DataFrame) -> str:
     """Say which levels the condition `all` has; "" without it."""
     if ALL not in set(rates["condition"]):

@@ -48,9 +48,11 @@ def _together(factors: Mapping[str, Sequence[Any]]) -> Iterator[Condition]:
 
 
 def level_text(level: Any) -> str:
-    """Return a level as people write it: 2, 0.5 to 1, true."""
+    """Return a level as people write it: 2, true, 0.5 to 1; a range of one number is that number."""
     if isinstance(level, list | tuple):
-        return (" to " if len(level) == 2 else ", ").join(map(level_text, level))
+        numbers = list(map(level_text, level))
+        is_range = len(numbers) == 2
+        return numbers[0] if is_range and numbers[0] == numbers[1] else (" to " if is_range else ", ").join(numbers)
     if isinstance(level, bool):
         return str(level).lower()
     return str(level).removesuffix(".0")

@@ -100,7 +100,7 @@ class EvaluateSettings(Model):
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
     overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task that evaluation changes")
     factors: Annotated[
-        dict[Text, _Levels], Allowed("a mapping of numbers of the task to lists of values: {action_delay: [1, 2]}")
+        dict[Text, _Levels], Allowed("a mapping of numbers of the task to lists of values: {observation_noise: [1, 2]}")
     ] = Field(
         default_factory=dict,
         description="numbers of the task under which the last checkpoint plays the episodes again, one at a time and "

@@ -7,7 +7,7 @@ import pandas as pd
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.estimates import Failure
-from manyseeds.analysis.factors import together
+from manyseeds.analysis.factors import spread_sentence, together
 from manyseeds.config.conditions import ALL, NOMINAL
 from manyseeds.core.description import Outcome
 from manyseeds.report.tables.text import Grid, cell_text, decimals_of, in_unit, meanings
@@ -68,6 +68,7 @@ def notes(data: Data, outcomes: Sequence[Outcome]) -> list[str]:
         f"Success of the last checkpoint{last}, on the same {table['episodes'].iloc[0]} episodes, with one number of "
         f"the task changed at a time. {meanings(outcomes)} {NOTE}",
         *([f"All together: {levels}."] if levels else []),
+        *([wide] if (wide := spread_sentence(data.folder, data.factor_rates)) else []),
         *left_out(data),
         *data.folder.remarks,
     ]
