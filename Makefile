@@ -2,31 +2,43 @@
 CONFIG ?= config.yaml
 CORES ?= all
 RESULTS ?= results/published
+RUN ?= results/published/lift_object
 MINUTES ?= 60
 VENV ?= .venv
 export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis run demo test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
+.PHONY: help setup setup-analysis setup-run run benchmark demo play test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
 	format docs torture bench coverage oracles lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: ## make .venv with everything
+setup: ## make .venv with everything, also what tests and checks need
 	@envs/setup.sh full
+
+setup-run: ## make .venv with what training, evaluation and figures need
+	@envs/setup.sh run
 
 setup-analysis: ## make .venv with what tables and figures need
 	@envs/setup.sh analysis
 
-run: setup ## train, evaluate and report what CONFIG says (config.yaml)
+run: setup-run ## train, evaluate and report what CONFIG says (config.yaml)
 	@python -m manyseeds forecast $(CONFIG) --cores $(CORES)
 	snakemake --cores $(CORES) --configfile $(CONFIG)
+
+benchmark: setup-run ## train all tasks of a benchmark, experiments/benchmark.yaml or CONFIG, and say over all which variant helps
+	snakemake --snakefile workflow/benchmark.smk --cores $(CORES) \
+		--configfile $(if $(filter file,$(origin CONFIG)),experiments/benchmark.yaml,$(CONFIG))
 
 demo: ## three seeds of a cart and a pole, from nothing to tables, figures and a film, in minutes
 	@echo "demo: installing packages into $(VENV) where they are missing (1 to 2 min), then training and figures (1 to 2 min)"
 	@$(MAKE) --no-print-directory run CONFIG=experiments/demo.yaml
+
+play: ## play a policy of RUN in a browser (results/published/lift_object)
+	@envs/setup.sh run play
+	@python -m manyseeds play $(RUN)
 
 test: setup ## run the tests
 	python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
@@ -49,10 +61,10 @@ figures: setup-analysis ## draw tables and figures again from RESULTS (results/p
 report: setup-analysis ## write Snakemake's report of CONFIG to report.html: all files, rules and jobs
 	snakemake --cores $(CORES) --configfile $(CONFIG) --report report.html
 
-watch: setup ## show a line per run while runs are going
+watch: setup-run ## show a line per run while runs are going
 	@python -m manyseeds status
 
-tensorboard: setup ## open TensorBoard over all runs
+tensorboard: setup-run ## open TensorBoard over all runs
 	tensorboard --logdir results
 
 check: setup ## check format, style, types and that modules import from lower floors only

@@ -111,20 +111,12 @@ onsuccess:
 
 if not workflow.modifier.is_main_snakefile():
     check_module()
-    call_at_start(begin)
+    call_too("onstart", begin)
+    call_too("onerror", report_the_others)
 
 
-# A run that failed leaves the tables and figures of the others. The exit code stays, and the next start trains it again.
 onerror:
-    of_runs = (
-        "race_run",
-        "train_run",
-        "export",
-        "evaluate_run",
-        "evaluate_factors",
-    )
-    if any(job.rule.name in of_runs for job in workflow.scheduler.failed):
-        exit_on_error(plan.report_the_others, DEPLOYED)
+    report_the_others()
 
 
 # Run as many trainings at once as there are GPUs, without a flag.

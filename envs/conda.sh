@@ -23,5 +23,5 @@ pins() {
 }
 
 pins workflow | environment 3.11 envs/requirements.lock > envs/analysis.yaml
-pins mujoco warp workflow | environment 3.11 envs/requirements.lock > envs/mujoco.yaml
+pins mujoco video warp workflow | environment 3.11 envs/requirements.lock > envs/mujoco.yaml
 grep -v '^#' envs/isaaclab.lock | environment 3.12 envs/isaaclab.lock > envs/isaaclab.yaml

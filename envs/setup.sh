@@ -1,24 +1,44 @@
 #!/usr/bin/env bash
-# Creates .venv with the versions of envs/requirements.lock: `envs/setup.sh analysis` (tables and figures, no torch) or
-# `envs/setup.sh full`. If it is up to date, nothing happens. PYTHON selects the interpreter, VENV the folder.
+# `envs/setup.sh ENVIRONMENT [EXTRA...]` creates .venv with the versions of envs/requirements.lock, or adds what it lacks:
+#
+#   analysis   tables and figures, no torch
+#   run        the whole workflow, with MuJoCo Warp where there is an NVIDIA GPU
+#   full       also what the tests, the checks, the player, the trackers and clusters need
+#
+# An EXTRA is one of pyproject.toml: `envs/setup.sh run warp play`. If nothing is missing, nothing happens. PYTHON selects
+# the interpreter, VENV the folder. GPU=yes installs for a GPU that this machine does not have, such as a login node.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-full}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
+lock=envs/requirements.lock
 
 die() { echo "error: $*" >&2; exit 1; }
 
 case $what in
-    analysis) extras=workflow needed_mb=1500 ;;
-    full) extras=mujoco,warp,workflow,play,cluster,test,dev needed_mb=4500 ;;
-    *) die "envs/setup.sh: unknown environment '$what'; it must be analysis or full" ;;
+    analysis) extras=(workflow) needed_mb=1200 ;;
+    run) extras=(mujoco workflow) needed_mb=2000 ;;
+    full) extras=(mujoco video warp workflow play loggers cluster test dev) needed_mb=4000 ;;
+    *) die "envs/setup.sh: unknown environment '$what'; it must be analysis, run or full" ;;
 esac
+for extra in "${@:2}"; do
+    grep -qE "^$extra = \[" pyproject.toml || die "envs/setup.sh: unknown extra '$extra'; pyproject.toml has all of them"
+    extras+=("$extra")
+done
+gpu=0
+envs/gpu.sh || gpu=$?
+[ $gpu -le 1 ] || exit 1
+if [ "$what" = run ] && [ $gpu = 0 ]; then extras+=(warp) needed_mb=8000; fi
 
-# The stamp is a hash of the inputs, so that a changed lock or pyproject.toml installs again.
-stamp=$venv/.installed-$what
-wanted=$(cat pyproject.toml envs/requirements.lock envs/setup.sh envs/install_torch.sh | sha256sum)
-if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
+# Every extra leaves a hash of what it was installed from, so that a changed lock or pyproject.toml installs it again.
+stamps=$venv/installed
+wanted=$(cat pyproject.toml "$lock" envs/setup.sh envs/install_torch.sh | sha256sum)
+missing=()
+for extra in "${extras[@]}"; do
+    [ "$(cat "$stamps/$extra" 2>/dev/null)" = "$wanted" ] || missing+=("$extra")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
 
 command -v "$python" >/dev/null || die "$python is not found; install Python 3.11 or newer: apt install python3 python3-venv"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || die "$python does not start"
@@ -36,12 +56,48 @@ if [ -e "$begun" ] || [ ! -x "$venv/bin/python" ]; then
     "$python" -m venv $clear "$venv"
     touch "$begun"
 fi
-install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c envs/requirements.lock "$@"; }
 
-if [ "$what" = full ]; then
-    envs/install_torch.sh "$venv/bin/python" envs/requirements.lock
+# uv does not read pip's configuration: where an index or a proxy is named only there, pip takes over.
+install() {
+    if command -v uv >/dev/null; then
+        echo "installing $1 with uv"
+        uv pip install --quiet --python "$venv/bin/python" -c "$lock" --editable "${1/manyseeds/.}" && return
+    fi
+    echo "installing $1 with pip"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -c "$lock" \
+        --editable "${1/manyseeds/.}"
+}
+
+# What packages carry for their own tests, 200 MB: torch's programs in C++, test modules and data of the others.
+trim() {
+    rm -rf "$site"/torch/test "$site"/torch/bin/{test_*,*Test} "$site"/onnx/backend/test/data
+    for package in matplotlib networkx numba numpy pandas pyarrow scipy sympy; do
+        [ ! -d "$site/$package" ] || find "$site/$package" -type d -name tests -prune -exec rm -rf {} +
+    done
+}
+
+# Importing a module leaves its bytecode. Of all packages it takes three times as long and 70 MB more than of those that
+# the workflow imports.
+compile() {
+    if [ "$what" = full ]; then
+        "$venv/bin/python" -m compileall -qq -j 0 "$site" || true # some packages have files that are no Python
+        return
+    fi
+    for modules in "${imports[@]}"; do
+        env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c "import $modules" &
+    done
+    wait
+}
+
+imports=("manyseeds.report.figures.draw, manyseeds.report.pages.write, manyseeds.workflow.plan, snakemake.cli")
+if [ "$what" != analysis ]; then
+    envs/install_torch.sh "$venv/bin/python" "$lock" --no-compile
+    imports+=("manyseeds.runs.train, manyseeds.evaluation.evaluate, manyseeds.evaluation.film, manyseeds.simulators.mujoco")
 fi
-echo "installing manyseeds[$extras]"
-install --editable ".[$extras]"
-echo "$wanted" > "$stamp"
+install "manyseeds[$(IFS=,; echo "${missing[*]}")]"
+site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+trim
+compile
+mkdir -p "$stamps"
+for extra in "${missing[@]}"; do echo "$wanted" > "$stamps/$extra"; done
 rm -f "$begun"

@@ -59,3 +59,21 @@ def test_importing_any_module_changes_nothing_outside_it():
     result = json.loads(done.stdout)
     assert result["found"] == []
     assert result["imported"] > 80
+
+
+FEW = """
+import sys
+from manyseeds.cli import main
+
+arguments = "--num_envs 4 --max_iterations 1 --threads 1 --log_dir run reach"
+assert main(["train", *arguments.split()]) == 0
+assert main("evaluate --run_dir run --episodes 1 --output episodes.csv".split()) == 0
+print(sorted({"torch._dynamo", "sympy", "pandas", "matplotlib", "wandb", "onnx"} & sys.modules.keys()))
+"""
+
+
+def test_training_and_evaluation_import_nothing_that_they_do_not_use(tmp_path):
+    """Each of these takes up to 1.5 s of every process."""
+    done = subprocess.run([sys.executable, "-c", FEW], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -31,6 +31,7 @@ GROUPS = {
         "figures": ("report.figures.draw", "draw the figures of an experiment"),
         "pages": ("report.pages.write", "write the HTML pages of an experiment"),
         "report": ("report.pages.report", "write the report of an experiment: everything on one page"),
+        "benchmark": ("report.benchmark", "write the table and the figure over all tasks of a benchmark"),
         "film-page": ("report.pages.animation", "put a GIF into an HTML page"),
     },
     "look after": {
@@ -92,7 +93,13 @@ def _print_usage() -> int:
 
 def usage() -> str:
     """Return the help text: a line a verb."""
-    lines = ["usage: manyseeds VERB ..."]
+    lines, width = ["usage: manyseeds VERB ..."], max(map(len, VERBS))
     for group, verbs in GROUPS.items():
-        lines += ["", f"{group}:", *(f"  {verb:10} {summary}" for verb, (_, summary) in verbs.items())]
-    return "\n".join([*lines, "", "`manyseeds VERB --help` explains a verb and shows an example."])
+        lines += ["", f"{group}:", *(f"  {verb:{width}}  {summary}" for verb, (_, summary) in verbs.items())]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "`manyseeds VERB --help` explains a verb and shows an example; `manyseeds --version` says the version.",
+        ]
+    )

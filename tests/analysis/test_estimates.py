@@ -207,19 +207,3 @@ def test_every_plan_and_every_run_that_is_not_reported_stands_below_the_table(fo
     assert 'seeds 3, 4 added; seeds 7, 8, 9 removed; evaluate.estimate from null to "last"' in text
     assert "default seed 7 diverged; default seed 8 was stopped; default seed 9 left nothing" in text
     assert "Started before the present plan: default seed 1." in text
-
-
-def test_several_experiments_are_aggregated_over_the_variants_that_all_have(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_results(tmp_path / "lift", ("a", "b"), seeds=(1, 2, 3))
-    make_results(tmp_path / "push", ("a",), seeds=(1, 2, 3, 4), finals=(0.6,))
-    assert main([str(tmp_path)]) == 0
-    row = pd.read_csv(tmp_path / "success_rates_over_tasks.csv")
-    assert row["variant"].tolist() == ["a"] and row["tasks"].item() == 2 and row["seeds"].item() == 7
-    scores = {}
-    for folder in find_results(tmp_path):
-        final = Data(folder).final
-        scores[folder.name] = final.loc[final["variant"] == "a", "reached"]
-    assert row[["mean", "low", "high"]].values[0] == pytest.approx(list(statistics.mean_over_tasks(scores)))
-    assert "| a | 2 with 7 seeds |" in capsys.readouterr().out

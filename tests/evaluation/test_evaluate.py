@@ -154,6 +154,13 @@ def test_a_film_of_no_checkpoint_is_refused(tmp_path, capsys):
     assert capsys.readouterr().err.endswith("model_1.pt is not a file; give the model_<iteration>.pt of a run.\n")
 
 
+def test_an_mp4_without_its_package_is_refused(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert film_verb([str(run / "model_11.pt"), "--output", str(tmp_path / "a.gif"), str(tmp_path / "a.mp4")]) == 2
+    told = "a.mp4, but the package imageio_ffmpeg is not installed; pip install 'manyseeds[video]' installs it; a .gif"
+    assert told in capsys.readouterr().err and not (tmp_path / "a.gif").exists()
+
+
 def test_a_film_of_another_kind_is_refused(run, tmp_path, capsys):
     assert film_verb([str(run / "model_11.pt"), "--output", str(tmp_path / "a.avi")]) == 2
     assert "must end in .mp4 or .gif" in capsys.readouterr().err

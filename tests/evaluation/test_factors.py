@@ -1,7 +1,9 @@
 """Evaluation under factors: the same episodes with the last checkpoint, one number of the task changed at a time."""
 
 import csv
+import dataclasses
 import json
+import os
 import re
 import shlex
 
@@ -17,7 +19,9 @@ from manyseeds.config.conditions import conditions
 from manyseeds.core.layout import REPOSITORY
 from manyseeds.core.manifest import problems, read_manifest
 from manyseeds.core.record import recorded_checkpoints
-from manyseeds.evaluation.evaluate import evaluate_run
+from manyseeds.core.simulators import SIMULATORS
+from manyseeds.evaluation import evaluate as evaluate_module
+from manyseeds.evaluation.evaluate import evaluate_run, make_evaluation_env
 from manyseeds.evaluation.factors import evaluate_factors
 
 evaluate, main = verb("evaluate"), verb("evaluate-factors")
@@ -115,6 +119,24 @@ def test_a_level_replaces_the_number_of_the_overrides(run, tmp_path):
 
 def test_threads_change_no_byte(run, table, tmp_path):
     assert play(run, tmp_path / "factors.csv", "--threads", "2") == table.read_bytes()
+
+
+def test_where_a_process_holds_one_simulation_only_each_condition_gets_one(run, tmp_path, monkeypatch):
+    factors = {"success_angle": [10.0]}
+    together = play(run, tmp_path / "together.csv", factors=factors)
+    row = dataclasses.replace(SIMULATORS["mujoco"], one_a_process=True)
+    monkeypatch.setitem(SIMULATORS, "mujoco", row)
+    # In this process there is none.
+    monkeypatch.setattr(evaluate_module, "make_evaluation_env", in_another_process(os.getpid()))
+    assert play(run, tmp_path / "apart.csv", factors=factors) == together
+
+
+def in_another_process(pid):
+    def make(*arguments, **options):
+        assert os.getpid() != pid
+        return make_evaluation_env(*arguments, **options)
+
+    return make
 
 
 def test_its_manifest_vouches_for_the_table(run, table):

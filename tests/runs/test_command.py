@@ -189,3 +189,13 @@ def test_video_films_the_policy_and_changes_no_bit_of_training(tmp_path):
     films = sorted((filmed / "videos").iterdir())
     assert [path.name for path in films] == ["iteration_1.mp4", "iteration_2.mp4"]
     assert all(path.read_bytes()[4:8] == b"ftyp" for path in films)
+
+
+def test_videos_without_their_package_are_refused_before_anything_starts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert train(tmp_path / "run", flags=["--video"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --video writes MP4, but the package imageio_ffmpeg is not installed; pip install 'manyseeds[video]'"
+        " installs it.\n"
+    )
+    assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Effects of the factors of a grid, and aggregation over tasks."""
+"""Effects of the factors of a grid."""
 
 import numpy as np
 import pytest
@@ -54,27 +54,3 @@ def test_single_seeds_give_effects_without_limits():
     (effect,) = statistics.factorial_effects({"gamma": [1, 2]}, {(1,): [0.5], (2,): [0.7, 0.8]})
     assert effect.estimate == pytest.approx(0.25)
     assert np.isnan([effect.low, effect.p]).all()
-
-
-def test_the_mean_over_tasks_covers_with_three_seeds_each():
-    """Tasks of very different difficulty and spread; their difference is no uncertainty."""
-    random = np.random.default_rng(1)
-    hits = []
-    for _ in range(3000):
-        tasks = {name: random.normal(mean, 1, size=3) for name, mean in zip("abcd", (0, 5, -3, 10), strict=True)}
-        found = statistics.mean_over_tasks(tasks)
-        hits.append(found.low <= 3 <= found.high)
-    assert 94 <= 100 * np.mean(hits) <= 97
-
-
-def test_one_task_is_students_interval():
-    scores = [0.1, 0.5, 0.6]
-    assert statistics.mean_over_tasks({"a": scores}) == pytest.approx(statistics.t_interval(scores))
-    assert np.isnan(statistics.mean_over_tasks({"a": [0.5]}).low)
-
-
-def test_the_stratified_bootstrap_never_mixes_tasks():
-    """Tasks without any spread between seeds leave nothing to resample."""
-    found = statistics.iqm_over_tasks({"a": [0.0] * 10, "b": [1.0] * 10}, resamples=50)
-    assert (found.estimate, found.low, found.high) == (0.5, 0.5, 0.5)
-    assert np.isnan(statistics.iqm_over_tasks({"a": [0.1, 0.2]}, resamples=50).low)

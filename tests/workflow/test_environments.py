@@ -19,7 +19,7 @@ from manyseeds.core.layout import REPOSITORY
 from manyseeds.core.simulators import SIMULATORS
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-EXTRAS = {"analysis": ("workflow",), "mujoco": ("mujoco", "warp", "workflow")}
+EXTRAS = {"analysis": ("workflow",), "mujoco": ("mujoco", "video", "warp", "workflow")}
 SCRIPTS = ["docker/build_image.sh", "docker/build_sif.sh", "docker/run_docker.sh"]
 
 

@@ -46,7 +46,7 @@ def test_a_failed_run_leaves_the_tables_and_figures_of_the_others_and_stands_in_
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
-    monkeypatch.setattr(failed, "_call", lambda arguments: found.append(arguments[0]) or 0)
+    monkeypatch.setattr(failed, "call_verb", lambda arguments: found.append(arguments[0]) or 0)
     return found
 
 

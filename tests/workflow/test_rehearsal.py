@@ -103,6 +103,13 @@ def test_what_a_job_would_refuse_is_refused_in_one_sentence(changes, words):
         assert word in str(caught.value)
 
 
+def test_a_simulator_that_randomizes_nothing_refuses_what_would_not_happen():
+    with pytest.raises(UserError, match=r"evaluate\.factors makes episodes differ in what the simulator isaaclab does"):
+        check(simulator="isaaclab", evaluate={"factors": {"action_delay": [[1, 1]]}})
+    with pytest.raises(UserError, match=r"task overrides makes episodes differ in what the simulator isaaclab does"):
+        check(simulator="isaaclab", task={"name": "lift_object", "overrides": {"object_mass_scale": [1, 2]}})
+
+
 def test_factors_may_change_what_a_policy_has_learned():
     check(evaluate={"factors": {"action_scale": [0.4], "decimation": [3], "object_x": [[0.3, 0.7]]}})
 

@@ -36,13 +36,20 @@ def as_planned(job, name):
     )
 
 
+def names_here():
+    """Return what the rules are called in these files, by their names in the workflow.
+
+    A workflow that uses this one as a module has rules of its own, and may give ours other names.
+    """
+    return {proxy.rule.name: name for name, proxy in rules._rules.items()}
+
+
 def begin():
     """Check and record what the jobs need, before the first one starts.
 
     Jobs read results/<experiment>/config.json. It is not an output of a rule: a changed key must not repeat every run.
     """
-    # A workflow that uses this one as a module has rules of its own, and may give ours other names.
-    here = {proxy.rule.name: name for name, proxy in rules._rules.items()}
+    here = names_here()
     planned = [
         as_planned(job, here[job.rule.name])
         for job in workflow.dag.needrun_jobs()
@@ -78,8 +85,30 @@ def check_module():
         )
 
 
-def call_at_start(function):
-    """Call a function before the first job, although this is a module: Snakemake calls only the main file's handler."""
+def report_the_others():
+    """Write tables and figures without the runs that failed.
+
+    The exit code stays, and the next start trains those runs again.
+    """
+    of_runs = (
+        "race_run",
+        "train_run",
+        "export",
+        "evaluate_run",
+        "evaluate_factors",
+    )
+    here = names_here()
+    if any(here.get(job.rule.name) in of_runs for job in workflow.scheduler.failed):
+        exit_on_error(plan.report_the_others, DEPLOYED)
+
+
+def call_too(event, function):
+    """Call a function at an event, although this is a module: Snakemake calls only the handler of the main file.
+
+    Args:
+        event: onstart or onerror.
+        function: called before the handler of the main file.
+    """
 
     def also(handler):
         def both(log):
@@ -88,6 +117,6 @@ def call_at_start(function):
 
         return both
 
-    register = workflow.onstart
-    workflow._onstart = also(workflow._onstart)
-    workflow.onstart = lambda handler: register(also(handler))
+    register = getattr(workflow, event)
+    setattr(workflow, f"_{event}", also(getattr(workflow, f"_{event}")))
+    setattr(workflow, event, lambda handler: register(also(handler)))

@@ -43,21 +43,30 @@ from manyseeds.core.text import plain
 SCHEMA_VERSION = 1
 
 
-def _not_published(name: str) -> str:
-    if name.casefold() == "published":
+def not_published(name: str) -> str:
+    """Return a name of results that is not that of what the repository ships."""
+    if name.casefold().split("/")[0] == "published":
         raise ValueError("results/published is what the repository ships")
     return name
+
+
+ExperimentName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
+        json_schema_extra={"not": {"pattern": "^[Pp][Uu][Bb][Ll][Ii][Ss][Hh][Ee][Dd](/|$)"}},
+    ),
+    AfterValidator(not_published),
+    Allowed(
+        "a name of letters, digits, '_', '.' and '-' that is not 'published', or a folder and such a name (mine/reach)"
+    ),
+]
 
 
 class Common(Model):
     """Keys that config.yaml and the resolved experiment share."""
 
-    experiment: Annotated[
-        Name,
-        Field(json_schema_extra={"not": {"pattern": "^[Pp][Uu][Bb][Ll][Ii][Ss][Hh][Ee][Dd]$"}}),
-        AfterValidator(_not_published),
-        Allowed("a name of letters, digits, '_', '.' and '-' that is not 'published'"),
-    ] = Field(description="results go to results/<experiment>/")
+    experiment: ExperimentName = Field(description="results go to results/<experiment>/")
     simulator: SimulatorName = Field("auto", description="what steps the physics; auto: by the device")
     device: Annotated[Literal["cpu", "cuda", "auto"], Allowed("cpu, cuda or auto (gpus says which GPUs)")] = Field(
         "cpu", description="where policies are trained; auto: a GPU where there is one"

@@ -42,8 +42,8 @@ def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) 
     """
     fields: dict[str, Any] = {}
     for path in paths:
-        fields = _over(fields, read_yaml(path))
-    return resolve(_over(fields, changes or {}), source=", ".join(str(path) for path in paths))
+        fields = over(fields, read_yaml(path))
+    return resolve(over(fields, changes or {}), source=", ".join(str(path) for path in paths))
 
 
 def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
@@ -53,6 +53,11 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
         fields: what the YAML file holds.
         source: the file's name, for the error messages.
     """
+    if "experiments" in fields:
+        raise UserError(
+            f"{source} is a benchmark over tasks and no experiment; run it with"
+            f" `snakemake --snakefile workflow/benchmark.smk --configfile {source}` or `make benchmark CONFIG={source}`"
+        )
     complete = _with_longhands(fields)
     _raise(source, problems(Config, complete))
     config = Config.model_validate(complete)
@@ -391,7 +396,7 @@ def _agent_path(name: str, task: str | None) -> Path:
     return next((path for path in places if path.is_file()), Path(name))
 
 
-def _over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Lay the values of a file over those of another, both with every shorthand written out."""
     base, changes = _with_longhands(base), _with_longhands(changes)
     task, other = base.get("task"), changes.get("task")

@@ -15,6 +15,7 @@ class Simulator:
         env: "module:class" of its environment, which `simulators.make_env` imports.
         install: how to install it, for an error message.
         one_a_process: whether a process can hold one simulation only.
+        randomizes: whether episodes can differ in masses, frictions, gains, noise, delays and pushes.
     """
 
     devices: tuple[str, ...]
@@ -24,6 +25,7 @@ class Simulator:
     env: str
     install: str
     one_a_process: bool = False
+    randomizes: bool = True
 
 
 SIMULATORS = {
@@ -33,7 +35,7 @@ SIMULATORS = {
         module="mujoco",
         environment="mujoco",
         env="manyseeds.simulators.mujoco:MujocoEnv",
-        install="envs/setup.sh installs it",
+        install="pip install 'manyseeds[mujoco]' installs it",
     ),
     "mujoco_warp": Simulator(
         devices=("cpu", "cuda"),
@@ -41,7 +43,7 @@ SIMULATORS = {
         module="mujoco_warp",
         environment="mujoco",
         env="manyseeds.simulators.mujoco_warp:MujocoWarpEnv",
-        install="envs/setup.sh full installs it",
+        install="pip install 'manyseeds[warp]' installs it",
     ),
     "isaaclab": Simulator(
         devices=("cpu", "cuda"),
@@ -51,5 +53,6 @@ SIMULATORS = {
         env="manyseeds.simulators.isaaclab.env:IsaacLabEnv",
         install="docs/isaaclab.md says how",
         one_a_process=True,
+        randomizes=False,
     ),
 }

@@ -1,4 +1,4 @@
-"""How well a policy does its task: fixed episodes, the same for every checkpoint."""
+"""How well a policy does its task: fixed episodes, the same for every checkpoint; a row for each episode."""
 
 import argparse
 import csv

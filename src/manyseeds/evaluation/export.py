@@ -63,10 +63,10 @@ def export(checkpoint: Path, outputs: Sequence[Path], run_dir: Path | None = Non
 
 def _policy_module(checkpoint: Path, run_dir: Path) -> tuple["nn.Module", dict[str, Any]]:
     import torch
-    from tensordict import TensorDict
     from torch import nn
 
     from manyseeds.learning.policy import Policy, read_params
+    from manyseeds.simulators.vec_env import TensorDict
     from manyseeds.tasks import registry
     from manyseeds.tasks.base import configure
     from manyseeds.tasks.code import check_task

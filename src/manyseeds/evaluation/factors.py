@@ -1,10 +1,13 @@
-"""How well a run's last checkpoint does when numbers of the task change: one at a time, and all together."""
+"""How well a last checkpoint does when numbers of the task change, one at a time and all together: a row for each."""
 
 import csv
 import json
+import multiprocessing
+import pickle
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from manyseeds.core.description import RETURN
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.core.record import recorded_checkpoints
+from manyseeds.core.simulators import SIMULATORS
 from manyseeds.evaluation.evaluate import (
     Episodes,
     code_of,
@@ -53,9 +57,36 @@ def evaluate_factors(
     played = [(condition, {**(overrides or {}), **condition.overrides}) for condition in conditions(factors)]
     for condition, numbers in played:
         configure(task, {**params.env["task_cfg"], **numbers}, f"{run_dir}: {condition.name}")
+    row = SIMULATORS.get(how.get("simulator") or params.env["simulator"])
+    play = _play_apart if row and row.one_a_process else _play
     for condition, numbers in played:
-        for result in evaluate_run(run_dir, overrides=numbers, only=last, **how):
-            yield condition, result
+        yield condition, play(run_dir, {**how, "overrides": numbers, "only": last})
+
+
+def _play(run_dir: Path, how: Mapping[str, Any]) -> Episodes:
+    [result] = evaluate_run(run_dir, **how)
+    return result
+
+
+def _play_apart(run_dir: Path, how: Mapping[str, Any]) -> Episodes:
+    """Play in a process of its own, since each condition needs another simulation."""
+    from manyseeds.simulators import NonFiniteError
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        result: Episodes | tuple[str, int] = pickle.loads(pool.submit(_played, run_dir, how).result())
+    if isinstance(result, tuple):
+        raise NonFiniteError(*result)
+    return result
+
+
+def _played(run_dir: Path, how: Mapping[str, Any]) -> bytes:
+    from manyseeds.simulators import NonFiniteError
+
+    # As bytes, because PyTorch would leave tensors in shared memory that ends with this process.
+    try:
+        return pickle.dumps(_play(run_dir, how))
+    except NonFiniteError as error:
+        return pickle.dumps((error.term, error.env_index))
 
 
 def row_of(condition: Condition, result: Episodes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
 from manyseeds.core.layout import FILM, PARAMS
 from manyseeds.core.manifest import write_manifest
+from manyseeds.core.packages import missing
 from manyseeds.core.record import check_left, recorded_checkpoints
 from manyseeds.learning import foreign
 from manyseeds.simulators.film import film, frame_rate, write_video
@@ -78,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in args.output:
         if path.suffix not in (".mp4", ".gif"):
             raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
+        if path.suffix == ".mp4" and args.stand_in is None and (problem := missing(["imageio_ffmpeg"])):
+            raise UserError(f"--output is {path}, but {problem}; a .gif needs nothing.")
     if args.checkpoint.is_dir():
         args.checkpoint = list(recorded_checkpoints(args.checkpoint).values())[-1]
     if not args.checkpoint.is_file():

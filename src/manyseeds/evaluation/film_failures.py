@@ -100,9 +100,8 @@ class Stage:
         Raises:
             UserError: when the checkpoint is damaged, or this machine cannot draw.
         """
-        from tensordict import TensorDict
-
         from manyseeds.learning.policy import Policy, read_params
+        from manyseeds.simulators.vec_env import TensorDict
 
         check_left(checkpoint)
         policy = Policy(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tensordict import TensorDict
 
 from manyseeds.config.yaml_file import read_yaml
 from manyseeds.core.errors import UserError
@@ -15,6 +14,7 @@ from manyseeds.learning.agent import resolve_actor
 from manyseeds.learning.checkpoint import load_checkpoint
 from manyseeds.learning.parallel import parallelize, thread_map
 from manyseeds.learning.rsl_rl import MLPModel, resolve_class
+from manyseeds.simulators.vec_env import TensorDict
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from tensordict import TensorDict
 from torch import Tensor, distributed, nn
 
 from manyseeds.core.errors import UserError
 from manyseeds.core.text import shown
+from manyseeds.learning.adam import Adam
 from manyseeds.learning.parallel import CHUNK, Map, elu, one_by_one
 from manyseeds.learning.rsl_rl import MLPModel, algorithms
+from manyseeds.simulators.vec_env import TensorDict, replaced
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -121,7 +122,8 @@ class PPO(algorithms.PPO):
     ) -> None:
         if kwargs.get("optimizer", "adam") != "adam":
             raise ValueError("manyseeds' PPO supports only the optimizer 'adam'")
-        super().__init__(actor, critic, *args, **kwargs)
+        with replaced(torch.optim, Adam=Adam):  # RSL-RL makes one, too
+            super().__init__(actor, critic, *args, **kwargs)
         if self.rnd or self.symmetry or self.normalize_advantage_per_mini_batch:
             raise ValueError("manyseeds' PPO does not support rnd, symmetry or normalization per mini-batch")
         self._actor_layers, self._critic_layers = _linear_layers(actor), _linear_layers(critic)
@@ -135,7 +137,7 @@ class PPO(algorithms.PPO):
                 {"params": list(actor.parameters())},
                 {"params": list(critic.parameters()), "lr": critic_learning_rate},
             ]
-        self.optimizer = torch.optim.Adam(groups, lr=self.learning_rate, fused=True)
+        self.optimizer = Adam(groups, lr=self.learning_rate, fused=True)
         self._start: dict[str, float] = {
             "entropy_coef": self.entropy_coef,
             "desired_kl": self.desired_kl,

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from manyseeds.simulators import vec_env  # noqa: F401 # before RSL-RL imports TensorDict
+
 
 @contextmanager
 def _without_wandb() -> Iterator[None]:

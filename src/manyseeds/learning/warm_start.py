@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tensordict import TensorDict
 from torch import Tensor
 
 from manyseeds.core.errors import UserError
 from manyseeds.learning.checkpoint import read_plain
 from manyseeds.learning.rsl_rl import MLPModel, resolve_class
+from manyseeds.simulators.vec_env import TensorDict
 
 ROLES = ("actor", "critic")
 _NORMALIZERS = {

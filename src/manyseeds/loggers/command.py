@@ -9,7 +9,8 @@ from manyseeds.core.arguments import split_names, verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import EXTERNAL_WORK, LOGGERS_LOCK
 from manyseeds.core.locks import locked
-from manyseeds.core.loggers import LOGGERS, missing
+from manyseeds.core.loggers import LOGGERS
+from manyseeds.core.packages import missing
 from manyseeds.core.text import did_you_mean
 from manyseeds.loggers.account import read_account, write_account
 from manyseeds.loggers.feed import KINDS, sentence

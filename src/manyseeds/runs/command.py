@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from manyseeds.config.errors import problems
 from manyseeds.config.fields import FLAG
 from manyseeds.config.settings import RunConfig, TrainSettings
-from manyseeds.core import loggers
 from manyseeds.core.arguments import split_names, verb_parser
 from manyseeds.core.errors import StorageError, UserError
 from manyseeds.core.files import read_object
 from manyseeds.core.layout import dump_name
+from manyseeds.core.packages import missing
 from manyseeds.runs.hardware import Hardware, choose, gpu_count
 from manyseeds.runs.starts import LATEST, Start, from_checkpoint, from_networks, has_state
 from manyseeds.tasks import registry
@@ -194,8 +194,10 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
     complete = base.model_dump() | fields if base else fields
     _check(RunConfig, {key: value for key, value in complete.items() if key != "train"})
     _check(TrainSettings, complete["train"])
-    if problem := loggers.missing(complete["train"]["logger"]):
+    if problem := missing(complete["train"]["logger"]):
         raise UserError(f"--logger is {','.join(complete['train']['logger'])}, but {problem}.")
+    if complete["video"] and (problem := missing(["imageio_ffmpeg"])):
+        raise UserError(f"--video writes MP4, but {problem}.")
     registry.check_file(complete["task"])
     hardware = choose(args.device, args.simulator, start.log_dir)
     processes = _processes(args, hardware.device)

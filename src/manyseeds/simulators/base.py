@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from rsl_rl.env import VecEnv
-from tensordict import TensorDict
 from torch import Tensor
 
 from manyseeds.core.errors import UserError
 from manyseeds.simulators import NonFiniteError
 from manyseeds.simulators.randomness import StepRandomness, delayed
 from manyseeds.simulators.rendering import Pictures
+from manyseeds.simulators.vec_env import TensorDict, VecEnv
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Starts, State, Task
 

@@ -6,7 +6,6 @@ import mujoco
 import numpy as np
 import torch
 from mujoco.batch import Batch, SimulationError
-from tensordict import TensorDict
 from torch import Tensor
 
 from manyseeds.core.errors import UserError
@@ -15,6 +14,7 @@ from manyseeds.simulators.base import Options, SteppedEnv
 from manyseeds.simulators.kinematics import SitePoses
 from manyseeds.simulators.model import load_model
 from manyseeds.simulators.randomness import multipliers, scaled_arrays
+from manyseeds.simulators.vec_env import TensorDict
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Starts, State, Task
 from manyseeds.tasks.compiled import Answer, Episodes, Kernels, Physics, keep_compiled, load_kernels

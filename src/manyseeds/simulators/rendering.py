@@ -14,19 +14,25 @@ _LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}
 """Values of MUJOCO_GL whose library MuJoCo loads when it is imported."""
 _OTHERS = ("", "0", "1", "on", "off", "true", "false", "enable", "enabled", "disable", "disabled", "glfw", "glx", "cgl")
 
+_INSTALL = "on Debian and Ubuntu, `apt install libegl1 libgl1-mesa-dri` installs it."
+
 
 def choose_renderer() -> None:
     """Choose what MuJoCo renders with; call it before MuJoCo is imported.
 
     Pictures are drawn off screen, so EGL comes first: GLFW needs a display, and DISPLAY may name one that is gone.
+    Where there is neither, MuJoCo draws nothing: with a library that is missing, its import would fail.
 
     Raises:
         UserError: when MUJOCO_GL names something that MuJoCo does not know or that is not installed.
     """
     wanted = os.environ.get("MUJOCO_GL")
     if wanted is None:
-        if sys.platform == "linux" and (_loads("EGL") or not os.environ.get("DISPLAY")):
-            os.environ["MUJOCO_GL"] = "egl"
+        if sys.platform == "linux":
+            if _loads("EGL"):
+                os.environ["MUJOCO_GL"] = "egl"
+            elif not os.environ.get("DISPLAY"):
+                os.environ["MUJOCO_GL"] = "disable"
         return
     name = wanted.lower().strip()
     if name not in (*_LIBRARIES, *_OTHERS):
@@ -86,6 +92,8 @@ class Pictures:
             try:
                 self._renderer = mujoco.Renderer(self._model, height, width)
             except Exception as error:  # the renderer's errors differ by platform
+                if sys.platform == "linux" and not _loads("EGL"):
+                    raise UserError(f"no picture can be drawn here, because libEGL is missing; {_INSTALL}") from error
                 raise UserError(f"no picture can be drawn here, MuJoCo's renderer says: {error}.") from error
         self._data.qpos[:] = qpos
         if mocap is not None:

@@ -32,9 +32,11 @@ from manyseeds.statistics.factors import Effect, factorial_effects
 from manyseeds.statistics.intervals import (
     Below,
     Interval,
+    RateMoments,
     clopper_pearson,
     mean_and_error,
     rate_interval,
+    rate_moments,
     share_below,
     spread_limit,
     t_interval,
@@ -52,7 +54,7 @@ from manyseeds.statistics.survival import (
     time_to_threshold,
     turnbull,
 )
-from manyseeds.statistics.tasks import iqm_over_tasks, mean_over_tasks
+from manyseeds.statistics.tasks import difference_over_tasks, improvement_over_tasks, iqm_over_tasks, mean_over_tasks
 
 __all__ = [
     "LEAST_IQM",
@@ -66,6 +68,7 @@ __all__ = [
     "Effect",
     "Interval",
     "Look",
+    "RateMoments",
     "beaten_by_place",
     "beaten_in_test",
     "bootstrap_interval",
@@ -73,8 +76,10 @@ __all__ = [
     "compare",
     "crossed",
     "crossing_quantile",
+    "difference_over_tasks",
     "factorial_effects",
     "improvement_interval",
+    "improvement_over_tasks",
     "iqm",
     "iqm_bootstrap",
     "iqm_interval",
@@ -90,6 +95,7 @@ __all__ = [
     "probability_of_improvement",
     "rate_difference",
     "rate_interval",
+    "rate_moments",
     "seeds_for_difference",
     "sequential_test",
     "share_below",

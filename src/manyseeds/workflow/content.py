@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from manyseeds.config.conditions import conditions
 from manyseeds.config.experiment import Experiment, from_dict
-from manyseeds.core import loggers, python_path
+from manyseeds.core import python_path
 from manyseeds.core.errors import UserError
 from manyseeds.core.failures import guarded
+from manyseeds.core.packages import missing
 from manyseeds.core.race import deciding
+from manyseeds.core.simulators import SIMULATORS
 from manyseeds.workflow import passed, room
 from manyseeds.workflow.passed import Passed
 
 if TYPE_CHECKING:
     from manyseeds.tasks.base import Task
+
+RANDOMNESS = ("observation_noise", "action_delay", "push_speed")
+"""Numbers of every task by which episodes differ; further ones are the task's factors."""
 
 
 def checked(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
@@ -60,7 +65,7 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
     from manyseeds.learning import warm_start
     from manyseeds.learning.agent import resolve_agent, too_few_samples
     from manyseeds.tasks import registry
-    from manyseeds.tasks.base import configure
+    from manyseeds.tasks.base import configure, randomized
     from manyseeds.workflow import rehearsal
 
     task = registry.load(experiment.task)
@@ -75,7 +80,14 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
         try:
             agent = agents[variant.name] = resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
             for section, changes in sections:
-                configure(task, variant.task_cfg | changes, f"{where}{section}")
+                cfg = configure(task, variant.task_cfg | changes, f"{where}{section}")
+                if randomized(task, cfg) and not SIMULATORS[experiment.simulator].randomizes:
+                    problems.append(
+                        f"{where}{section} makes episodes differ in what the simulator {experiment.simulator} does not"
+                        f" change; leave {', '.join((*RANDOMNESS, *task.factors))} as they are, or choose another"
+                        " simulator."
+                    )
+                    break
             if checkpoint := variant.train.init_from:
                 warm_start.check(
                     checkpoint, agent, task.observation_width, task.action_width, f"{where}train.init_from {checkpoint}"
@@ -115,7 +127,7 @@ def _checked(
     _refuse(
         f"{source}: variant {variant.name}: train.logger is {', '.join(variant.train.logger)}, but {problem}"
         for variant in experiment.variants
-        if (problem := loggers.missing(variant.train.logger))
+        if (problem := missing(variant.train.logger))
     )
     environment = dict(os.environ)
     key = passed.key(experiment, environment)

@@ -46,7 +46,7 @@ def report_the_others(experiment: Experiment, results: str, findings: Findings) 
     )
     curves = ("curves", "--config", f"{results}/{CONFIG}", "--output", f"{results}/{LEARNING_CURVES}")
     for verb in ((*curves, "--allow-missing"), *((name, results) for name in ("tables", "figures", "pages", "report"))):
-        if _call(verb):
+        if call_verb(verb):
             break
     return missing
 
@@ -59,7 +59,7 @@ def _remove_outdated(folder: Path, names: Sequence[str], findings: Findings) -> 
             (folder / name).unlink(missing_ok=True)
 
 
-def _call(arguments: Sequence[str]) -> int:
+def call_verb(arguments: Sequence[str]) -> int:
     """Call a verb with the code of this checkout; return its exit code."""
     command = [sys.executable, "-m", "manyseeds", *arguments]
     return subprocess.run(command, env=os.environ | {"PYTHONPATH": python_path.with_package()}, check=False).returncode

@@ -480,15 +480,15 @@ def make_plan(
         changes: the values of `--config`; `results` is the folder that the target `figures` draws.
         cores: the number of `--cores`.
         module: the config that another workflow gives its module of this one; files and changes are then that
-            workflow's.
+            workflow's. Its key `source` is what messages call it.
 
     Raises:
         UserError: with one sentence for each thing that is wrong.
     """
-    files = tuple(str(_relative(path)) for path in configfiles) or ("config.yaml",)
-    fields = {key: _typed(value) for key, value in (changes if module is None else module).items()}
+    files = tuple(str(relative(path)) for path in configfiles) or ("config.yaml",)
+    fields = typed(changes if module is None else module)
     drawn_from = fields.pop("results", None)
-    source = files[-1] if module is None else "the module's config"
+    source = files[-1] if module is None else str(fields.pop("source", "the module's config"))
     experiment = load(files, fields) if module is None else resolve(fields, source)
     for folder in (RESULTS, f"{RESULTS}/{experiment.experiment}", "logs"):
         if Path(folder).exists() and not Path(folder).is_dir():
@@ -546,16 +546,16 @@ def threads_of_runs(runs: int, cores: int) -> list[int]:
     return list(shortest(runs)[1])
 
 
-def _typed(value: Any) -> Any:
+def typed(value: Any) -> Any:
     """Give values within lists and mappings their types back; Snakemake's command line leaves text."""
     if isinstance(value, Mapping):
-        return {key: _typed(item) for key, item in value.items()}
+        return {key: typed(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_typed(item) for item in value]
+        return [typed(item) for item in value]
     return parse_scalar(value) if isinstance(value, str) else value
 
 
-def _relative(path: str | Path) -> Path:
+def relative(path: str | Path) -> Path:
     """Return a path relative to the working directory if it is below it, so that no path of this machine is stored."""
     path = Path(path)
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

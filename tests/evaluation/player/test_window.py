@@ -79,3 +79,10 @@ def test_the_text_tells_what_the_bars_tell(window):
     left, right = window.text()
     assert left.count("\n") == right.count("\n")
     assert {"near", "effort", "Pushed", "Gap"} <= set(left.split("\n"))
+
+
+def test_what_is_not_known_yet_is_neither_yes_nor_no(window):
+    window.player.restart()
+    left, right = window.text()
+    shown = dict(zip(left.split("\n"), right.split("\n"), strict=True))
+    assert shown["Pushed"] == shown["Gap"] == "-"

@@ -1,7 +1,6 @@
 """Play a policy in a browser or in a window: pause, drag the target, pull what moves, change the checkpoint."""
 
 import argparse
-import importlib.util
 import os
 import threading
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
+from manyseeds.core.packages import missing
 from manyseeds.learning import foreign
 
 
@@ -60,8 +60,8 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--port is {args.port}; it must be between 0 and 65535.")
     if args.window:
         return
-    if importlib.util.find_spec("viser") is None:
-        raise UserError("viser is not installed, which plays in a browser; pip install 'manyseeds[play]' installs it.")
+    if problem := missing(["viser"]):
+        raise UserError(f"{problem}; without it there is --window.")
 
 
 def _tell(address: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -12,14 +13,14 @@ import numpy as np
 
 from manyseeds.core.errors import UserError
 from manyseeds.evaluation.player.player import Player
-from manyseeds.evaluation.player.scene import width
+from manyseeds.evaluation.player.scene import camera, width
 from manyseeds.evaluation.player.simulation import Pull, Simulation
 
 FRAME_S = 1 / 60
 FOLLOW_S = 2.0
 TEXT_S = 0.2
 _BAR = 20
-"""Letters of a full bar."""
+"""Letters of a full bar; the rest is dots, so that the text does not change its width."""
 _KEYS = {
     32: "space", 257: "enter", 259: "backspace", 262: "right", 264: "down", 265: "up", 297: "F8", 298: "F9",
     45: "-", 61: "=",
@@ -38,14 +39,14 @@ def show(player: Player) -> None:
         raise UserError("--window needs a screen, which this machine does not offer; without it a browser shows all.")
     import mujoco.viewer
 
-    window = Window(player)
-    followed = time.monotonic()
+    window, followed = Window(player), time.monotonic()
     while True:
         shown = _wait(window, player)
+        others = set(threading.enumerate())
         with mujoco.viewer.launch_passive(
             shown.model, window.data, key_callback=window.press, show_left_ui=False, show_right_ui=False
         ) as viewer:
-            _look(viewer, shown.model)
+            _look(viewer, player.simulations)
             last = noted = time.monotonic()
             while viewer.is_running() and window.simulation is shown:
                 now = time.monotonic()
@@ -67,8 +68,11 @@ def show(player: Player) -> None:
                 viewer.sync()
                 last = now
                 time.sleep(max(0.0, FRAME_S - (time.monotonic() - now)))
-            if window.simulation is shown:  # the user has closed the window
-                return
+        # The viewer still frees its window: Python crashes if it ends before that, and GLFW has one window at a time.
+        for thread in set(threading.enumerate()) - others:
+            thread.join()
+        if window.simulation is shown:  # the user has closed the window
+            return
 
 
 def _wait(window: "Window", player: Player) -> Simulation:
@@ -92,14 +96,14 @@ def _has_screen() -> bool:
         return bool(glfw.init())
 
 
-def _look(viewer: Any, model: mujoco.MjModel) -> None:
-    """Look from the model's first camera, but let the mouse move on from there."""
-    from manyseeds.evaluation.player.scene import camera
-
-    position, point, _ = camera(model)
+def _look(viewer: Any, simulations: list[Simulation]) -> None:
+    """Look from the model's first camera, from farther away at two policies, and let the mouse move on from there."""
+    position, point, _ = camera(simulations[0].model)
+    between = np.array([0.0, width(simulations[0]) / 2, 0.0]) if len(simulations) > 1 else np.zeros(3)
     away = position - point
+    away = away * (1 + np.linalg.norm(between) / np.linalg.norm(away))
     with viewer.lock():
-        viewer.cam.lookat[:] = point
+        viewer.cam.lookat[:] = point + between
         viewer.cam.distance = np.linalg.norm(away)
         viewer.cam.azimuth = np.degrees(np.arctan2(-away[1], -away[0]))
         viewer.cam.elevation = -np.degrees(np.arcsin(away[2] / np.linalg.norm(away)))
@@ -205,8 +209,13 @@ class Window:
             judged = simulation.outcomes()
             for outcome in simulation.task.description.outcomes:
                 value = judged.get(outcome.name, float("nan"))
-                number = "-" if value != value else f"{value:.3g} {outcome.unit}"
-                rows.append((outcome.title, ("yes" if value else "no") if outcome.kind == "share" else number))
+                if value != value:  # not known yet
+                    shown = "-"
+                elif outcome.kind == "share":
+                    shown = "yes" if value else "no"
+                else:
+                    shown = f"{value:.3g} {outcome.unit}"
+                rows.append((outcome.title, shown))
         return "\n".join(name for name, _ in rows), "\n".join(number for _, number in rows)
 
     def _change_checkpoint(self, by: int) -> None:
@@ -223,7 +232,7 @@ class Window:
 
 def _bar(value: float, scale: float) -> str:
     length = round(_BAR * min(1.0, abs(value) / scale)) if scale else 0
-    return f"{value:8.3f} {'#' * length}"
+    return f"{value:8.3f} {'|' * length}{'.' * (_BAR - length)}"
 
 
 def _copy(simulation: Simulation, data: mujoco.MjData) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import BANDS, ResultsFolder, read_files
+from manyseeds.analysis.tasks import over_tasks
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, write_atomic, write_json
 from manyseeds.core.layout import CAPTIONS
@@ -143,4 +144,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         paths = draw(shown, arguments.only or NAMES, arguments.band, options, arguments.output)
         return f"{paths[0].parent}: {len(paths)} files"
 
-    return for_each_folder(arguments.results_dir, work)
+    code = for_each_folder(arguments.results_dir, work)
+    if len(drawn) > 1 and not (arguments.only or arguments.variants or arguments.output):
+        over = over_tasks(arguments.results_dir, {folder.folder: Data(folder) for folder in drawn})
+        if not over.problem:
+            from manyseeds.report.figures.over_tasks import save_over_tasks
+
+            print(f"{arguments.results_dir}: {len(save_over_tasks(over))} files")
+    return code

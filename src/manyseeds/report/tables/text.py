@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.estimates import OTHER, estimate_words, failure_sentences, spread_sentences
 from manyseeds.analysis.ledger import accounts
@@ -33,11 +32,6 @@ SOURCES_NOTE = (
     "What the uncertainty of each mean is made of, at the last checkpoint: shares of the variance of the mean (seeds; "
     "episodes, as far as all seeds share them; and the rest), and by how much twice the seeds, or twice the episodes, "
     "would shrink its standard error."
-)
-TASKS_NOTE = (
-    "Over all experiments, by the first success of each. Mean: mean over experiments of the mean over seeds, with its "
-    "95 % t interval for new seeds on these experiments. IQM: interquartile mean of all runs, with a 95 % bootstrap "
-    f"interval that resamples seeds within each experiment, from {statistics.LEAST_IQM} seeds each on."
 )
 EFFECTS_NOTE = (
     "Effects of the settings, over all levels of the others. A main effect is the mean change from the level compared "
@@ -327,7 +321,7 @@ def compared_grid(folder: ResultsFolder, comparisons: pd.DataFrame) -> Grid:
         for outcome, row in zip(outcomes, pair, strict=True):
             cells += [cell_text(outcome, row["difference"], row["low"], row["high"], decimals=1, sign="+"), _p(row)]
             if outcome is first:
-                cells.append(_percent(row["improvement"], row["improvement_low"], row["improvement_high"], 0))
+                cells.append(percent(row["improvement"], row["improvement_low"], row["improvement_high"], 0))
         row = pair[0]
         cells.append(cell_text(first, row["detectable"], decimals=1))
         if settings.smallest_difference is not None:
@@ -408,21 +402,6 @@ def sources_grid(folder: ResultsFolder, sources: pd.DataFrame) -> Grid:
     return Grid(header, "llrrrrr", tuple(rows), (False,) * len(rows), (SOURCES_NOTE,), f"{LABEL}-sources")
 
 
-def tasks_grid(table: pd.DataFrame) -> Grid:
-    """A row per variant over several experiments, from `manyseeds.analysis.tasks.over_tasks`."""
-    rows = [
-        (
-            str(row["variant"]),
-            f"{row['tasks']} with {count_of(row['seeds'])}",
-            _percent(row["mean"], row["low"], row["high"], 1),
-            _percent(row["iqm"], row["iqm_low"], row["iqm_high"], 1),
-        )
-        for row in table.to_dict("records")
-    ]
-    header = ("Variant", "Experiments", "Mean (%)", "IQM (%)")
-    return Grid(header, "llll", tuple(rows), (False,) * len(rows), (TASKS_NOTE,), f"{LABEL}-over-tasks")
-
-
 def count_of(seeds: int) -> str:
     """So many seeds, in words."""
     return "1 seed" if seeds == 1 else f"{seeds} seeds"
@@ -446,11 +425,12 @@ def cell_text(
     if pd.isna(value):
         return ""
     if outcome.kind == "share":
-        return _percent(value, low, high, decimals, sign)
+        return percent(value, low, high, decimals, sign)
     return _with_interval([_number(number, sign) for number in (value, low, high)])
 
 
-def _percent(share: float, low: float, high: float, decimals: int, sign: str = "-") -> str:
+def percent(share: float, low: float, high: float, decimals: int, sign: str = "-") -> str:
+    """A share in percent, with its interval if it has one."""
     return _with_interval(
         ["" if pd.isna(number) else f"{100 * number:{sign}.{decimals}f}" for number in (share, low, high)]
     )

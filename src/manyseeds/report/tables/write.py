@@ -10,8 +10,9 @@ from manyseeds.core.files import write_atomic
 from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.tables.factors import factors_grid
-from manyseeds.report.tables.formats import FORMATS, markdown
-from manyseeds.report.tables.text import grids, tasks_grid
+from manyseeds.report.tables.formats import FORMATS
+from manyseeds.report.tables.over_tasks import write_over_tasks
+from manyseeds.report.tables.text import grids
 
 UNDER_FACTORS = "success_under_factors"
 
@@ -65,21 +66,15 @@ def _write(data: Data) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: write the tables of every experiment in a results folder and print the final ones."""
     arguments = results_parser("tables", __doc__).parse_args(argv)
-    experiments: list[Data] = []
+    experiments: dict[Path, Data] = {}
 
     def work(folder: ResultsFolder) -> str:
-        experiments.append(Data(folder))
-        return _write(experiments[-1])
+        experiments[folder.folder] = Data(folder)
+        return _write(experiments[folder.folder])
 
     code = for_each_folder(arguments.results_dir, work)
-    return code or _write_over_tasks(arguments.results_dir, experiments)
-
-
-def _write_over_tasks(results_dir: Path, experiments: Sequence[Data]) -> int:
-    """Write and print the table over several experiments with the same variants, if there are several."""
-    table = over_tasks(experiments)
-    if len(table):
-        with write_atomic(results_dir / "success_rates_over_tasks.csv") as path:
-            table.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
-        print(markdown([tasks_grid(table)], "over all experiments"))
-    return 0
+    if arguments.results_dir not in experiments:
+        over = over_tasks(arguments.results_dir, experiments)
+        if not over.problem:
+            print(write_over_tasks(over)["md"].read_text(encoding="utf-8"))
+    return code
