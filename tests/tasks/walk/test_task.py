@@ -391,10 +391,7 @@ def test_episodes_start_in_the_default_pose_with_commands_in_their_ranges() -> N
     [
         ({"stiffness": 0}, r"'stiffness' is 0\.0; it must be greater than 0\."),
         ({"standing_share": -0.1}, r"'standing_share' is -0\.1; it must be 0 or greater\."),
-        (
-            {"episode_length_s": 1.0},
-            r"'success_after_s' is 1\.0; it must be less than 'episode_length_s', 1\.0, by a step or more\.",
-        ),
+        ({"success_velocity_error": 0}, r"'success_velocity_error' is 0\.0; it must be greater than 0\."),
     ],
 )
 def test_a_mistake_in_the_numbers_is_one_sentence(change: dict[str, float], sentence: str) -> None:
