@@ -1,0 +1,1 @@
+"""walk: a quadruped follows velocity commands on flat ground."""
