@@ -157,8 +157,8 @@ def test_a_malformed_file_is_one_sentence(folder: Path, columns: dict, words: st
 
 def test_a_file_that_was_edited_is_found(folder: Path) -> None:
     path = folder / "default" / "seed_1" / "factors.csv"
-    write_manifest(path.parent, "evaluate", [path], [], "factors")
+    write_manifest(path.parent, "evaluate-factors", [path], [], "factors")
     find_results(folder)
     rewrite(folder, 1, reached=0)
-    with pytest.raises(UserError, match=r"factors\.csv is not the file that `manyseeds evaluate` left"):
+    with pytest.raises(UserError, match=r"factors\.csv is not the file that `manyseeds evaluate-factors` left"):
         find_results(folder)

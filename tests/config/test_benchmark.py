@@ -122,7 +122,12 @@ def test_a_mistake_in_an_experiment_names_its_file(folder: Path, fields, sentenc
 
 
 def test_an_external_trainers_surroundings_must_be_those_of_all(folder: Path) -> None:
-    trainer = {"name": "other", "command": "train", "logs": "logs/*", "environment": {"WHERE": "here"}}
+    trainer = {
+        "name": "other",
+        "command": "train {seed} {num_envs} {max_iterations}",
+        "logs": "logs/*",
+        "environment": {"WHERE": "here"},
+    }
     write(folder, "b.yaml", **EXPERIMENT | {"trainer": trainer})
     write(folder, **GIVEN)
     with pytest.raises(UserError, match=r"trainer.environment differs between first and second"):

@@ -98,6 +98,15 @@ def test_the_command_prints_columns_for_every_experiment(folder, capsys):
     assert lines[3].split()[:7] == ["default/seed_2", "training", "4/10", "40%", "4.00", "40.0%", "192"]
 
 
+def test_the_experiments_of_a_benchmark_are_found_from_the_folder_of_all_results(tmp_path, capsys):
+    for name in ("results/bench/reach", "results/plain", "results/published/reach", "results/plain/default/seed_1"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "config.json").write_text(resolve(FIELDS).to_json())
+    assert main(["--once", str(tmp_path / "results")]) == 0
+    # Three seeds of each of two experiments; a published copy and a file of a run are none.
+    assert capsys.readouterr().out.count("waiting") == 6
+
+
 def test_a_folder_without_an_experiment_is_an_error(tmp_path, capsys):
     assert main(["--once", str(tmp_path)]) == 2
     assert "holds no experiment" in capsys.readouterr().err

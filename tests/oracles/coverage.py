@@ -457,12 +457,12 @@ def report() -> str:
     parts.append("## Over several tasks\n\n" + OVER_TASKS)
     rows = [
         [
-            "; ".join(a.name if a == b else f"{a.name} against {b.name}" for a, b in tasks),
+            "; ".join(", ".join(f"{100 * own.mean:g} ({100 * own.sd:g})" for own in pair) for pair in tasks),
             *(f"{cell(over_tasks(tasks, n, False))} / {cell(over_tasks(tasks, n, True))}" for n in SEEDS),
         ]
         for tasks in TASKS
     ]
-    parts.append(table(["variants in each task", *of_seeds()], rows))
+    parts.append(table(["mean (SD) of both variants, by task", *of_seeds()], rows))
     parts.append("## Performance profile\n\n" + PROFILE)
     rows = [
         [f"{100 * share:g} %", *(pair(profiles(share, n, False), profiles(share, n, True)) for n in SEEDS)]
@@ -573,9 +573,9 @@ TASKS = [
 """Of each benchmark, the seeds of two variants in each task, all within the limit of spread."""
 
 OVER_TASKS = """What a benchmark says over all its tasks, for new seeds on these tasks: first the mean over tasks of a
-variant, then the mean difference of two variants, by MOVER from the logit-t interval of each task. The
-probability of improvement over tasks has no interval: Newcombe's, put together in the same way, cover 91 to 93 % with 4
-to 10 seeds in each of three tasks."""
+variant, then the mean difference of two variants, by MOVER from the logit-t interval of each task. Rows are beta
+distributions, mean and SD of both variants in each task. The probability of improvement over tasks has no interval:
+Newcombe's, put together in the same way, cover 91 to 93 % with 4 to 10 seeds in each of three tasks."""
 
 PROFILE = """Exact sums, no simulation, but for the last row (2,000 replicates). Before: percentile bootstrap. Now:
 Clopper and Pearson's interval, which covers at least 95 % and often more; for the whole profile, Kolmogorov's exact

@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_results(tmp_path_factory.mktemp("factors") / "lift", names, (1, 2, 3), iterations=20, episodes=40)
     add_factors(folder, FACTORS)
     for path in folder.glob("*/seed_*/factors.csv"):
-        write_manifest(path.parent, "evaluate", [path], [], "factors")
+        write_manifest(path.parent, "evaluate-factors", [path], [], "factors")
         (path.parent / "run.json").write_text(json.dumps({"ended": "2026-01-01", "outputs": {}}))
     return folder
 

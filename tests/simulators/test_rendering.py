@@ -45,21 +45,21 @@ ctypes.CDLL = ctypes.cdll._dlltype = WithoutEgl
 """
 
 
-def test_a_machine_without_opengl_steps_and_says_what_a_picture_needs():
-    """A plain Debian has no EGL, without which MuJoCo's import would fail where MUJOCO_GL asks for it."""
+def test_a_machine_without_opengl_trains_and_says_what_a_film_needs(tmp_path):
+    """A plain Debian has no EGL; MuJoCo's import fails there if MUJOCO_GL asks for it."""
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MUJOCO_GL")}
     code = WITHOUT_EGL + (
-        "from manyseeds.simulators.rendering import Pictures, choose_renderer\n"
-        "choose_renderer()\n"
-        "from manyseeds.core.errors import UserError\n"
-        "from manyseeds.tasks.registry import load\n"
-        "task = load('cart_pole')\n"
-        "pictures = Pictures(task, task.cfg())\n"
-        "try: pictures.draw(pictures._data.qpos, None, 64, 48)\n"
-        "except UserError as error: print(error)\n"
+        "from manyseeds.cli import main\n"
+        "settings = ['--num_envs', '2', '--max_iterations', '1', '--device', 'cpu', '--threads', '1']\n"
+        "print(main(['train', *settings, '--log_dir', 'run', 'cart_pole']))\n"
+        "print(main(['film', 'run', '--output', 'film.gif', '--seconds', '0.1']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.stdout.startswith("no picture can be drawn here, because libEGL is missing; on Debian"), done.stderr
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-2:] == ["0", "2"], done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "error: no picture can be drawn here, because libEGL is missing; on Debian and Ubuntu, "
+        "`apt install libegl1 libgl1-mesa-dri` installs it."
+    )
 
 
 def test_a_renderer_that_mujoco_does_not_know_is_refused(monkeypatch):

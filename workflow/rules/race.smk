@@ -20,7 +20,7 @@ if plan.rungs:
         threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
         resources:
             **plan.training_resources,
-            **after_queued("race_run", left_in_queue),
+            **after_queued(workflow.modifier.modify_rulename("race_run"), left_in_queue),
         params:
             config=plan.config_json,
             # A function: braces of JSON would be taken for wildcards.

@@ -18,7 +18,7 @@ rule train_run:
     threads: lambda wildcards: plan.threads[wildcards.variant, wildcards.seed]
     resources:
         **plan.training_resources,
-        **after_queued("train_run", left_in_queue),
+        **after_queued(workflow.modifier.modify_rulename("train_run"), left_in_queue),
     # No message: it would hide the job's resources and its log.
     params:
         config=plan.config_json,

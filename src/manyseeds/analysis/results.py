@@ -270,7 +270,7 @@ def find_results(results_dir: str | Path, check: bool = True) -> list[ResultsFol
             check_made(run.scalars, "scalars")
             for made in (run.episodes, run.checkpoints):
                 check_made(made, "evaluate")
-            check_made(run.factors, "evaluate", name=run.factors.stem)
+            check_made(run.factors, "evaluate-factors", name=run.factors.stem)
             if sentence := other_seed(run.folder / RUN_RECORD):
                 raise UserError(f"{sentence}; give it the name that it had")
         check_made(folder / LEARNING_CURVES, "curves")

@@ -354,16 +354,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     write_csv(args.output, results)
     name = "" if args.output.name == EPISODES else args.output.stem
-    record(args, name, checkpoints, code)
+    record(args, "evaluate", name, checkpoints, code)
     return 0
 
 
-def record(args: argparse.Namespace, name: str, checkpoints: Iterable[Path], code: Code, **settings: Any) -> None:
+def record(
+    args: argparse.Namespace, verb: str, name: str, checkpoints: Iterable[Path], code: Code, **settings: Any
+) -> None:
     """Write the manifest of an evaluation: its settings, its code, what it read and what it made.
 
     Args:
         args: from `read_flags`.
-        name: of the manifest, "" for that of the evaluation.
+        verb: of the command line.
+        name: of the manifest; the verb's name where it is "".
         checkpoints: what was evaluated.
         code: the code that evaluated it.
         **settings: further settings.
@@ -371,15 +374,15 @@ def record(args: argparse.Namespace, name: str, checkpoints: Iterable[Path], cod
     settings = {name: args.how[name] for name in ("episodes", "seed", "overrides")} | settings
     read = [*checkpoints, *(args.run_dir / name for name in PARAMS)]
     made_by = code.to_dict()
-    write_manifest(args.output.parent, "evaluate", [args.output], read, name, settings=settings, made_by=made_by)
+    write_manifest(args.output.parent, verb, [args.output], read, name, settings=settings, made_by=made_by)
 
 
-def code_of(args: argparse.Namespace) -> Code:
+def code_of(args: argparse.Namespace, *, factors: bool = False) -> Code:
     """Return the code that evaluates, as it is before any of it is used."""
     from manyseeds.learning.policy import read_params
 
     env = read_params(args.run_dir).env
-    return evaluation_code(env["task"], args.simulator or env["simulator"])
+    return evaluation_code(env["task"], args.simulator or env["simulator"], factors=factors)
 
 
 def shares_in_words(result: Episodes) -> str:

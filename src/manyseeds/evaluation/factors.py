@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = read_flags(parser, argv)
     factors = _factors(args.factors)
-    named, code, start = conditions(factors), code_of(args), time.perf_counter()
+    named, code, start = conditions(factors), code_of(args, factors=True), time.perf_counter()
     rows: list[dict[str, Any]] = []
     try:
         for condition, result in evaluate_factors(args.run_dir, factors, **args.how):
@@ -149,7 +149,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     write_factors(args.output, rows)
     [last] = {row["iteration"] for row in rows}
-    record(args, args.output.stem, [recorded_checkpoints(args.run_dir)[last]], code, factors=factors)
+    record(
+        args, "evaluate-factors", args.output.stem, [recorded_checkpoints(args.run_dir)[last]], code, factors=factors
+    )
     return 0
 
 

@@ -17,7 +17,7 @@ from manyseeds.config import Experiment, Variant, read_resolved
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json
-from manyseeds.core.layout import CONFIG, EVENT_FILE, EXTERNAL_WORK, RUN_RECORD, run_folder
+from manyseeds.core.layout import CONFIG, EVENT_FILE, EXTERNAL_WORK, RUN_RECORD, SEED_FOLDER, run_folder
 from manyseeds.core.race import Stop, stopped_so_far
 from manyseeds.core.text import duration
 from manyseeds.eventfiles.log import RunLog, read_log
@@ -181,7 +181,14 @@ def _number(value: float, form: str) -> str:
 
 
 def _experiments(folder: Path) -> list[Path]:
-    found = [path.parent for path in (folder / CONFIG, *sorted(folder.glob(f"*/{CONFIG}"))) if path.is_file()]
+    # Those of a benchmark are one folder deeper.
+    deeper = (
+        path
+        for path in sorted(folder.glob(f"*/*/{CONFIG}"))
+        if not SEED_FOLDER.fullmatch(path.parent.name) and path.parent.parent.name != "published"
+    )
+    paths = (folder / CONFIG, *sorted(folder.glob(f"*/{CONFIG}")), *deeper)
+    found = [path.parent for path in paths if path.is_file()]
     if not found:
         raise UserError(f"{folder} holds no experiment; a run of the workflow makes one, such as results/lift_object")
     return found

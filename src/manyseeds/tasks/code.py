@@ -40,11 +40,11 @@ WITHOUT_INFLUENCE = {
 }
 OF_EVALUATION = (
     "evaluation/evaluate.py",
-    "evaluation/factors.py",
     "learning/agent.py",
     "learning/parallel.py",
     "learning/policy.py",
 )
+OF_FACTORS = ("evaluation/factors.py",)
 PACKAGES = ("numpy", "rsl-rl-lib", "torch")
 """Packages whose versions decide results, besides those of the simulator."""
 JUDGED = "description.py"
@@ -70,9 +70,17 @@ def training_code(task: str, simulator: str, installed: bool = True) -> Code:
     return _code(_modules(FOLDERS, simulator) | _of_task(task, judged=False), simulator, installed)
 
 
-def evaluation_code(task: str, simulator: str, installed: bool = True) -> Code:
-    """Return what decides the result of an evaluation besides its settings and the checkpoints; as `training_code`."""
-    ours = {name: PACKAGE / name for name in OF_EVALUATION} | _modules(("simulators", "tasks"), simulator)
+def evaluation_code(task: str, simulator: str, installed: bool = True, *, factors: bool = False) -> Code:
+    """Return what decides the result of an evaluation besides its settings and the checkpoints; as `training_code`.
+
+    Args:
+        task: a task reference.
+        simulator: one of `SIMULATORS`.
+        installed: whether the evaluation's packages are those of this process.
+        factors: of the evaluation under factors.
+    """
+    names = (*OF_EVALUATION, *(OF_FACTORS if factors else ()))
+    ours = {name: PACKAGE / name for name in names} | _modules(("simulators", "tasks"), simulator)
     return _code(ours | _of_task(task, judged=True), simulator, installed)
 
 

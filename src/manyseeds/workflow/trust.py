@@ -57,6 +57,7 @@ class Findings:
         damaged: records of runs of which a file is there and is not what the run left.
         code: what trains now; None where nothing was compared.
         evaluation: what evaluates now.
+        factors: what evaluates under factors now.
     """
 
     stale: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Findings:
     damaged: frozenset[str] = frozenset()
     code: Code | None = None
     evaluation: Code | None = None
+    factors: Code | None = None
 
     def sentences(self, experiment: Experiment, results: str) -> list[str]:
         """Return what is to be said about them, a sentence a line."""
@@ -137,12 +139,15 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
         return Findings()
     trainer, ours = experiment.trainer, experiment.trainer.is_ours
     evaluation: Code | None
+    factors: Code | None = None
     if isinstance(trainer, External):
         code = inputs.inputs_code(trainer)
         evaluation = inputs.evaluation_code(trainer) if trainer.evaluates else None
     else:
         code = training_code(experiment.task, experiment.simulator, installed)
         evaluation = evaluation_code(experiment.task, experiment.simulator, installed)
+        if experiment.evaluate.factors:
+            factors = evaluation_code(experiment.task, experiment.simulator, installed, factors=True)
     sums = _Sums(folder)
     stale: dict[str, list[str]] = {}
     stale_evaluations: dict[str, list[str]] = {}
@@ -188,7 +193,8 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
                     again[str(run / name)] = ""
             for step, name in evaluations:
                 known = not moved and (run / name).is_file() and str(run / name) not in again
-                if evaluation and known and (changed := changes_since(manifest_path(run, step), evaluation)):
+                now = factors if name == FACTORS else evaluation
+                if now and known and (changed := changes_since(manifest_path(run, step), now)):
                     stale_evaluations[str(run / name)] = changed
         films = (("film", FILM, FILM), ("film-page", FILM_PAGE, FILM), ("film-failures", FAILURES_FILM, FAILURES_FILM))
         for step, name, first in films if ours else ():
@@ -206,7 +212,7 @@ def look(experiment: Experiment, results: str, installed: bool) -> Findings:
             again.setdefault(str(folder / name), problem)
     sums.keep()
     forced = _forced_by(experiment, results, [*stale, *trained_anew, *stale_evaluations])
-    return Findings(stale, stale_evaluations, forced | again, frozenset(damaged), code, evaluation)
+    return Findings(stale, stale_evaluations, forced | again, frozenset(damaged), code, evaluation, factors)
 
 
 def prepare(findings: Findings, experiment: Experiment, results: str, jobs: Iterable[Planned]) -> None:
@@ -226,9 +232,9 @@ def prepare(findings: Findings, experiment: Experiment, results: str, jobs: Iter
             if findings.code and Path(path).is_file():
                 accept_code(Path(path).parent, findings.code, "accepted by changed_code: accept")
         for path in findings.stale_evaluations:
-            if findings.evaluation:
+            if now := findings.factors if Path(path).name == FACTORS else findings.evaluation:
                 step = "evaluate" if Path(path).name == EPISODES else Path(path).stem
-                accept_in(manifest_path(Path(path).parent, step), findings.evaluation, "accepted")
+                accept_in(manifest_path(Path(path).parent, step), now, "accepted")
     for mark in Path(results).glob(f"*/seed_*/{ANEW}"):
         if mark.with_name(RUN_RECORD).is_file():  # of a start that ended before its job began
             mark.unlink()

@@ -19,7 +19,8 @@ LABEL = "over-tasks"
 OVER_ALL = "Over all tasks"
 MEAN_NOTE = (
     "Over all tasks: mean over tasks of the mean over seeds. All intervals are 95 % intervals for new seeds on these "
-    "tasks, not for new tasks (stratified: Student's t on the logit of each mean, put together by MOVER)."
+    "tasks, and for new episodes where the single episodes are known; they are not for new tasks (stratified: "
+    "Student's t on the logit of each mean, put together by MOVER)."
 )
 IQM_NOTE = (
     "IQM: interquartile mean of all runs, with a 95 % bootstrap interval that resamples seeds within each task, from "
