@@ -233,7 +233,7 @@ def trace_of(steps: int, n: int, command: list[float]) -> Trace:
     """Upright robots that stand still with their feet on the floor, from `success_after_s` = 0.04 s on."""
     qpos = torch.zeros(steps, n, 19)
     qpos[..., 2], qpos[..., 3] = 0.3, 1.0
-    feet = {name: torch.tensor([0.0, 0.0, FOOT_RADIUS]).repeat(steps, n, 1) for name in FEET}
+    feet = {name: torch.tensor([0.0, 0.0, FOOT_RADIUS - 1e-4]).repeat(steps, n, 1) for name in FEET}
     still = {name: torch.tensor([1.0, 0, 0, 0]).repeat(steps, n, 1) for name in FEET}
     return Trace(qpos, torch.zeros(steps, n, 18), feet, still, torch.tensor(command).repeat(n, 1), CFG.step_dt)
 
@@ -258,8 +258,8 @@ def test_mean_errors_and_falls_decide_an_episode() -> None:
 
 
 def test_a_foot_that_rolls_does_not_slip() -> None:
-    """Feet that stay, slide, roll without a slip, spin in place, and hover; each at 0.1 m/s."""
-    trace = trace_of(6, 5, [0.0, 0.0, 0.0])
+    """Feet that stay, slide, roll without a slip, spin in place, hover, and skim the floor; each at 0.1 m/s."""
+    trace = trace_of(6, 6, [0.0, 0.0, 0.0])
     times = torch.arange(6) * CFG.step_dt
     angles = 0.1 / FOOT_RADIUS * times
     for name in FEET:
@@ -267,12 +267,14 @@ def test_a_foot_that_rolls_does_not_slip() -> None:
         trace.sites[name][:, 2, 0] = 0.1 * times
         trace.sites[name][:, 4, 0] = 0.1 * times
         trace.sites[name][:, 4, 2] += 0.01
+        trace.sites[name][:, 5, 0] = 0.1 * times
+        trace.sites[name][:, 5, 2] += 0.001
         trace.rotations[name][:, 2:4, 0] = (angles / 2).cos()[:, None]
         trace.rotations[name][:, 2:4, 2] = (angles / 2).sin()[:, None]
         trace.rotations[name][3:, 2] *= -1  # the same rotation
     outcomes = description.judge(configure(TASK, {"success_after_s": 0.04}), trace)
-    np.testing.assert_allclose(outcomes["foot_slip"], [0, 0.1, 0, 0.1, 0], atol=1e-4)
-    np.testing.assert_allclose(outcomes["air_time"], [0, 0, 0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(outcomes["foot_slip"], [0, 0.1, 0, 0.1, 0, 0], atol=1e-4)
+    np.testing.assert_allclose(outcomes["air_time"], [0, 0, 0, 0, 1, 0], atol=1e-6)
 
 
 def test_what_training_counts_as_success_is_what_the_judge_says() -> None:
@@ -298,6 +300,14 @@ def test_what_training_counts_as_success_is_what_the_judge_says() -> None:
     assert torch.equal(task.success(env.task_cfg, last), outcomes["followed"])
     errors = torch.stack((outcomes["velocity_error"], outcomes["yaw_rate_error"]), dim=1)
     torch.testing.assert_close(base.metrics(TASK, env.task_cfg, last), errors, atol=1e-5, rtol=1e-4)
+
+
+def test_an_episode_in_which_no_step_counts_is_no_success() -> None:
+    cfg = configure(TASK, {"success_after_s": 2.0, "episode_length_s": 0.2})
+    assert not description.judge(cfg, trace_of(10, 2, [0.0, 0.0, 0.0]))["followed"].any()
+    state = random_state(2)
+    state.memory, state.episode_length = torch.zeros(2, TASK.memory_width), torch.full((2,), 10)
+    assert not task.success(cfg, state).any()
 
 
 def test_a_robot_without_actions_stands_for_a_whole_episode() -> None:

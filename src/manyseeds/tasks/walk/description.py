@@ -47,7 +47,7 @@ DESCRIPTION = Description(
             "foot_slip",
             "Foot slip",
             "measure",
-            "mean speed at which feet that touch the floor move over it",
+            "mean speed at which feet that are pressed into the floor move over it",
             "m/s",
             "lower",
         ),
@@ -89,7 +89,12 @@ def trunk_down(cfg: Any, state: Any) -> Any:
 
 def feet_down(cfg: Any, state: Any) -> Any:
     """Return which feet touch the floor, (..., n, 4) bool."""
-    return _stack([state.sites[name][..., 2] for name in FEET]) < FOOT_RADIUS + cfg.contact_height
+    return feet_height(state) < cfg.contact_height
+
+
+def feet_height(state: Any) -> Any:
+    """Return how far the feet are above the floor, (..., n, 4) m; negative where they are pressed into it."""
+    return _stack([state.sites[name][..., 2] for name in FEET]) - FOOT_RADIUS
 
 
 def judge(cfg: Any, trace: Any) -> dict[str, Any]:
@@ -97,8 +102,8 @@ def judge(cfg: Any, trace: Any) -> dict[str, Any]:
     first = round(cfg.success_after_s / cfg.step_dt)
     velocity = base_velocity(trace.qpos, trace.qvel)
     linear, yaw = (error[first:].mean(0) for error in errors(trace.command, velocity, trace.qvel))
-    fell, down = trunk_down(cfg, trace).any(0), feet_down(cfg, trace)
-    both = down[1:] & down[:-1]
+    fell, pressed = trunk_down(cfg, trace).any(0), feet_height(trace) < 0
+    both = pressed[1:] & pressed[:-1]
     slip = _stack([_slip(trace.sites[name], trace.rotations[name]) for name in FEET]) / cfg.step_dt
     ok = (linear < cfg.success_velocity_error) & (yaw < cfg.success_yaw_rate_error)
     return {
@@ -107,7 +112,7 @@ def judge(cfg: Any, trace: Any) -> dict[str, Any]:
         "velocity_error": linear,
         "yaw_rate_error": yaw,
         "foot_slip": (slip * both).sum((0, 2)) / both.sum((0, 2)).clamp(min=1),
-        "air_time": 1 - down.float().mean((0, 2)),
+        "air_time": 1 - feet_down(cfg, trace).float().mean((0, 2)),
     }
 
 

@@ -161,9 +161,9 @@ def mean_errors(cfg: WalkCfg, s: State) -> Tensor:
 
 
 def success(cfg: WalkCfg, s: State) -> Tensor:
-    """Return whether a whole episode ends in which the command was followed, (n,) bool."""
+    """Return whether a whole episode ends in which the command was followed, (n,) bool; never if no step counted."""
     limits = constant((cfg.success_velocity_error, cfg.success_yaw_rate_error), s.qpos.device)
-    followed = (mean_errors(cfg, s) < limits).all(1)
+    followed = (mean_errors(cfg, s) < limits).all(1) & (s.memory[:, -1] > 0)
     return (s.episode_length >= cfg.episode_length) & followed & ~fallen(cfg, s)
 
 
