@@ -74,6 +74,15 @@ def test_the_second_policy_is_drawn_beside_the_first(window):
     assert places[:, 1].min() > 0.1
 
 
+def test_the_second_policy_stays_where_it_was_put(window, monkeypatch):
+    scene = mujoco.MjvScene(window.simulation.model, 100)
+    window.draw(scene)
+    before = scene.geoms[0].pos.copy()
+    monkeypatch.setattr("manyseeds.evaluation.player.window.width", lambda simulation: 100.0)  # in another pose
+    window.draw(scene)
+    assert np.array_equal(scene.geoms[0].pos, before)
+
+
 def test_the_text_tells_what_the_bars_tell(window):
     window.player.step()
     left, right = window.text()

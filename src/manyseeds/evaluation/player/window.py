@@ -46,7 +46,7 @@ def show(player: Player) -> None:
         with mujoco.viewer.launch_passive(
             shown.model, window.data, key_callback=window.press, show_left_ui=False, show_right_ui=False
         ) as viewer:
-            _look(viewer, player.simulations)
+            _look(viewer, shown.model, window.aside if len(player.simulations) > 1 else 0.0)
             last = noted = time.monotonic()
             while viewer.is_running() and window.simulation is shown:
                 now = time.monotonic()
@@ -96,11 +96,10 @@ def _has_screen() -> bool:
         return bool(glfw.init())
 
 
-def _look(viewer: Any, simulations: list[Simulation]) -> None:
+def _look(viewer: Any, model: mujoco.MjModel, aside: float) -> None:
     """Look from the model's first camera, from farther away at two policies, and let the mouse move on from there."""
-    position, point, _ = camera(simulations[0].model)
-    between = np.array([0.0, width(simulations[0]) / 2, 0.0]) if len(simulations) > 1 else np.zeros(3)
-    away = position - point
+    position, point, _ = camera(model)
+    between, away = np.array([0.0, aside / 2, 0.0]), position - point
     away = away * (1 + np.linalg.norm(between) / np.linalg.norm(away))
     with viewer.lock():
         viewer.cam.lookat[:] = point + between
@@ -117,6 +116,7 @@ class Window:
 
     Attributes:
         data: the first simulation as it is drawn.
+        aside: how far the second one stands to its side, m along y.
     """
 
     def __init__(self, player: Player) -> None:
@@ -142,6 +142,7 @@ class Window:
         simulation = self._player.choices[0].simulation
         if simulation is not self._shown and simulation is not None:
             self.data, self._shown = mujoco.MjData(simulation.model), simulation
+            self.aside = width(simulation)
         return simulation
 
     def press(self, code: int) -> None:
@@ -186,7 +187,7 @@ class Window:
                 extra,
             )
             for index in range(extra.ngeom):
-                extra.geoms[index].pos[1] += width(first)
+                extra.geoms[index].pos[1] += self.aside
 
     def text(self) -> tuple[str, str]:
         """Return what stands over the picture: names, and their numbers with bars of letters."""
