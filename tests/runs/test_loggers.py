@@ -44,7 +44,7 @@ def mlflow_runs(database: Path, experiment: str) -> list[tuple[str, str]]:
     """Return id and status of an experiment's runs."""
     if not database.exists():
         return []
-    with sqlite3.connect(database) as connection:
+    with sqlite3.connect(database, timeout=60) as connection:
         if not connection.execute("select 1 from sqlite_master where name = 'metrics'").fetchall():
             return []
         return connection.execute(
@@ -55,7 +55,7 @@ def mlflow_runs(database: Path, experiment: str) -> list[tuple[str, str]]:
 
 def mlflow_steps(database: Path, run: str) -> list[int]:
     """Return the iterations of which a run has the loss, in the order in which they were sent."""
-    with sqlite3.connect(database) as connection:
+    with sqlite3.connect(database, timeout=60) as connection:
         query = "select step from metrics where run_uuid = ? and key = 'Loss/value' order by timestamp"
         return [step for (step,) in connection.execute(query, [run])]
 
