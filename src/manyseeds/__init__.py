@@ -1,3 +1,3 @@
 """Reproducible training of robot policies over many random seeds."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
