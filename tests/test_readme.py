@@ -54,6 +54,8 @@ def test_snakemake_knows_the_options_and_the_workflow_the_targets():
         for word, before in zip(words, ["", *words], strict=False):
             if word.startswith("--"):
                 assert word in options
+            elif word.endswith(".yaml"):
+                assert before == "--configfile" or (REPOSITORY / word).is_file()
             elif not before.startswith("--") and "=" not in word:
                 assert word in targets or before == "all"
 
