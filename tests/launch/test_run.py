@@ -61,6 +61,8 @@ def test_a_run_leaves_its_declared_files_and_a_record_of_them(experiment):
     assert [name for name in record["outputs"] if name != "code.diff"] == OUTPUTS
     assert verify(experiment).problems == ()
     assert record["resumed"] == 0 and record["threads"] == 1
+    # Records are published, so they name no path of this machine.
+    assert record["command"][:4] == ["python", "-m", "manyseeds", "train"]
     assert record["config"]["agent"]["policy"]["actor_hidden_dims"] == [16]
     assert "Saved checkpoint" in (run / "train.log").read_text()
 

@@ -177,7 +177,7 @@ def run_of(
         variant=variant,
         gpus=[str(device) for device in leased.devices or gpus.allotted()],
         slurm_job=os.environ.get("SLURM_JOB_ID"),
-        command=command(folder),
+        command=["python", *_arguments(folder)],  # without the interpreter's path, which is of this machine
         plan=plan_digest(plan_of(experiment.to_dict())),
     )
     train = run.train.model_copy(update={"threads": threads or "auto"})
@@ -191,9 +191,9 @@ def _shorter(run: RunConfig, iterations: int, stop: race.Stop | None) -> RunConf
     return run.model_copy(update={"train": train, "launched": launched})
 
 
-def command(folder: Path) -> list[str]:
-    """Return the command line that trains a run in its folder."""
-    return [sys.executable, "-m", "manyseeds", "train", "--run", str(folder / RUN_CONFIG)]
+def _arguments(folder: Path) -> list[str]:
+    """Return the arguments with which Python trains a run in its folder."""
+    return ["-m", "manyseeds", "train", "--run", str(folder / RUN_CONFIG)]
 
 
 def remove_state(folder: Path) -> None:
@@ -212,7 +212,7 @@ def _train(job: Job) -> None:
         partial.unlink()
     write_json(folder / RUN_CONFIG, job.run.model_dump(mode="json"))
     pace = Pace(time.monotonic())
-    for line in job.start(command(folder)):
+    for line in job.start([sys.executable, *_arguments(folder)]):
         if line.startswith(FORWARDED):
             job.show(line)
         elif progress := pace.heard(line, time.monotonic()):
