@@ -1,11 +1,11 @@
 """Evaluation: fixed episodes, played to their end, the same whatever else differs."""
 
-import csv
 import shutil
 from pathlib import Path
 
 import pytest
 
+from helpers.csv_files import rows
 from helpers.training_runs import train
 from helpers.verbs import verb
 from manyseeds.core.files import sha256
@@ -38,11 +38,6 @@ def table(run, tmp_path_factory):
     output = tmp_path_factory.mktemp("table") / "episodes.csv"
     evaluate(run, output, "--episodes", "12", "--threads", "1")
     return output
-
-
-def rows(path):
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_every_checkpoint_has_its_rows_in_the_order_of_iterations(table):

@@ -1,6 +1,5 @@
 """Evaluation under factors: the same episodes with the last checkpoint, one number of the task changed at a time."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -11,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from helpers.csv_files import rows
 from helpers.documentation import commands
 from helpers.training_runs import train
 from helpers.verbs import verb
@@ -56,11 +56,6 @@ def table(run, tmp_path_factory):
     output = tmp_path_factory.mktemp("table") / "factors.csv"
     play(run, output, "--threads", "1")
     return output
-
-
-def rows(path):
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_each_level_has_a_row_then_all_last_levels_together(table):

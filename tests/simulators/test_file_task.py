@@ -1,6 +1,5 @@
 """A user's task of one file, without kernels, on every simulator of this machine: the generic step."""
 
-import csv
 import json
 import shutil
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 from helpers import file_task
+from helpers.csv_files import rows
 from helpers.training_runs import AGENT
 from helpers.verbs import verb
 from manyseeds.core.description import Map, Outcome
@@ -239,11 +239,6 @@ def test_a_film_plays_at_the_speed_of_life() -> None:
     for step_dt in (0.02, 0.01, 0.05, 0.2):
         assert stride(step_dt) * step_dt * frame_rate(step_dt) == pytest.approx(1)
     assert [stride(step_dt) for step_dt in (0.02, 0.01, 0.05, 0.2)] == [2, 4, 1, 1]
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_a_file_is_trained_evaluated_filmed_and_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

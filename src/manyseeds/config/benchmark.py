@@ -1,6 +1,6 @@
 """A benchmark: the experiments of several tasks, with the same seeds and variants."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from manyseeds.config.errors import problems
 from manyseeds.config.experiment import Experiment, not_published
 from manyseeds.config.external import External
 from manyseeds.config.fields import Allowed, Model, Name, Text
-from manyseeds.config.loading import over, resolve
+from manyseeds.config.loading import one_folder, over, read_files, refuse, resolve
 from manyseeds.config.yaml_file import read_yaml
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import REPOSITORY, RESULTS
@@ -84,36 +84,28 @@ def load_benchmark(paths: Sequence[str | Path], changes: Mapping[str, Any] | Non
     Raises:
         UserError: with a sentence that names file, key, value and what is allowed.
     """
-    source = ", ".join(str(path) for path in paths)
-    given: dict[str, Any] = {}
-    for path in paths:
-        given = over(given, read_yaml(path))
-    given = over(given, changes or {})
+    given, source = read_files(paths, changes)
     own = {key: given.pop(key) for key in BenchmarkKeys.model_fields if key in given}
-    _raise(source, problems(BenchmarkKeys, own))
+    refuse(source, problems(BenchmarkKeys, own))
     keys = BenchmarkKeys.model_validate(own)
-    _raise(source, list(_wrong(given, list(keys.experiments))))
+    refuse(source, _wrong(given, keys.experiments))
     fields, sources, experiments = {}, {}, {}
     for name, file in keys.experiments.items():
         sources[name] = f"{source}: {name} ({file})"
         fields[name] = _merged(source, name, file, given) | {"experiment": f"{keys.benchmark}/{name}"}
         experiments[name] = resolve(fields[name], sources[name])
-    _raise(source, list(_apart(experiments)))
+    refuse(source, _apart(experiments))
     return Benchmark(keys.benchmark, source, fields, sources, experiments)
 
 
-def _wrong(shared: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+def _wrong(shared: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
     for key in OF_A_TASK:
         if key in shared:
             hint = "; to change it in every task, make a variant" if key == "agent" else ""
             yield f"{key} is set; it must be in the files that experiments names, each of which has its own{hint}"
     if "seeds" not in shared:
         yield "seeds is missing"
-    folders: dict[str, str] = {}
-    for name in names:
-        other = folders.setdefault(name.casefold(), name)
-        if other != name:
-            yield f"experiments has {other} and {name}, which are one folder where case is ignored"
+    yield from one_folder("experiments", names)
 
 
 def _merged(source: str, name: str, file: str, shared: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,8 +155,3 @@ def _apart(experiments: Mapping[str, Experiment]) -> Iterator[str]:
 def _surroundings(experiment: Experiment) -> tuple[Any, ...]:
     trainer = experiment.trainer
     return (trainer.container, trainer.environment) if isinstance(trainer, External) else ("", {})
-
-
-def _raise(where: str, found: list[str]) -> None:
-    if found:
-        raise UserError("\n".join(f"{where}: {problem}" for problem in dict.fromkeys(found)))

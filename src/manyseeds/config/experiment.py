@@ -44,7 +44,7 @@ SCHEMA_VERSION = 1
 
 
 def not_published(name: str) -> str:
-    """Return a name of results that is not that of what the repository ships."""
+    """Return a name of results, unless it is the one under which the repository ships its own."""
     if name.casefold().split("/")[0] == "published":
         raise ValueError("results/published is what the repository ships")
     return name

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,15 @@ def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) 
     Raises:
         UserError: with one sentence per error, each on its own line.
     """
+    return resolve(*read_files(paths, changes))
+
+
+def read_files(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], str]:
+    """Return the values of YAML files and what messages call these; later values win, `changes` over all."""
     fields: dict[str, Any] = {}
     for path in paths:
         fields = over(fields, read_yaml(path))
-    return resolve(over(fields, changes or {}), source=", ".join(str(path) for path in paths))
+    return over(fields, changes or {}), ", ".join(str(path) for path in paths)
 
 
 def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
@@ -59,7 +64,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
             f" `snakemake --snakefile workflow/benchmark.smk --configfile {source}` or `make benchmark CONFIG={source}`"
         )
     complete = _with_longhands(fields)
-    _raise(source, problems(Config, complete))
+    refuse(source, problems(Config, complete))
     config = Config.model_validate(complete)
     trainer = _trainer(source, config.trainer)
     task = _task(source, config.task, trainer)
@@ -82,8 +87,8 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
     ]
     resolved = tuple(_variant(source, config, train, trainer, task, *point) for point in points)
     names = [variant.name for variant in resolved]
-    _raise(source, _unusable_names(names))
-    _raise(source, list(_misnamed(config, names)))
+    refuse(source, _unusable_names(names))
+    refuse(source, _misnamed(config, names))
     for key, name in (("experiment", config.experiment), *(("a variant's name", name) for name in names)):
         if len(name) > LONGEST_NAME:
             raise UserError(f"{source}: {key} is {shown(name)}; it must have at most {LONGEST_NAME} characters")
@@ -100,7 +105,7 @@ def resolve(fields: Mapping[str, Any], source: str = "config") -> Experiment:
             "variants": resolved,
         }
     )
-    _raise(source, list(dict.fromkeys(_impossible(experiment))))
+    refuse(source, dict.fromkeys(_impossible(experiment)))
     return experiment.described(registry.describe(task) if trainer.is_ours and registry.is_built_in(task) else None)
 
 
@@ -137,9 +142,9 @@ def _trainer(source: str, value: str | Mapping[str, Any]) -> Trainer:
                 " file (trainers/isaaclab.yaml), or a mapping with name and command"
             )
         fields = _merged({"folder": str(Path(str(name)).parent)} | read_yaml(path), fields)
-    _raise(source, problems(External, fields, ("trainer",)))
+    refuse(source, problems(External, fields, ("trainer",)))
     trainer = External.model_validate(fields)
-    _raise(source, external.template_problems(trainer))
+    refuse(source, external.template_problems(trainer))
     return trainer
 
 
@@ -293,14 +298,18 @@ def _check_size(source: str, named: Mapping[str, VariantChoice | None], seeds: i
         )
 
 
-def _unusable_names(names: Sequence[str]) -> list[str]:
-    """Return a sentence for each name of a variant that its folder cannot have."""
-    problems = []
+def one_folder(key: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each name that another one equals where case is ignored."""
     seen: dict[str, str] = {}
     for name in dict.fromkeys(names):
         other = seen.setdefault(name.casefold(), name)
         if other != name:
-            problems.append(f"variants has {other} and {name}, which are one folder where case is ignored")
+            yield f"{key} has {other} and {name}, which are one folder where case is ignored"
+
+
+def _unusable_names(names: Sequence[str]) -> list[str]:
+    """Return a sentence for each name of a variant that its folder cannot have."""
+    problems = list(one_folder("variants", names))
     problems += [f"variants make the name {name} twice" for name, n in Counter(names).items() if n > 1]
     problems += [
         f"variants has {name}, which is the name of a file or folder of the results; choose another"
@@ -316,7 +325,7 @@ def _points(source: str, variant: str, choice: VariantChoice) -> list[tuple[str,
     """Return the points of a variant's grid: names and overrides by section."""
     grid = _grid(choice)
     empty = [f"{section}.{key}" for section in grid for key, value in flatten(grid[section]).items() if value == []]
-    _raise(f"{source}: variants.{variant}", [f"{key} is []; a grid needs at least one value" for key in empty])
+    refuse(f"{source}: variants.{variant}", [f"{key} is []; a grid needs at least one value" for key in empty])
     return list(variants.expand(variant, grid))
 
 
@@ -337,7 +346,7 @@ def _variant(
     """Lay one variant's overrides over the base and check what comes out."""
     where = f"{source}: variants.{name}" if config.variants else source
     values = variants.override(train, overrides["train"])
-    _raise(where, problems(TrainSettings, values, ("train",)))
+    refuse(where, problems(TrainSettings, values, ("train",)))
     # A variant with its own agent file starts from that file, without the overrides of the other file.
     agent = choice.agent if choice.agent.file else config.agent
     base_overrides = flatten(agent.overrides) if agent is config.agent else {}
@@ -433,6 +442,7 @@ def _variant_longhand(variant: Any) -> Any:
     return variant
 
 
-def _raise(where: str, found: list[str]) -> None:
-    if found:
-        raise UserError("\n".join(f"{where}: {problem}" for problem in found))
+def refuse(where: str, found: Iterable[str]) -> None:
+    """Raise a UserError with what was found, a sentence a line; nothing happens where nothing was."""
+    if sentences := [f"{where}: {problem}" for problem in found]:
+        raise UserError("\n".join(sentences))

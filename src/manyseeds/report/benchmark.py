@@ -1,11 +1,11 @@
 """Write the table and the figure over all tasks of a benchmark, from the CSV files of its experiments."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.analysis.tasks import read_over_tasks
 from manyseeds.core.arguments import verb_parser
+from manyseeds.report.command import without_windows
 from manyseeds.report.tables.over_tasks import write_over_tasks
 
 
@@ -14,8 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = verb_parser("benchmark", __doc__, "results/benchmark")
     parser.add_argument("results_dir", type=Path, help="the folder of a benchmark, which holds one for each experiment")
     over = read_over_tasks(parser.parse_args(argv).results_dir)
-    # Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
-    os.environ["MPLBACKEND"] = "agg"
+    without_windows()
     from manyseeds.report.figures.over_tasks import save_over_tasks
 
     tables = write_over_tasks(over)

@@ -1,6 +1,7 @@
 """What the command lines of tables, figures and pages share."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,11 @@ def results_parser(verb: str, description: str | None) -> argparse.ArgumentParse
     parser = verb_parser(verb, description, "results/lift_object")
     parser.add_argument("results_dir", type=Path, help="an experiment's results folder, or a folder of such folders")
     return parser
+
+
+def without_windows() -> None:
+    """Let Matplotlib draw into files only; call it before Matplotlib is imported, which refuses a notebook's choice."""
+    os.environ["MPLBACKEND"] = "agg"
 
 
 def for_each_folder(results_dir: Path, work: Callable[[ResultsFolder], str]) -> int:

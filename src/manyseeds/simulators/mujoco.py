@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import mujoco
 import numpy as np
 import torch
 from mujoco.batch import Batch, SimulationError
@@ -13,7 +12,7 @@ from manyseeds.simulators import NonFiniteError
 from manyseeds.simulators.base import Options, SteppedEnv
 from manyseeds.simulators.kinematics import SitePoses
 from manyseeds.simulators.model import load_model
-from manyseeds.simulators.randomness import multipliers, scaled_arrays
+from manyseeds.simulators.randomness import Scaling
 from manyseeds.simulators.vec_env import TensorDict
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Starts, State, Task
@@ -45,7 +44,8 @@ class MujocoEnv(SteppedEnv):
         self._site_poses = SitePoses(model, task.sites)
         # Kernels know nothing of what is random in a step or differs between episodes.
         self._compiled = CompiledStep(self, kernels) if kernels and self._random is None else None
-        self._scaling = Scaling(self._batch, task, model) if self._factors.shape[1] else None
+        self._scaling = Scaling(task, model, "cpu", torch.float64) if self._factors.shape[1] else None
+        self._scaled = {name: self._batch.expand(name) for name in self._scaling.arrays} if self._scaling else {}
         self._begin()
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:  # noqa: D102
@@ -103,8 +103,12 @@ class MujocoEnv(SteppedEnv):
         self._qvel[:, dof : dof + 2] += change.double().numpy()
 
     def _scale_model(self, rows: Any, factors: Tensor) -> None:
-        if self._scaling is not None:
-            self._scaling.apply(np.arange(self.num_envs)[rows], factors.double().numpy())
+        if self._scaling is None:
+            return
+        for name, values in self._scaling.products(factors):
+            self._scaled[name][rows] = values.numpy()
+        if self._scaling.derived:
+            self._batch.set_const(np.arange(self.num_envs)[rows])
 
     def _restart_ended(self, dones: Tensor, state: State) -> Tensor:
         observations = base.observe(self.task, self.task_cfg, state)
@@ -151,37 +155,6 @@ class MujocoEnv(SteppedEnv):
 
     def _load_physics_state(self, state: Tensor) -> None:
         self._batch.state[:] = state.numpy()
-
-
-class Scaling:
-    """Multiplies numbers of the model, in some simulations of a batch.
-
-    Args:
-        batch: the simulations.
-        task: names the numbers, its `factors`.
-        model: the model without any change.
-
-    Raises:
-        UserError: when the model lacks what a factor names.
-    """
-
-    def __init__(self, batch: Batch, task: Task, model: mujoco.MjModel) -> None:
-        self._batch = batch
-        self._masks = [*multipliers(task, model)]
-        self._nominal = {name: getattr(model, name).copy() for name in scaled_arrays(task)}
-        self._values = {name: batch.expand(name) for name in self._nominal}
-        self._derived = bool(set(self._nominal) & set(mujoco.MjModel._setconst_inputs))
-
-    def apply(self, rows: np.ndarray, factors: np.ndarray) -> None:
-        """Multiply the unchanged numbers by `factors` (k, factors + 1) in the simulations `rows` (k,)."""
-        for name, nominal in self._nominal.items():
-            values = np.repeat(nominal[None], len(rows), axis=0)
-            for place, array, mask in self._masks:
-                if array == name:
-                    values[:, mask] *= factors[:, place, None]
-            self._values[name][rows] = values
-        if self._derived and len(rows):
-            self._batch.set_const(rows)
 
 
 class CompiledStep:

@@ -16,7 +16,7 @@ from torch import Tensor
 from manyseeds.core.caches import user_cache
 from manyseeds.simulators.base import Options, SteppedEnv
 from manyseeds.simulators.model import load_model, max_constraints, max_contacts
-from manyseeds.simulators.randomness import multipliers, scaled_arrays
+from manyseeds.simulators.randomness import Scaling
 from manyseeds.tasks.base import Starts, State, Task, observe
 
 _WARNED = mujoco_warp.OverflowType.ITERATIONS | mujoco_warp.OverflowType.LS_ITERATIONS
@@ -40,7 +40,7 @@ class MujocoWarpEnv(SteppedEnv):
     """
 
     simulator = "mujoco_warp"
-    _scaling: "Scaling | None" = None
+    _scaling: Scaling | None = None
 
     def __init__(self, task: Task, cfg: Any, options: Options) -> None:
         _configure_warp()
@@ -51,7 +51,8 @@ class MujocoWarpEnv(SteppedEnv):
             self._wp_model = mujoco_warp.put_model(_for_warp(model))
             self._wp_model.opt.warn_overflow = 0
             if self._factors.shape[1]:
-                self._scaling = Scaling(self._wp_model, num_envs, task, model)
+                self._scaling = Scaling(task, model, device, torch.float32)
+                self._scaled = self._give_each_its_own(self._scaling)
             self._data = mujoco_warp.make_data(
                 model, nworld=num_envs, nconmax=max(1, max_contacts(model)), njmax=max(1, max_constraints(model))
             )
@@ -119,10 +120,20 @@ class MujocoWarpEnv(SteppedEnv):
 
     def _scale_model(self, rows: Any, factors: Tensor) -> None:
         """Multiply in all environments, because the host does not know which ones have started anew."""
-        if self._scaling is not None:
-            self._scaling.apply(self._factors)
-            if self._scaling.derived:
-                self._derive_constants()
+        if self._scaling is None:
+            return
+        for name, values in self._scaling.products(self._factors):
+            self._scaled[name].copy_(values)
+        if self._scaling.derived:
+            self._derive_constants()
+
+    def _give_each_its_own(self, scaling: Scaling) -> dict[str, Tensor]:
+        """Let environments differ in the arrays that are multiplied and in what follows; return views of the former."""
+        for name in (*scaling.arrays, *(_DERIVED if scaling.derived else ())):
+            array = getattr(self._wp_model, name)
+            own = wp.array(np.repeat(array.numpy()[:1], self.num_envs, axis=0), dtype=array.dtype)
+            setattr(self._wp_model, name, own)
+        return {name: wp.to_torch(getattr(self._wp_model, name)) for name in scaling.arrays}
 
     def _launch_constants(self) -> None:
         mujoco_warp.set_const(self._wp_model, self._data)
@@ -202,44 +213,6 @@ class MujocoWarpEnv(SteppedEnv):
 
     def _physics_parts(self) -> tuple[Tensor, ...]:
         return self._qpos, self._qvel, self._warmstart, self._ctrl, self._activation, self._mocap
-
-
-class Scaling:
-    """Multiplies numbers of the model, in each environment by its own factors.
-
-    Args:
-        warp_model: the model on the device; its arrays become one per environment.
-        n: environments.
-        task: names the numbers, its `factors`.
-        model: the model without any change.
-
-    Attributes:
-        derived: whether other constants of the model follow from what is multiplied.
-
-    Raises:
-        UserError: when the model lacks what a factor names.
-    """
-
-    def __init__(self, warp_model: Any, n: int, task: Task, model: mujoco.MjModel) -> None:
-        self.derived = bool(set(scaled_arrays(task)) & set(mujoco.MjModel._setconst_inputs))
-        self._masks = [*multipliers(task, model)]
-        for name in (*scaled_arrays(task), *(_DERIVED if self.derived else ())):
-            array = getattr(warp_model, name)
-            setattr(warp_model, name, wp.array(np.repeat(array.numpy()[:1], n, axis=0), dtype=array.dtype))
-        self._values = {name: wp.to_torch(getattr(warp_model, name)) for name in scaled_arrays(task)}
-        self._nominal = {name: values.clone() for name, values in self._values.items()}
-        device = next(iter(self._values.values())).device if self._values else None
-        self._chosen = [(place, name, torch.from_numpy(mask).to(device)) for place, name, mask in self._masks]
-
-    def apply(self, factors: Tensor) -> None:
-        """Multiply the unchanged numbers by `factors` (n, factors + 1)."""
-        for name, values in self._values.items():
-            product = self._nominal[name]
-            for place, array, mask in self._chosen:
-                if array == name:
-                    own = factors[:, place].view(-1, *[1] * mask.dim())
-                    product = torch.where(mask, product * own, product)
-            values.copy_(product)
 
 
 class _Rotations(dict[str, Tensor]):

@@ -99,18 +99,45 @@ def delayed(late: Tensor, delay: Tensor, actions: Tensor) -> Tensor:
     return late[torch.arange(len(late), device=late.device), delay.long()]
 
 
-def scaled_arrays(task: Task) -> tuple[str, ...]:
-    """Return the arrays of the model that the task's factors multiply."""
-    return tuple(dict.fromkeys(name for factor in task.factors.values() for name in factor.fields))
+class Scaling:
+    """Numbers of the model, multiplied for each episode by its own factors.
+
+    Args:
+        task: names the numbers, its `factors`.
+        model: the compiled MJCF.
+        device: where the numbers live.
+        dtype: of the simulator's numbers.
+
+    Attributes:
+        arrays: the arrays of the model that are multiplied.
+        derived: whether other constants of the model follow from these.
+
+    Raises:
+        UserError: when the model lacks what a factor names.
+    """
+
+    def __init__(self, task: Task, model: mujoco.MjModel, device: str, dtype: torch.dtype) -> None:
+        names = dict.fromkeys(name for factor in task.factors.values() for name in factor.fields)
+        masks = [(place, name, torch.from_numpy(mask).to(device)) for place, name, mask in _multiplied(task, model)]
+        self.arrays = tuple(names)
+        self.derived = bool(set(names) & set(mujoco.MjModel._setconst_inputs))
+        self._unchanged = {name: torch.tensor(getattr(model, name), dtype=dtype, device=device) for name in names}
+        self._masks = {name: [(place, mask) for place, own, mask in masks if own == name] for name in names}
+
+    def products(self, factors: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield each array's name and its numbers in k episodes, (k, ...), multiplied by `factors` (k, factors + 1)."""
+        for name, values in self._unchanged.items():
+            product = values.expand(len(factors), *values.shape)
+            for place, mask in self._masks[name]:
+                own = factors[:, place].to(values.dtype).view(-1, *[1] * mask.dim())
+                product = torch.where(mask, product * own, product)
+            yield name, product
 
 
-def multipliers(task: Task, model: mujoco.MjModel) -> Iterator[tuple[int, str, np.ndarray]]:
+def _multiplied(task: Task, model: mujoco.MjModel) -> Iterator[tuple[int, str, np.ndarray]]:
     """Yield for each factor and array: the factor's place, the array's name, and which of its numbers are multiplied.
 
     These are a mask of the array's shape.
-
-    Raises:
-        UserError: when the model has no such array or name.
     """
     for place, (name, factor) in enumerate(task.factors.items()):
         for array, columns in factor.fields.items():

@@ -326,6 +326,11 @@ def randomized(task: Task, cfg: Any) -> bool:
     return differs(task, cfg) or cfg.observation_noise > 0 or cfg.push_speed > 0
 
 
+def randomizing(task: Task) -> tuple[str, ...]:
+    """Return the numbers of a task by which `randomized` becomes true."""
+    return ("observation_noise", "action_delay", "push_speed", *task.factors)
+
+
 def differs(task: Task, cfg: Any) -> bool:
     """Return whether a factor or the delay of actions is not the same and neutral in all episodes."""
     return tuple(cfg.action_delay) != (0, 0) or any(tuple(getattr(cfg, name)) != (1, 1) for name in task.factors)

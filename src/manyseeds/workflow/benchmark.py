@@ -56,8 +56,8 @@ def lines(benchmark: Benchmark) -> Iterator[str]:
     tables = Path(f"{stem}.md").read_text(encoding="utf-8").split("\n\n")
     yield from (line for part in tables if part.startswith("|") for line in (*part.splitlines(), ""))
     yield "Where things are:"
-    yield f"  {stem}.html  the table and its notes; beside it as .md, .tex and .csv"
-    yield f"  {stem}.png   the figure; beside it as .svg and .pdf"
+    yield f"  {stem}.html  the table and its notes; also as .md, .tex and .csv"
+    yield f"  {stem}.png   the figure; also as .svg and .pdf"
     yield from (f"  {benchmark.results}/{name}/{REPORT}  everything on {name}" for name in benchmark.fields)
 
 

@@ -23,9 +23,6 @@ from manyseeds.workflow.passed import Passed
 if TYPE_CHECKING:
     from manyseeds.tasks.base import Task
 
-RANDOMNESS = ("observation_noise", "action_delay", "push_speed")
-"""Numbers of every task by which episodes differ; further ones are the task's factors."""
-
 
 def checked(experiment: Experiment, source: str, cluster: bool = False) -> Experiment:
     """Check the agent and task values of every variant by the code that will use them.
@@ -65,7 +62,7 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
     from manyseeds.learning import warm_start
     from manyseeds.learning.agent import resolve_agent, too_few_samples
     from manyseeds.tasks import registry
-    from manyseeds.tasks.base import configure, randomized
+    from manyseeds.tasks.base import configure, randomized, randomizing
     from manyseeds.workflow import rehearsal
 
     task = registry.load(experiment.task)
@@ -84,7 +81,7 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
                 if randomized(task, cfg) and not SIMULATORS[experiment.simulator].randomizes:
                     problems.append(
                         f"{where}{section} makes episodes differ in what the simulator {experiment.simulator} does not"
-                        f" change; leave {', '.join((*RANDOMNESS, *task.factors))} as they are, or choose another"
+                        f" change; leave {', '.join(randomizing(task))} as they are, or choose another"
                         " simulator."
                     )
                     break

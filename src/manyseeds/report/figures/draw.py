@@ -1,7 +1,6 @@
 """Draw the figures of an experiment from its CSV files, as PNG, SVG and PDF, each with its caption."""
 
 import importlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from manyseeds.core.files import read_object, write_atomic, write_json
 from manyseeds.core.layout import CAPTIONS
 from manyseeds.core.layout import FIGURES as FIGURES_FOLDER
 from manyseeds.core.manifest import write_manifest
-from manyseeds.report.command import for_each_folder, results_parser
+from manyseeds.report.command import for_each_folder, results_parser, without_windows
 from manyseeds.report.figures import FIGURES, NAMES
 from manyseeds.report.figures.options import BY_VARIANT, DEFAULT, WIDTHS, Options
 from manyseeds.report.templates import escape_rst
@@ -90,8 +89,7 @@ def draw_each(
     output: Path | None = None,
 ) -> Iterator[Drawn]:
     """Draw figures one by one; see `draw`."""
-    # Matplotlib reads it when it is imported, and refuses that of a notebook. No window is ever opened.
-    os.environ["MPLBACKEND"] = "agg"
+    without_windows()
     from manyseeds.report.figures import style
 
     data = Data(folder, band)

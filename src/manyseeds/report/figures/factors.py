@@ -14,7 +14,7 @@ from manyseeds.analysis.factors import together
 from manyseeds.config.conditions import NOMINAL
 from manyseeds.report.figures import captions, palette, style
 from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, Options
-from manyseeds.report.figures.rows import GAP, LINE, Rows
+from manyseeds.report.figures.rows import band_rows
 from manyseeds.report.figures.scales import success_axis
 from manyseeds.report.figures.success import COLUMNS, LOGARITHMIC, row_figure
 from manyseeds.report.tables.factors import factor_and_value, left_out
@@ -40,7 +40,7 @@ def success_under_factors(data: Data, options: Options = DEFAULT) -> tuple[Figur
     rates, over = data.factor_rates, data.under_factors
     seeds = captions.seeds_in(data, rates)
     lane = min(LANE, TALLEST / len(seeds))
-    places, rows = _rows(over, lane, len(seeds))
+    places, rows = band_rows(_labels(over), lane, len(seeds))
     figure, grid = row_figure(data.successes, rows, options)
     panels = grid.flat[: len(data.successes)]
     logarithmic, lowest = False, 100.0
@@ -75,21 +75,13 @@ def success_under_factors(data: Data, options: Options = DEFAULT) -> tuple[Figur
     )
 
 
-def _rows(over: pd.DataFrame, lane: float, variants: int) -> tuple[dict[str, float], Rows]:
-    """Where each condition begins, in inch from the top, and the axis that names them."""
-    names = {}
+def _labels(over: pd.DataFrame) -> dict[str, str]:
+    """What the axis calls each condition."""
+    labels = {}
     for condition, factor in dict(zip(over["condition"], over["factor"], strict=True)).items():
         number, level = factor_and_value(condition, factor)
-        names[condition] = style.wrapped(f"{number} = {level}" if level else number, WIDE)
-    top, places, ticks, borders = GAP / 2, {}, [], []
-    for condition, name in names.items():
-        height = max(lane * variants, LINE * (1 + name.count("\n")))
-        places[condition] = top + (height - lane * variants) / 2
-        ticks.append(top + height / 2)
-        top += height + GAP
-        borders.append(top - GAP / 2)
-    rows = Rows({}, {}, lane, tuple(ticks), tuple(names.values()), top - GAP / 2, tuple(borders[:-1]))
-    return places, rows
+        labels[condition] = style.wrapped(f"{number} = {level}" if level else number, WIDE)
+    return labels
 
 
 def _lane(

@@ -15,7 +15,7 @@ from manyseeds.core.files import write_atomic
 from manyseeds.core.layout import OVER_TASKS
 from manyseeds.report.figures import captions, palette, style
 from manyseeds.report.figures.options import ONE_COLUMN, TWO_COLUMNS
-from manyseeds.report.figures.rows import GAP, LINE, WIDEST, Rows
+from manyseeds.report.figures.rows import GAP, WIDEST, band_rows
 from manyseeds.report.figures.scales import success_axis
 from manyseeds.report.figures.success import LOGARITHMIC
 from manyseeds.report.tables.over_tasks import (
@@ -46,7 +46,9 @@ def draw_over_tasks(over: OverTasks) -> tuple[Figure, str]:
         The figure and its caption.
     """
     lane = min(LANE, TALLEST / len(over.variants))
-    places, rows = _rows(over, lane)
+    names = {task.name: task.name for task in over.tasks} | {ALL: OVER_ALL.lower()}
+    labels = {task: style.wrapped(name, WIDEST) for task, name in names.items()}
+    places, rows = band_rows(labels, lane, len(over.variants))
     compared = over.baseline is not None
     columns = 2 if compared else 1
     figure, grid = style.new_figure(TWO_COLUMNS if compared else ONE_COLUMN, rows.height + 0.6, 1, columns, sharey=True)
@@ -83,22 +85,6 @@ def draw_over_tasks(over: OverTasks) -> tuple[Figure, str]:
         *remarks(over),
     ]
     return figure, " ".join(parts) + (LOGARITHMIC if logarithmic else "")
-
-
-def _rows(over: OverTasks, lane: float) -> tuple[dict[str, float], Rows]:
-    """Where the lanes of each task begin, in inch from the top, and the axis that names the tasks."""
-    places: dict[str, float] = {}
-    ticks, labels, borders = [], [], []
-    top = GAP / 2
-    for task in (*(task.name for task in over.tasks), ALL):
-        label = style.wrapped(OVER_ALL.lower() if task == ALL else task, WIDEST)
-        height = max(lane * len(over.variants), LINE * (1 + label.count("\n")))
-        places[task] = top + (height - lane * len(over.variants)) / 2
-        ticks.append(top + height / 2)
-        labels.append(label)
-        top += height + GAP
-        borders.append(top - GAP / 2)
-    return places, Rows({}, {}, lane, tuple(ticks), tuple(labels), top - GAP / 2, tuple(borders[:-1]))
 
 
 def _means(axes: Axes, own: pd.DataFrame, names: tuple[str, str, str], y: np.ndarray, look: palette.Look) -> None:

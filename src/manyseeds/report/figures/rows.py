@@ -52,6 +52,27 @@ class Rows:
             axes.axhline(border, color="#DDDDDD", linewidth=0.4)
 
 
+def band_rows(labels: Mapping[str, str], lane: float, lanes: int) -> tuple[dict[str, float], Rows]:
+    """Lay out a row per name, with a lane for each variant.
+
+    Args:
+        labels: what the axis calls each name; it may have several lines.
+        lane: height of a lane, in inch.
+        lanes: how many a row has.
+
+    Returns:
+        Where the lanes of each name begin, in inch from the top, and the rows.
+    """
+    top, places, ticks, borders = GAP / 2, {}, [], []
+    for name, label in labels.items():
+        height = max(lane * lanes, LINE * (1 + label.count("\n")))
+        places[name] = top + (height - lane * lanes) / 2
+        ticks.append(top + height / 2)
+        top += height + GAP
+        borders.append(top - GAP / 2)
+    return places, Rows({}, {}, lane, tuple(ticks), tuple(labels.values()), top - GAP / 2, tuple(borders[:-1]))
+
+
 def make_rows(
     data: Data, seeds: Mapping[str, Sequence[int]], *, block: float = 0.36, summary: str = "mean", least: bool = True
 ) -> Rows:

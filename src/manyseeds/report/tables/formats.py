@@ -2,7 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import pandas as pd
+
+from manyseeds.core.files import write_atomic
 from manyseeds.report.tables.text import Grid
 from manyseeds.report.templates import escape_markdown, render_html, render_tex
 
@@ -52,3 +56,19 @@ def _header_break(grid: Grid, place: int) -> int:
 
 
 FORMATS: dict[str, Callable[[Sequence[Grid], str], str]] = {"md": markdown, "html": html, "tex": latex}
+
+
+def save(stem: Path, grids: Sequence[Grid], provenance: str) -> dict[str, Path]:
+    """Write tables in each format; return the files, by their endings."""
+    texts = {suffix: render(grids, provenance) for suffix, render in FORMATS.items()}
+    made = {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in texts}
+    for suffix, path in made.items():
+        with write_atomic(path) as partial:
+            partial.write_text(texts[suffix], encoding="utf-8")
+    return made
+
+
+def save_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table of numbers, with nine digits."""
+    with write_atomic(path) as partial:
+        frame.to_csv(partial, index=False, lineterminator="\n", float_format="%.9g")

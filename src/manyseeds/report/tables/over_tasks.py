@@ -10,9 +10,8 @@ import pandas as pd
 from manyseeds import statistics
 from manyseeds.analysis.estimates import estimate_words, failure_sentences, spread_sentences
 from manyseeds.analysis.tasks import ALL, CANNOT_TELL, DOES_NOT_HELP, OverTasks, Task
-from manyseeds.core.files import write_atomic
 from manyseeds.core.layout import OVER_TASKS
-from manyseeds.report.tables.formats import FORMATS
+from manyseeds.report.tables.formats import save, save_csv
 from manyseeds.report.tables.text import Grid, count_of, percent
 
 LABEL = "over-tasks"
@@ -169,11 +168,6 @@ def write_over_tasks(over: OverTasks) -> dict[str, Path]:
     Returns:
         The files, by their endings.
     """
-    grids = over_tasks_grids(over)
-    made = {suffix: over.folder / f"{OVER_TASKS}.{suffix}" for suffix in ("csv", *FORMATS)}
-    with write_atomic(made["csv"]) as path:
-        over.table.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
-    for suffix, render in FORMATS.items():
-        with write_atomic(made[suffix]) as path:
-            path.write_text(render(grids, provenance(over)), encoding="utf-8")
-    return made
+    table = over.folder / f"{OVER_TASKS}.csv"
+    save_csv(table, over.table)
+    return {"csv": table} | save(over.folder / OVER_TASKS, over_tasks_grids(over), provenance(over))

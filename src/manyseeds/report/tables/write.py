@@ -6,11 +6,10 @@ from pathlib import Path
 from manyseeds.analysis.data import Data
 from manyseeds.analysis.results import ResultsFolder, read_files
 from manyseeds.analysis.tasks import over_tasks
-from manyseeds.core.files import write_atomic
 from manyseeds.core.manifest import write_manifest
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.tables.factors import factors_grid
-from manyseeds.report.tables.formats import FORMATS
+from manyseeds.report.tables.formats import FORMATS, save, save_csv
 from manyseeds.report.tables.over_tasks import write_over_tasks
 from manyseeds.report.tables.text import grids
 
@@ -21,7 +20,7 @@ def write_tables(folder: ResultsFolder) -> str:
     """Write all tables into a results folder.
 
     Returns:
-        The final tables as Markdown, with that of success under factors where there is one.
+        The final tables as Markdown, and success under factors where runs were played under them.
 
     Raises:
         UserError: when there is nothing to make rates of, or a CSV file is malformed.
@@ -46,21 +45,13 @@ def _write(data: Data) -> str:
     else:  # of an earlier config
         for suffix in ("csv", *FORMATS):
             (folder.folder / f"{UNDER_FACTORS}.{suffix}").unlink(missing_ok=True)
-    texts = {
-        f"{name}.{suffix}": render(tables, data.provenance)
-        for name, tables in pages.items()
-        for suffix, render in FORMATS.items()
-    }
+    shown = [save(folder.folder / name, tables, data.provenance) for name, tables in pages.items()]
     made = [folder.folder / f"{name}.csv" for name in frames]
-    made += [folder.folder / name for name in texts]
-    for name, frame in frames.items():
-        with write_atomic(folder.folder / f"{name}.csv") as path:
-            frame.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
-    for name, text in texts.items():
-        with write_atomic(folder.folder / name) as path:
-            path.write_text(text, encoding="utf-8")
+    for path, frame in zip(made, frames.values(), strict=True):
+        save_csv(path, frame)
+    made += [path for files in shown for path in files.values()]
     write_manifest(folder.folder, "tables", made, read_files(folder))
-    return "\n".join(texts[f"{name}.md"] for name in pages)
+    return "\n".join(files["md"].read_text(encoding="utf-8") for files in shown)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -24,7 +24,7 @@ from manyseeds.simulators.isaaclab.assets import usd_files
 from manyseeds.simulators.isaaclab.parts import Part, collides_with_itself, parts
 from manyseeds.simulators.model import load_model
 from manyseeds.tasks import registry
-from manyseeds.tasks.base import TIME_OUT, Task, configure, randomized
+from manyseeds.tasks.base import TIME_OUT, Task, configure, randomized, randomizing
 
 
 @configclass
@@ -69,7 +69,7 @@ def env_cfg(task: Task | str, cfg: Any = None) -> TaskEnvCfg:
     if randomized(loaded, cfg):
         raise UserError(
             f"task {loaded.name} has random factors, noise, delays or pushes, which the simulator 'isaaclab' does not"
-            f" do; leave {', '.join(('observation_noise', 'action_delay', 'push_speed', *loaded.factors))} as they are."
+            f" do; leave {', '.join(randomizing(loaded))} as they are."
         )
     model = load_model(loaded, cfg)
     result = TaskEnvCfg()
