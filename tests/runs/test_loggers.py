@@ -60,6 +60,11 @@ def mlflow_steps(database: Path, run: str) -> list[int]:
         return [step for (step,) in connection.execute(query, [run])]
 
 
+def saved_iteration(folder: Path) -> int:
+    """Return the iteration of a run's newest readable state, 0 without one."""
+    return next((state["runner"]["iteration"] for _, state in read_states(folder) if isinstance(state, dict)), 0)
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
     """Wait for something that another process does."""
     deadline = time.monotonic() + seconds
@@ -73,12 +78,14 @@ def test_a_killed_training_goes_on_in_the_same_runs_and_its_bits_are_those_witho
 ):
     folder = tmp_path / "run"
     process = start_elsewhere(folder, max_iterations=100_000, save_interval=100_000, logger="wandb,mlflow")
-    wait_until(lambda: (folder / "state.previous.pt").exists())
-    os.kill(process.pid, signal.SIGSTOP)  # the trackers' clients take much longer to start than iterations do
+    # The trackers' clients take much longer to start than iterations do, so training stops for them, but not before they
+    # are told of one: that follows the state of iteration 2, and comes before that of iteration 4.
+    wait_until(lambda: saved_iteration(folder) >= 4)
+    os.kill(process.pid, signal.SIGSTOP)
     wait_until(lambda: any(mlflow_steps(database, run) for run, _ in mlflow_runs(database, tmp_path.name)))
     process.kill()
     process.join()
-    done = next(state for _, state in read_states(folder) if isinstance(state, dict))["runner"]["iteration"]
+    done = saved_iteration(folder)
     options = {"max_iterations": done + 3, "save_interval": 100_000}
     assert train(folder, logger="wandb,mlflow", **options) == 0
     assert "Continuing" in capfd.readouterr().out
