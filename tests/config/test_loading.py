@@ -62,6 +62,7 @@ RACE = {"variants": {"a": {}, "b": {}}, "race": {"rungs": [2]}}
         ({"race": {"rungs": [2, 6]}}, "race.rungs has 6; .* less than train.max_iterations, 5"),
         ({"race": {"rungs": [2], "seed": 20260101}}, "race.seed is 20260101, which is evaluate.seed, too"),
         ({"evaluate": {"looks": [2, 4]}}, "race and evaluate.looks are both set"),
+        ({"evaluate": {"earlier_episodes": 9}}, "race and evaluate.earlier_episodes are both set"),
         ({"evaluate": {"estimate": "mean_of_last_2"}}, "variant a leaves 1 checkpoints if it is stopped at the first"),
     ],
 )
@@ -159,6 +160,8 @@ def test_checkpoints_are_every_interval_and_the_last(iterations, interval, expec
         ("agent", "nowhere.json", ["agent file nowhere.json cannot be read"]),
         ("agent", 3, ["agent is 3", "JSON file"]),
         ("evaluate.episodes", 0, ["evaluate.episodes is 0", "at least 1"]),
+        ("evaluate.earlier_episodes", 0, ["evaluate.earlier_episodes is 0", "at least 1, or null"]),
+        ("evaluate.earlier_episodes", 1001, ["evaluate.earlier_episodes is 1001", "at most 1000"]),
         ("evaluate.overrides", 3, ["evaluate.overrides is 3", "a mapping"]),
         ("train.env_spacing", 0, ["train.env_spacing is 0", "greater than 0"]),
         ("task.file", "nowhere.py", ["task.file is 'nowhere.py'", "a Python file"]),
@@ -197,6 +200,16 @@ def test_which_gpus_there_are_is_kept_for_the_jobs_and_repeats_no_run():
     plain, chosen = resolve(GOOD), resolve(GOOD | {"device": "cpu", "gpus": [0, 2], "jobs_per_gpu": 4})
     assert from_dict(json.loads(chosen.to_json())) == chosen
     assert chosen.settings("default", 1) == plain.settings("default", 1)
+
+
+def test_all_checkpoints_that_the_estimate_averages_play_all_episodes():
+    evaluate = {"episodes": 100, "earlier_episodes": 10, "estimate": "mean_of_last_2"}
+    experiment = resolve(
+        GOOD | {"evaluate": evaluate, "train": GOOD["train"] | {"max_iterations": 9, "save_interval": 2}}
+    )
+    [variant] = experiment.variants
+    assert [experiment.evaluate.episodes_of(i, variant.checkpoints) for i in (2, 4, 6, 8, 9)] == [10, 10, 10, 100, 100]
+    assert experiment.episodes_of(variant) == 230
 
 
 def test_every_mistake_of_a_file_is_named_at_once():

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from helpers.csv_files import rows
@@ -66,6 +67,20 @@ def test_a_checkpoints_rows_do_not_depend_on_the_others(run, table, tmp_path):
     assert rows(tmp_path / "e.csv") == rows(table)[-12:]
 
 
+def test_earlier_checkpoints_play_the_first_of_the_same_episodes_where_that_is_asked_for(run, table, tmp_path):
+    output = tmp_path / "episodes.csv"
+    evaluate(run, output, "--episodes", "12", "--earlier_episodes", "5", "--before", "11")
+    played, whole = rows(output), rows(table)
+    assert [(row["iteration"], int(row["episode"])) for row in played] == [
+        (iteration, episode) for iteration, count in (("2", 5), ("10", 5), ("11", 12)) for episode in range(count)
+    ]
+    starts = ("object_x", "object_y", "target_x", "target_y", "target_z")
+    assert [[row[key] for key in starts] for row in played[:5]] == [[row[key] for key in starts] for row in whole[:5]]
+    assert played[10:] == whole[-12:], "the last checkpoint plays as it does alone"
+    settings = read_manifest(tmp_path / "evaluate.manifest.json")["settings"]
+    assert (settings["episodes"], settings["earlier_episodes"], settings["before"]) == (12, 5, 11)
+
+
 def test_what_reached_and_held_mean(run):
     """With a tolerance larger than the workspace everything is reached at once and held, with none nothing is."""
 
@@ -91,6 +106,11 @@ def test_an_untrained_policy_leaves_first_reached_empty(table):
     [
         (["--episodes", "0"], "--episodes is 0; it must be at least 1"),
         (["--seed", "-1"], "--seed is -1"),
+        (["--earlier_episodes", "5"], "--earlier_episodes and --before belong together; give both or none."),
+        (
+            ["--episodes", "4", "--earlier_episodes", "5", "--before", "9"],
+            "--earlier_episodes is 5; it must be at least 1 and at most --episodes, 4.",
+        ),
         (["--overrides", "0.1"], "--overrides is 0.1; it must be a JSON object"),
         (["--overrides", "{"], "--overrides is not valid JSON"),
         (["--overrides", '{"success_distance": 0}'], "'success_distance' is 0.0; it must be greater than 0"),
@@ -120,14 +140,18 @@ def test_missing_params_and_other_networks_are_named(run, tmp_path, capsys):
     assert "model_2.pt does not fit the network in params/agent.yaml" in capsys.readouterr().err
 
 
-def test_a_film_shows_the_first_episodes_as_mp4_and_gif(run, tmp_path):
-    outputs = [tmp_path / "a.mp4", tmp_path / "a.gif"]
+def test_a_film_shows_the_first_episodes_as_mp4_gif_and_strip(run, tmp_path):
+    outputs = [tmp_path / "a.mp4", tmp_path / "a.gif", tmp_path / "a.png"]
     arguments = ["--episodes", "2", "--seconds", "0.16", "--width", "64", "--height", "48"]
     assert film_verb([str(run / "model_11.pt"), "--output", *map(str, outputs), *arguments]) == 0
     from PIL import Image
 
     with Image.open(outputs[1]) as film:
         assert film.size == (128, 48) and film.n_frames > 1
+    with Image.open(outputs[2]) as strip:
+        assert strip.size == (6 * 128, 48)
+        moments = np.hsplit(np.asarray(strip.convert("RGB")), 6)
+        assert (moments[0] != moments[-1]).any()
     assert outputs[0].read_bytes()[4:8] == b"ftyp"
     for path in outputs:
         manifest = read_manifest(tmp_path / f"{path.name}.manifest.json")
@@ -158,4 +182,4 @@ def test_an_mp4_without_its_package_is_refused(run, tmp_path, capsys, monkeypatc
 
 def test_a_film_of_another_kind_is_refused(run, tmp_path, capsys):
     assert film_verb([str(run / "model_11.pt"), "--output", str(tmp_path / "a.avi")]) == 2
-    assert "must end in .mp4 or .gif" in capsys.readouterr().err
+    assert "must end in .mp4, .gif or .png" in capsys.readouterr().err

@@ -93,6 +93,16 @@ def test_every_checkpoint_becomes_episodes_that_tables_compare(folder, capsys):
     assert verify(folder).problems == ()
 
 
+def test_earlier_checkpoints_may_play_fewer_episodes(folder):
+    config = fields(evaluate={"episodes": 40, "earlier_episodes": 8})
+    assert play(folder, config) == play(folder, config, 2) == 0
+    table = pd.read_csv(folder / "default/seed_1/episodes.csv")
+    assert table.groupby("iteration").size().to_dict() == {1: 8, 11: 8, 20: 40}
+    [results] = find_results(folder)
+    assert Data(results).rates["episodes"].tolist() == [8, 8, 40] * 2
+    assert verify(folder).problems == ()
+
+
 @pytest.mark.parametrize(
     ("form", "keys"),
     [("counts", {"output": "numbers.json"}), ("printed", {"printed": "Metrics: "}), ("objects", {"output": "o.json"})],
@@ -187,7 +197,7 @@ def test_the_evaluation_gets_the_variants_settings_and_the_evaluations_own_numbe
     attempt = Attempt(experiment.trainer, run, "")
     spelled = ["--actor.hidden_dims", "(64, 64)", "--normalize", "True", "--empty", "None"]
     assert attempt.command()[-8:] == [*spelled, "--env.mass", "1"]
-    rendered = Play(attempt, experiment.trainer.evaluate, experiment).command(Path("r/model_19.pt"))
+    rendered = Play(attempt, experiment.trainer.evaluate, experiment).command(Path("r/model_19.pt"), 5)
     assert rendered[2:9] == [
         str(Path("r/model_19.pt").absolute()), "--episodes", "5", "--seed", "7", "--output",
         str(Path("r/work/evaluation/model_19/episodes.csv").absolute()),

@@ -78,7 +78,7 @@ def test_a_killed_training_goes_on_in_the_same_runs_and_its_bits_are_those_witho
 ):
     folder = tmp_path / "run"
     process = start_elsewhere(folder, max_iterations=100_000, save_interval=100_000, logger="wandb,mlflow")
-    # The trackers' clients take much longer to start than iterations do, so training stops for them, but not before they
+    # Trackers take much longer to start than iterations do, so training stops for them, but not before they
     # are told of one: that follows the state of iteration 2, and comes before that of iteration 4.
     wait_until(lambda: saved_iteration(folder) >= 4)
     os.kill(process.pid, signal.SIGSTOP)

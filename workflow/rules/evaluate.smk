@@ -23,12 +23,13 @@ if plan.is_ours:
             seed=plan.experiment.evaluate.seed,
             # A function: braces of JSON would be taken for wildcards.
             overrides=lambda wildcards: plan.evaluation_overrides,
+            earlier=lambda wildcards: plan.earlier_episodes(wildcards.variant),
         message:
-            "Playing {params.episodes} episodes with every checkpoint of {wildcards.variant}, seed {wildcards.seed}"
+            "Playing {params.episodes} episodes with the checkpoints of {wildcards.variant}, seed {wildcards.seed}"
         shell:
             f"{SIMULATOR_PYTHON}"
             " -m manyseeds evaluate --run_dir {params.run:q} --episodes {params.episodes} --seed {params.seed}"
-            " --overrides {params.overrides:q} --threads {threads} --output {output:q}"
+            " --overrides {params.overrides:q} --threads {threads} --output {output:q}{params.earlier}"
             f"{plan.allow_code} 2>&1 | tee {{log:q}}{TIDY}"
 
 else:

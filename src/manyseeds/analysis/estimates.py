@@ -135,7 +135,8 @@ def _averaged(folder: ResultsFolder, own: pd.DataFrame, wanted: int) -> pd.DataF
     last = kept[kept["iteration"] == iterations[-1]].set_index("seed")
     means = kept.groupby("seed")[[column(outcome) for outcome in folder.outcomes]].mean()
     limits = [name for name in own.columns if name.endswith(("_low", "_high"))]
-    last = last.assign(**{name: means[name] for name in means.columns}, **dict.fromkeys(limits, math.nan))
+    fewest = {"episodes": kept.groupby("seed")["episodes"].min()} if "episodes" in kept else {}
+    last = last.assign(**{name: means[name] for name in means.columns}, **dict.fromkeys(limits, math.nan), **fewest)
     return last.reset_index().reindex(columns=own.columns)
 
 

@@ -459,7 +459,7 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
 
     Raises:
         UserError: when a column is missing, a share is not 0 or 1, a value is not a number, an episode appears twice,
-            or checkpoints were evaluated on different numbers of episodes.
+            or a checkpoint was evaluated on fewer episodes than an earlier one.
     """
     path = run.episodes
     table = read_csv(path)
@@ -480,10 +480,11 @@ def read_episodes(run: Run, description: Description) -> pd.DataFrame:
     if table.duplicated(["iteration", "episode"]).any():
         raise UserError(f"{path}: an episode of one checkpoint appears twice")
     counts = table.groupby("iteration").size()
-    if counts.nunique() > 1:
+    if not counts.is_monotonic_increasing:
+        place = int((counts.diff() < 0).argmax())
         raise UserError(
-            f"{path}: checkpoint {counts.idxmin()} has {counts.min()} episodes where others have {counts.max()}; "
-            "evaluate all of them with the same number"
+            f"{path}: checkpoint {counts.index[place]} has {counts.iloc[place]} episodes where an earlier one has "
+            f"{counts.iloc[place - 1]}; evaluate it with at least as many"
         )
     return table
 
@@ -510,21 +511,26 @@ def read_all_episodes(folder: ResultsFolder) -> dict[Run, pd.DataFrame]:
     """Read the evaluation episodes of every run that was evaluated.
 
     Raises:
-        UserError: when one is malformed, or two checkpoints or seeds of a variant met different episodes.
+        UserError: when one is malformed, the same checkpoint of two seeds of a variant met different episodes, or two
+            checkpoints met other episodes than the first ones of the same.
     """
     columns = [start.name for start in folder.description.starts]
     tables = {run: read_episodes(run, folder.description) for run in folder.runs if run.episodes.is_file()}
     for variant in folder.variants:
-        first: pd.DataFrame | None = None
-        for run in (run for run in tables if run.variant == variant):
-            for _, checkpoint in tables[run].groupby("iteration"):
-                starts = checkpoint.set_index("episode")[columns]
-                first = starts if first is None else first
-                if not same_episodes([starts, first]):
-                    raise UserError(
-                        f"{run.episodes}: other evaluation episodes than those of the other checkpoints and seeds of "
-                        f"{variant}; evaluate all of them with the same evaluate.episodes and evaluate.seed"
-                    )
+        met = [
+            (run, iteration, checkpoint.set_index("episode")[columns])
+            for run in (run for run in tables if run.variant == variant)
+            for iteration, checkpoint in tables[run].groupby("iteration")
+        ]
+        every = max((starts for *_, starts in met), key=len, default=None)
+        counts: dict[object, int] = {}
+        for run, iteration, starts in met:
+            assert every is not None
+            if not same_episodes([starts, every.iloc[: counts.setdefault(iteration, len(starts))]]):
+                raise UserError(
+                    f"{run.episodes}: other evaluation episodes than those of the other checkpoints and seeds of "
+                    f"{variant}; evaluate all of them with the same numbers below evaluate"
+                )
     return tables
 
 

@@ -223,6 +223,11 @@ class Experiment(Common):
     def _trainer_to_json(self, trainer: Trainer) -> str | dict[str, Any]:
         return trainer.hidden().model_dump(mode="json") if isinstance(trainer, External) else trainer.name
 
+    def episodes_of(self, variant: Variant) -> int:
+        """Return how many episodes all checkpoints of a run play together."""
+        checkpoints = variant.checkpoints
+        return sum(self.evaluate.episodes_of(iteration, checkpoints) for iteration in checkpoints)
+
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`.
 

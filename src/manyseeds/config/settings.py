@@ -4,6 +4,7 @@ The checks of config.yaml, the schema for editors, the flags of `manyseeds train
 identity, and the placeholders of external trainers are made from these fields.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -97,6 +98,10 @@ class EvaluateSettings(Model):
     episodes: Annotated[int, Ge(1), Le(1_000_000), WHOLE] = Field(
         1000, description="episodes of each checkpoint, the same for every seed and checkpoint"
     )
+    earlier_episodes: Annotated[Count | None, Allowed("a whole number of at least 1, or null")] = Field(
+        None,
+        description="how many of them, the first ones, the checkpoints before those of `estimate` play; null: all",
+    )
     seed: Seed = Field(20260101, description="what the episodes are drawn from, whatever seed a run was trained with")
     overrides: dict[str, Any] = Field(default_factory=dict, description="numbers of the task that evaluation changes")
     factors: Annotated[
@@ -131,6 +136,22 @@ class EvaluateSettings(Model):
     def checkpoints(self) -> int:
         """How many last checkpoints the estimate averages."""
         return 1 if self.estimate == "last" else int(self.estimate.rsplit("_", 1)[1])
+
+    def episodes_of(self, iteration: int, checkpoints: Sequence[int]) -> int:
+        """Return how many episodes a checkpoint plays.
+
+        Args:
+            iteration: of the checkpoint.
+            checkpoints: iterations of all that a run is to leave, in order.
+        """
+        if self.earlier_episodes is None or iteration >= checkpoints[-self.checkpoints]:
+            return self.episodes
+        return self.earlier_episodes
+
+    def which(self) -> dict[str, Any]:
+        """Return what says which episodes are played, as a record holds it."""
+        names = {"episodes", "seed", "overrides", *(["earlier_episodes"] if self.earlier_episodes else [])}
+        return self.model_dump(mode="json", include=names)
 
 
 class RaceSettings(Model):

@@ -23,8 +23,10 @@ def plan_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "variants": list(config["variants"]),
         "seeds": list(config["seeds"]),
-        # A plan without factors is the one that it was before there were any.
-        "evaluate": {key: value for key, value in evaluate.items() if key != "factors" or value},
+        # A plan without these is the one that it was before they could be set.
+        "evaluate": {
+            key: value for key, value in evaluate.items() if key not in ("factors", "earlier_episodes") or value
+        },
         **({"race": race} if race else {}),
         "development": config.get("development", {}),
     }

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,7 @@ def evaluate_run(
     simulator: str | None = None,
     device: str | None = None,
     only: int | None = None,
+    earlier: tuple[int, int] | None = None,
 ) -> Iterator[Episodes]:
     """Evaluate all checkpoints of a run in the order of their iterations, or one of them.
 
@@ -141,6 +143,7 @@ def evaluate_run(
         simulator: another one than the run was trained in.
         device: another one than it was trained on.
         only: the iteration of the one checkpoint to evaluate.
+        earlier: checkpoints before the first number, an iteration, play only the second number of these episodes.
 
     Raises:
         UserError: when there is no such checkpoint, one or the params are damaged, the task's file has changed, or the
@@ -156,21 +159,28 @@ def evaluate_run(
     params = read_params(run_dir)
     threads = threads or len(os.sched_getaffinity(0))
     elsewhere = {key: value for key, value in (("simulator", simulator), ("device", device)) if value}
-    env = make_evaluation_env(
-        params.env | elsewhere,
-        num_envs=min(episodes, BATCH),
-        threads=threads,
-        overrides=overrides,
-        run_dir=run_dir,
-    )
-    try:
-        policy = Policy(params.agent, env.get_observations(), env.num_actions, threads, env.device)
-        policy.parallelize()
-        starts = evaluation_starts(env, episodes, seed)
-        for path in paths.values():
-            yield evaluate_policy(env, policy.model, policy.load(path), starts)
-    finally:
-        env.close()
+    limit, few = earlier or (0, episodes)
+
+    def played(iteration: int) -> int:
+        return few if iteration < limit else episodes
+
+    # As many environments as episodes: those of the earlier checkpoints are others.
+    for number, iterations in groupby(paths, played):
+        env = make_evaluation_env(
+            params.env | elsewhere,
+            num_envs=min(number, BATCH),
+            threads=threads,
+            overrides=overrides,
+            run_dir=run_dir,
+        )
+        try:
+            policy = Policy(params.agent, env.get_observations(), env.num_actions, threads, env.device)
+            policy.parallelize()
+            starts = evaluation_starts(env, episodes, seed)[:number]
+            for iteration in iterations:
+                yield evaluate_policy(env, policy.model, policy.load(paths[iteration]), starts)
+        finally:
+            env.close()
 
 
 def evaluate_policy(env: "TaskEnv", model: Any, iteration: int, starts: "Starts") -> Episodes:
@@ -333,7 +343,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate a run; return 0, or 1 when the simulator fails."""
     from manyseeds.simulators import NonFiniteError
 
-    args = read_flags(evaluation_parser("evaluate", __doc__, "--output episodes.csv"), argv)
+    parser = evaluation_parser("evaluate", __doc__, "--output episodes.csv")
+    parser.add_argument(
+        "--earlier_episodes", type=int, metavar="N", help="checkpoints --before play the first N of the episodes only"
+    )
+    parser.add_argument("--before", type=int, metavar="ITERATION", help="which ones --earlier_episodes is for")
+    args = read_flags(parser, argv)
+    args.how |= {"earlier": _earlier(args)}
     checkpoints = recorded_checkpoints(args.run_dir).values()
     total = len(checkpoints)
     results: list[Episodes] = []
@@ -358,6 +374,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _earlier(args: argparse.Namespace) -> tuple[int, int] | None:
+    """Return what `evaluate_run` takes as `earlier`.
+
+    Raises:
+        UserError: when there are more of these episodes than of all, or one of the two flags is missing.
+    """
+    few, limit = args.earlier_episodes, args.before
+    if few is None and limit is None:
+        return None
+    if few is None or limit is None:
+        raise UserError("--earlier_episodes and --before belong together; give both or none.")
+    if not 1 <= few <= args.episodes:
+        raise UserError(f"--earlier_episodes is {few}; it must be at least 1 and at most --episodes, {args.episodes}.")
+    return limit, few
+
+
 def record(
     args: argparse.Namespace, verb: str, name: str, checkpoints: Iterable[Path], code: Code, **settings: Any
 ) -> None:
@@ -372,6 +404,8 @@ def record(
         **settings: further settings.
     """
     settings = {name: args.how[name] for name in ("episodes", "seed", "overrides")} | settings
+    if args.how.get("earlier"):
+        settings |= {"earlier_episodes": args.earlier_episodes, "before": args.before}
     read = [*checkpoints, *(args.run_dir / name for name in PARAMS)]
     made_by = code.to_dict()
     write_manifest(args.output.parent, verb, [args.output], read, name, settings=settings, made_by=made_by)

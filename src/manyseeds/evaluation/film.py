@@ -1,4 +1,4 @@
-"""Films of a policy: the same episodes that evaluation starts with, side by side, as MP4 and GIF."""
+"""Films of a policy: the episodes that evaluation starts with, as MP4 or GIF, or moments of them as a strip (PNG)."""
 
 import argparse
 import shutil
@@ -59,7 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "checkpoint", type=Path, help="model_<iteration>.pt of a run, or the run's folder for its last one"
     )
-    parser.add_argument("--output", type=Path, nargs="+", required=True, help="files to write, .mp4 or .gif")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="files to write: .mp4, .gif, or .png for a strip of moments",
+    )
     parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
     parser.add_argument("--episodes", type=int, default=4, help="episodes side by side")
     parser.add_argument("--seed", type=int, default=0, help="seed of the evaluation")
@@ -77,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if value is not None and not value >= low:
             raise UserError(f"--{name} is {value}; it must be at least {low}.")
     for path in args.output:
-        if path.suffix not in (".mp4", ".gif"):
-            raise UserError(f"--output is {path}; a video's name must end in .mp4 or .gif.")
+        if path.suffix not in (".mp4", ".gif", ".png"):
+            raise UserError(f"--output is {path}; a film's name must end in .mp4, .gif or .png.")
         if path.suffix == ".mp4" and args.stand_in is None and (problem := missing(["imageio_ffmpeg"])):
             raise UserError(f"--output is {path}, but {problem}; a .gif needs nothing.")
     if args.checkpoint.is_dir():

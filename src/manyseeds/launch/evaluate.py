@@ -52,12 +52,12 @@ class Play:
         """Return where the evaluation of a checkpoint runs."""
         return self.attempt.work / "evaluation" / checkpoint.stem
 
-    def command(self, checkpoint: Path) -> list[str]:
-        """Return the command line that evaluates a checkpoint, without the container around it."""
+    def command(self, checkpoint: Path, episodes: int) -> list[str]:
+        """Return the command line that plays so many episodes with a checkpoint, without the container around it."""
         run, settings, folder = self.attempt.run, self.experiment.evaluate, self.folder(checkpoint)
         values = self.attempt.values | {
             "checkpoint": checkpoint.resolve(),
-            "episodes": settings.episodes,
+            "episodes": episodes,
             "seed": settings.seed,
             "output": folder.resolve() / self.evaluation.output,
         }
@@ -70,23 +70,23 @@ class Play:
             task_overrides=flatten(run.task_cfg) | flatten(settings.overrides),
         )
 
-    def key(self, checkpoint: Path) -> dict[str, Any]:
-        """Return what determines the outcomes of a checkpoint."""
+    def key(self, checkpoint: Path, episodes: int) -> dict[str, Any]:
+        """Return what determines the outcomes of so many episodes with a checkpoint."""
         return {
             "settings": self.attempt.trainer.evaluation_settings(),
-            "evaluate": self.experiment.evaluate.model_dump(mode="json", include={"episodes", "seed", "overrides"}),
+            "evaluate": self.experiment.evaluate.which() | {"episodes": episodes},
             "code": evaluation_code(self.attempt.trainer).to_dict(),
             "checkpoint": sha256(checkpoint),
         }
 
-    def outcomes(self, checkpoint: Path, job: Job) -> Outcomes:
-        """Evaluate a checkpoint, unless an evaluation that was interrupted has done so.
+    def outcomes(self, checkpoint: Path, episodes: int, job: Job) -> Outcomes:
+        """Play so many episodes with a checkpoint, unless an evaluation that was interrupted has done so.
 
         Raises:
             UserError: when its program is not there, or it leaves something else than it should.
             subprocess.CalledProcessError: when it fails.
         """
-        folder, key, episodes = self.folder(checkpoint), self.key(checkpoint), self.experiment.evaluate.episodes
+        folder, key = self.folder(checkpoint), self.key(checkpoint, episodes)
         mark = folder / FINISHED
         with suppress(OSError, ValueError, KeyError, TypeError):
             known = parse_json(mark.read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ class Play:
         shutil.rmtree(folder, ignore_errors=True)
         self.attempt.prepare(folder)
         environment = self.attempt.environment()
-        lines = list(self.attempt.start(job, self.command(checkpoint), folder, environment))
+        lines = list(self.attempt.start(job, self.command(checkpoint, episodes), folder, environment))
         found = self._found(folder, lines, f"{job.name}: the evaluation of {checkpoint.name}", episodes)
         write_json(mark, {"key": key, "found": vars(found)})
         return found
@@ -148,20 +148,20 @@ def evaluate_run(
         run = run_of(experiment, folder, variant, seed, threads, leased)
         play = Play(Attempt(trainer, run, image), evaluation, experiment)
         job, code = Job(name, run, log, lock, leased), evaluation_code(trainer)
-        found: dict[int, Outcomes] = {}
+        planned, found, episodes = experiment.variant(variant).checkpoints, dict[int, Outcomes](), dict[int, int]()
         for place, (iteration, checkpoint) in enumerate(checkpoints.items(), start=1):
-            found[iteration] = play.outcomes(checkpoint, job)
-            said = _said(found[iteration], experiment.evaluate.episodes)
+            episodes[iteration] = experiment.evaluate.episodes_of(iteration, planned)
+            found[iteration] = play.outcomes(checkpoint, episodes[iteration], job)
+            said = _said(found[iteration], episodes[iteration])
             print(f"{name}: [{place}/{len(checkpoints)}] {checkpoint.name}: {said}", flush=True)
         description = Description.from_dict(experiment.description or {})
-        outputs = _write(folder, description, found, experiment.evaluate.episodes)
-        settings = play.key(next(iter(checkpoints.values())))
+        outputs = _write(folder, description, found, episodes)
         write_manifest(
             folder,
             "evaluate",
             outputs,
             list(checkpoints.values()),
-            settings=settings["evaluate"] | {"trainer": settings["settings"]},
+            settings=experiment.evaluate.which() | {"trainer": trainer.evaluation_settings()},
             made_by=code.to_dict(),
         )
         for mark in (play.attempt.work / "evaluation").glob(f"*/{FINISHED}"):
@@ -188,7 +188,9 @@ def _checkpoints(trainer: External, folder: Path) -> dict[int, Path]:
     return found
 
 
-def _write(folder: Path, description: Description, found: Mapping[int, Outcomes], episodes: int) -> list[Path]:
+def _write(
+    folder: Path, description: Description, found: Mapping[int, Outcomes], episodes: Mapping[int, int]
+) -> list[Path]:
     """Write episodes.csv, and checkpoints.csv where only numbers of all episodes are known; return what was written."""
     has_success = bool(description.shares)
     sums = {iteration: outcomes for iteration, outcomes in found.items() if not outcomes.by_episode}
@@ -197,7 +199,7 @@ def _write(folder: Path, description: Description, found: Mapping[int, Outcomes]
         written.append(folder / CHECKPOINTS)
         header = ("iteration", "episodes", *(["success"] if has_success else []), "return_mean")
         rows: list[list[Any]] = [
-            [iteration, episodes, *([o.successes] if has_success else []), _written(o.mean_return)]
+            [iteration, episodes[iteration], *([o.successes] if has_success else []), _written(o.mean_return)]
             for iteration, o in sums.items()
         ]
         _write_csv(folder / CHECKPOINTS, header, rows)
@@ -212,7 +214,7 @@ def _write(folder: Path, description: Description, found: Mapping[int, Outcomes]
         ]
         for iteration, outcomes in found.items()
         if outcomes.by_episode
-        for episode in range(episodes)
+        for episode in range(episodes[iteration])
     ]
     _write_csv(folder / EPISODES, description.columns, rows)
     return written

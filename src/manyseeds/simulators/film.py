@@ -1,4 +1,4 @@
-"""Films of environments: pictures in a grid, as MP4 or GIF."""
+"""Films of environments: pictures in a grid, as MP4, GIF or, for paper, a strip of moments."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FPS = 25
 """Pictures a second that films aim at."""
+MOMENTS = 6
+"""Pictures of a strip."""
 
 
 def stride(step_dt: float) -> int:
@@ -68,7 +70,7 @@ def film(
 
 
 def write_video(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
-    """Write pictures as an MP4 or GIF, by the path's ending, `fps` of them a second.
+    """Write pictures, by the path's ending: `fps` a second as an MP4 or GIF, or moments of them side by side as a PNG.
 
     Raises:
         UserError: for another ending.
@@ -77,8 +79,10 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
         _write_mp4(path, frames, fps)
     elif path.suffix == ".gif":
         _write_gif(path, frames, fps)
+    elif path.suffix == ".png":
+        _write_strip(path, frames)
     else:
-        raise UserError(f"{path}: a video's name must end in .mp4 or .gif.")
+        raise UserError(f"{path}: a film's name must end in .mp4, .gif or .png.")
 
 
 def _write_mp4(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
@@ -109,6 +113,15 @@ def _write_gif(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
         quantized[0].save(
             partial, save_all=True, append_images=quantized[1:], duration=round(1000 / fps), loop=0, optimize=True
         )
+
+
+def _write_strip(path: Path, frames: Sequence[np.ndarray]) -> None:
+    from PIL import Image
+
+    places = np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)
+    strip = Image.fromarray(np.hstack([frames[place] for place in places]))
+    with write_atomic(path) as partial:
+        strip.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(partial, "PNG", optimize=True)
 
 
 def _grid(pictures: list[np.ndarray]) -> np.ndarray:

@@ -147,9 +147,9 @@ def _jobs_left(experiment: Experiment, cores: int, start_s: float) -> list[tuple
             speeds[variant.name] = measure(experiment, variant, MEASURED_S / len(experiment.variants))
         threads = threads if variant.train.threads == "auto" else int(variant.train.threads)
         speed = speeds[variant.name]
-        times = len(variant.checkpoints) + (len(conditions(factors)) if factors else 0)
-        played = experiment.evaluate.episodes * times * steps
-        work = (left * speed.iteration_s + played * speed.sample_s) / speedup(threads)
+        played = experiment.episodes_of(variant)
+        played += experiment.evaluate.episodes * (len(conditions(factors)) if factors else 0)
+        work = (left * speed.iteration_s + played * steps * speed.sample_s) / speedup(threads)
         jobs.append((JOB_STARTS * start_s + work, JOB_STARTS * start_s + SLOWER * work, threads))
     return jobs
 

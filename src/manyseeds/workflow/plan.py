@@ -106,6 +106,13 @@ class Plan:
         """The numbers of the task that evaluation changes, as JSON."""
         return json.dumps(self.experiment.evaluate.overrides, sort_keys=True)
 
+    def earlier_episodes(self, variant: str) -> str:
+        """Return the flags by which checkpoints before the reported ones play fewer episodes; "" where they do not."""
+        few, checkpoints = self.experiment.evaluate.earlier_episodes, self.experiment.variant(variant).checkpoints
+        if few is None:
+            return ""
+        return f" --earlier_episodes {few} --before {checkpoints[-self.experiment.evaluate.checkpoints]}"
+
     @property
     def factors(self) -> str:
         """The factors under which the last checkpoints are evaluated, as JSON; "" for none."""
@@ -268,8 +275,7 @@ class Plan:
         """What determines the results of an external trainer's evaluations, as text that changes with any of it."""
         trainer = self.experiment.trainer
         fields = trainer.evaluation_settings() if isinstance(trainer, External) and trainer.evaluate else {}
-        episodes = self.experiment.evaluate.model_dump(mode="json", include={"episodes", "seed", "overrides"})
-        return json.dumps([fields, episodes], sort_keys=True)
+        return json.dumps([fields, self.experiment.evaluate.which()], sort_keys=True)
 
     @property
     def evaluations(self) -> list[str]:
@@ -372,19 +378,19 @@ class Plan:
         trainer = self.experiment.trainer
         if isinstance(trainer, External):
             return {"runtime": trainer.runtime, "mem_mb": trainer.mem_mb, "gpu": 1, "gpu_slots": 1}
-        return self._playing_demand(variant, len(self.experiment.variant(variant).checkpoints))
+        return self._playing_demand(variant, self.experiment.episodes_of(self.experiment.variant(variant)))
 
     def factor_demand(self, variant: str) -> dict[str, int]:
         """Return the resources of the evaluation of one run under factors: run time (min), memory (MB)."""
-        return self._playing_demand(variant, len(conditions(self.experiment.evaluate.factors)))
+        evaluate = self.experiment.evaluate
+        return self._playing_demand(variant, evaluate.episodes * len(conditions(evaluate.factors)))
 
-    def _playing_demand(self, variant: str, times: int) -> dict[str, int]:
-        """Return the resources of playing all episodes so many times: run time (min), memory (MB)."""
-        episodes = self.experiment.evaluate.episodes
+    def _playing_demand(self, variant: str, episodes: int) -> dict[str, int]:
+        """Return the resources of playing so many episodes: run time (min), memory (MB)."""
         steps = Description.from_dict(self.experiment.description or {}).episode_steps
         return {
-            "runtime": evaluation_minutes(episodes * times * steps, self._fewest_threads(variant)),
-            "mem_mb": memory_mb(episodes),
+            "runtime": evaluation_minutes(episodes * steps, self._fewest_threads(variant)),
+            "mem_mb": memory_mb(self.experiment.evaluate.episodes),
         }
 
     @property

@@ -105,10 +105,10 @@ def _parameters(agent: Mapping[str, Any], task: "Task") -> int:
 
 
 def _disk_bytes(experiment: Experiment, variant: Variant, parameters: int) -> float:
-    checkpoints = len(variant.checkpoints)
+    checkpoints, rows = len(variant.checkpoints), experiment.episodes_of(variant)
     scalars = 40 * SCALAR_BYTES * variant.train.max_iterations
     # Parameters and Adam's two averages, as float32.
-    return checkpoints * (12.0 * parameters + ROW_BYTES * experiment.evaluate.episodes) + scalars
+    return 12.0 * parameters * checkpoints + ROW_BYTES * rows + scalars
 
 
 def _bytes_below(folder: Path) -> int:

@@ -299,7 +299,7 @@ def spoil(path: Path, fault: str) -> None:
         ("column missing", "column 'held' is missing"),
         ("flag", "column 'reached' must be 0 or 1"),
         ("repeated", "appears twice"),
-        ("unequal", "checkpoint 20 has 3 episodes where others have 4"),
+        ("unequal", "checkpoint 20 has 3 episodes where an earlier one has 4"),
         ("iteration", "column 'iteration' must hold whole numbers"),
         ("no rows", "no rows"),
         ("empty", "not readable as a CSV file"),
@@ -342,6 +342,26 @@ def test_seeds_evaluated_on_other_episodes_are_refused(tmp_path: Path, capsys: p
     table = pd.read_csv(path)
     table.loc[1, "object_x"] += 0.01
     table.to_csv(path, index=False)
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {path}: other evaluation episodes than those of the other")
+
+
+def test_earlier_checkpoints_may_have_played_the_first_episodes_only(tmp_path: Path) -> None:
+    paths = [write_episodes(tmp_path, seed, {10: [1, 0, 1, 1], 20: [1, 1, 0, 1]}) for seed in (1, 2)]
+    for path in paths:
+        table = pd.read_csv(path)
+        table[(table["iteration"] == 20) | (table["episode"] < 2)].to_csv(path, index=False)
+    assert main([str(tmp_path)]) == 0
+    rates = pd.read_csv(tmp_path / "success_rates.csv")
+    assert rates["episodes"].tolist() == [2, 4, 2, 4]
+    assert rates["reached"].tolist() == [0.5, 0.75, 0.5, 0.75]
+
+
+def test_the_same_checkpoint_of_two_seeds_must_have_played_the_same_episodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_episodes(tmp_path, 1, {10: [1, 0], 20: [1, 1, 0, 1]})
+    path = write_episodes(tmp_path, 2, {10: [1, 0, 1], 20: [1, 1, 0, 1]})
     assert main([str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path}: other evaluation episodes than those of the other")
 

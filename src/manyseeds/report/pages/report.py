@@ -103,7 +103,10 @@ def _intro(data: Data) -> list[str]:
     )
     lines = [f"{number}, {of}, trained by {folder.trainer}."]
     if folder.evaluated and "episodes" in data.rates:
-        lines.append(f"Every checkpoint was played on the same {data.rates['episodes'].max()} episodes.")
+        most, least = data.rates["episodes"].max(), data.rates["episodes"].min()
+        earlier = f"; earlier ones on the first {least} of them" if least < most else ""
+        what = "The last checkpoints were" if earlier else "Every checkpoint was"
+        lines.append(f"{what} played on the same {most} episodes{earlier}.")
     return lines
 
 
