@@ -158,6 +158,7 @@ def isaaclab_answers(name: str, file: Path, answers: Path) -> None:
     found["termination"] = torch.stack(terms, dim=1)
     env.episode_length_buf = torch.zeros(n, dtype=torch.long)
     command.frames.place(everyone, given["from_qpos"], given["from_qvel"])
+    env._reset_idx = lambda _: None  # an episode that ends would start again before its state is read
     found["after"] = step(wrapper, given["action"])
     found |= built_model(NewtonManager._solver, wrapper.task, wrapper.task_cfg)
     wrapper.close()
@@ -167,6 +168,7 @@ def isaaclab_answers(name: str, file: Path, answers: Path) -> None:
 
 def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
     """Return both models, ours as `our.FIELD` and the one that Newton built as `newton.FIELD`, in our order."""
+    from manyseeds.simulators.isaaclab.actuators import is_motor
     from manyseeds.simulators.isaaclab.parts import parts
 
     ours, theirs = load_model(task, cfg), solver.mj_model
@@ -206,8 +208,11 @@ def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
     both("body_rotation", rotation(ours.body_quat[our_links]), rotation(numbers("body_quat")[their_links]))
     our_joints = [ours.joint(name).id for name in joint_names]
     their_joints = [newtons(joint, theirs.njnt, name) for name in joint_names]
+    limited = ours.jnt_limited[our_joints]
+    both("jnt_limited", limited, theirs.jnt_limited[their_joints])
     for field in ("jnt_range", "jnt_solref", "jnt_solimp", "jnt_stiffness"):
-        both(field, getattr(ours, field)[our_joints], numbers(field)[their_joints])
+        rows = slice(None) if field != "jnt_range" else limited == 1  # the range of others means nothing
+        both(field, getattr(ours, field)[our_joints][rows], numbers(field)[their_joints][rows])
     our_dofs, their_dofs = ours.jnt_dofadr[our_joints], theirs.jnt_dofadr[their_joints]
     for field in ("dof_damping", "dof_armature", "dof_frictionloss"):
         both(field, getattr(ours, field)[our_dofs], numbers(field)[their_dofs])
@@ -218,11 +223,13 @@ def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
             ranges = slice(our_dof, our_dof + 6), slice(their_dof, their_dof + 6)
             both(f"{name}_{field}", getattr(ours, field)[ranges[0]], numbers(field)[ranges[1]])
 
-    driven = [ours.joint(int(i)).name for i in ours.actuator_trnid[:, 0]]
+    servos = [i for i in range(ours.nu) if not is_motor(ours, i)]  # a motor is a force on a joint there
+    driven = [ours.joint(int(i)).name for i in ours.actuator_trnid[servos, 0]]
     order = [theirs.actuator_trnid[:, 0].tolist().index(their_joints[joint_names.index(name)]) for name in driven]
-    both("actuators", ours.nu, theirs.nu)
+    both("actuators", len(servos), theirs.nu)
     for field in ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange", "actuator_forcelimited"):
-        both(field, getattr(ours, field), numbers(field)[order])
+        if servos:
+            both(field, getattr(ours, field)[servos], numbers(field)[order])
 
     our_geoms, their_geoms = (collision_geoms(model, body_names) for model in (ours, theirs))
     both("collisions", collisions(ours, our_geoms), collisions(theirs, their_geoms))

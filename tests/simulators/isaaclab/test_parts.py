@@ -43,6 +43,10 @@ def test_reach_is_a_robot_and_its_marks_are_no_part():
     assert part_of("reach") == {"panda_link0": ("articulation", 9, slice(0, 9), slice(0, 9))}
 
 
+def test_cart_pole_is_a_robot_whose_pole_nothing_drives():
+    assert part_of("cart_pole") == {"rail": ("articulation", 2, slice(0, 2), slice(0, 2))}
+
+
 def test_coordinates_follow_the_order_of_the_bodies_and_a_floor_is_the_worlds():
     world = (
         '<geom type="plane" size="1 1 1"/>'
@@ -90,7 +94,12 @@ DRIVEN = arm(link("x"))
             "",
             "the free joint 'f'",
         ),
-        (DRIVEN, '<actuator><motor name="m" joint="x"/></actuator>', "the actuator 'm'"),
+        (
+            DRIVEN,
+            '<actuator><motor name="m" joint="x"/><motor name="n" joint="x"/></actuator>',
+            "the actuator 'm'",
+        ),
+        (DRIVEN, '<actuator><damper name="m" joint="x" kv="1" ctrlrange="0 1"/></actuator>', "the actuator 'm'"),
         (DRIVEN, '<actuator><velocity name="v" joint="x"/></actuator>', "the actuator 'v'"),
         (
             arm(link("x", link("y"))),

@@ -8,6 +8,7 @@ from isaaclab.managers import ActionTerm, ActionTermCfg, CommandTerm, CommandTer
 from isaaclab.utils import configclass
 from torch import Tensor
 
+from manyseeds.simulators.isaaclab.actuators import is_motor, joint_commands
 from manyseeds.simulators.isaaclab.frames import Frames
 from manyseeds.simulators.isaaclab.parts import parts
 from manyseeds.simulators.model import load_model
@@ -81,7 +82,7 @@ def _command(env: Any) -> TaskCommand:
 
 
 class TaskAction(ActionTerm):
-    """Turns actions into the task's controls, which are position targets of joints."""
+    """Turns actions into the task's controls: position targets of joints, and forces where the MJCF has motors."""
 
     def __init__(self, cfg: Any, env: Any) -> None:
         super().__init__(cfg, env)
@@ -92,14 +93,17 @@ class TaskAction(ActionTerm):
         limits = torch.from_numpy(model.actuator_ctrlrange).float()
         limits[model.actuator_ctrllimited == 0] = torch.tensor([-torch.inf, torch.inf])
         self._low, self._high = limits.to(self.device).unbind(1)
+        self._commands = joint_commands(model, self.device)
         driven = [model.joint(int(joint)).name for joint in model.actuator_trnid[:, 0]]
-        # For every articulation with actuators: itself, the controls' columns, and the joints that they drive.
+        motors = [is_motor(model, actuator) for actuator in range(model.nu)]
+        # For the servos and for the motors of every articulation: itself, the controls' columns, and the joints.
         self._targets = []
         for part in parts(model):
-            columns = [column for column, joint in enumerate(driven) if joint in part.joints]
-            if columns:
-                joints = [part.joints.index(driven[column]) for column in columns]
-                self._targets.append((env.scene[part.name], tensor(columns), tensor(joints).int()))
+            for effort in (False, True):
+                columns = [i for i, joint in enumerate(driven) if joint in part.joints and motors[i] == effort]
+                if columns:
+                    joints = [part.joints.index(driven[column]) for column in columns]
+                    self._targets.append((env.scene[part.name], effort, tensor(columns), tensor(joints).int()))
         self._raw = torch.zeros(self.num_envs, self.action_dim, device=self.device)
         self._controls = torch.zeros(self.num_envs, model.nu, device=self.device)
 
@@ -125,8 +129,11 @@ class TaskAction(ActionTerm):
 
     def apply_actions(self) -> None:
         """Hand the controls on to the articulations."""
-        for asset, columns, joints in self._targets:
-            asset.actuators.target_command.set_position_index(value=self._controls[:, columns], joint_ids=joints)
+        commands = self._commands(self._controls)
+        for asset, effort, columns, joints in self._targets:
+            target = asset.actuators.target_command
+            hand_on = target.set_effort_index if effort else target.set_position_index
+            hand_on(value=commands[:, columns], joint_ids=joints)
 
     def reset(self, env_ids: Any = None) -> None:
         """Forget the last actions."""

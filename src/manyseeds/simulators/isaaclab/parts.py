@@ -6,11 +6,10 @@ from typing import Literal
 import mujoco
 
 from manyseeds.core.errors import UserError
+from manyseeds.simulators.isaaclab.actuators import is_motor, is_servo
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _ONE_AXIS = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
-_ON_JOINT, _AFFINE = int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtBias.mjBIAS_AFFINE)
-_WITHOUT_DYNAMICS = int(mujoco.mjtDyn.mjDYN_NONE)
 
 
 @dataclass(frozen=True)
@@ -96,16 +95,11 @@ def _check(model: mujoco.MjModel) -> None:
             allowed = "a body has one joint, and a body right below the world has none or a free one"
             raise _unfit(f"the joint '{model.joint(i).name}' where it is", allowed)
     for i in range(model.nu):
-        position = (
-            model.actuator_trntype[i] == _ON_JOINT
-            and model.actuator_biastype[i] == _AFFINE
-            and model.actuator_biasprm[i, 1] == -model.actuator_gainprm[i, 0]
-            and model.actuator_dyntype[i] == _WITHOUT_DYNAMICS
-            and model.actuator_gear[i, 0] == 1
-            and (model.actuator_trnid[:, 0] == model.actuator_trnid[i, 0]).sum() == 1
-        )
-        if not position:
-            allowed = "an actuator is of the kind 'position' with gear 1, one for a joint"
+        if not is_servo(model, i) and not is_motor(model, i):
+            allowed = (
+                "an actuator is of the kind 'motor', or 'position' with gear 1 and forces limited alike in both"
+                " directions, one for a joint"
+            )
             raise _unfit(f"the actuator '{model.actuator(i).name}'", allowed)
     for geom in _colliding(model):
         if model.body_mocapid[body := model.geom_bodyid[geom]] >= 0:
