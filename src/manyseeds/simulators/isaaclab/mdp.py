@@ -1,6 +1,6 @@
 """The managers' terms of any task: each calls a function of the task on the state that `frames` reads."""
 
-from dataclasses import MISSING
+from dataclasses import MISSING, replace
 from typing import Any
 
 import torch
@@ -28,6 +28,8 @@ class TaskCommand(CommandTerm):
         self.model = load_model(self.task, self.task_cfg)
         self.frames = Frames(env, self.model, self.task.sites)
         self.value = torch.zeros(self.num_envs, self.task.command_width, device=self.device)
+        self.memory = torch.zeros(self.num_envs, self.task.memory_width, device=self.device)
+        self._remembered = 0  # the environment's steps so far of which the memory knows
         for name in (*self.task.metrics, "success_rate"):
             self.metrics[name] = torch.zeros(self.num_envs, device=self.device)
 
@@ -37,9 +39,9 @@ class TaskCommand(CommandTerm):
         return self.value
 
     def state(self) -> State:
-        """Return the present state."""
+        """Return the present state; the first call after a step, before any term, renews the memory."""
         sites, rotations = self.frames.sites()
-        return State(
+        state = State(
             qpos=self.frames.qpos(),
             qvel=self.frames.qvel(),
             sites=sites,
@@ -48,8 +50,13 @@ class TaskCommand(CommandTerm):
             action=self._env.action_manager.action,
             previous_action=self._env.action_manager.prev_action,
             episode_length=self._env.episode_length_buf,
-            memory=self.value[:, :0],
+            memory=self.memory,
         )
+        if self._remembered == self._env.common_step_counter or self.task.remember is None:
+            return state
+        self._remembered = self._env.common_step_counter
+        self.memory.copy_(self.task.remember(self.task_cfg, state))
+        return replace(state, memory=self.memory)
 
     def _update_metrics(self) -> None:
         state = self.state()
@@ -190,3 +197,4 @@ class StartEpisodes(ManagerTermBase):
         command._update_metrics()  # before anything moves: these are of the episodes that end
         command.frames.place(ids, starts.qpos)
         command.value[ids] = starts.command
+        command.memory[ids] = 0.0
