@@ -107,11 +107,12 @@ def _articulation(model: mujoco.MjModel, part: Part, path: str, spawn: Any, qpos
     )
     gains = physics.gains(model, part.joints)
     driven = list(gains["stiffness"])
-    base, joints = (_pose(qpos), qpos[7:]) if part.floats else ({}, qpos)
+    base = _pose(qpos) if part.floats else {}
+    joints = dict(zip(part.joints, qpos[7 * part.floats :], strict=True))
     return ArticulationCfg(
         prim_path=path,
         spawn=spawn,
-        init_state=ArticulationCfg.InitialStateCfg(joint_pos=dict(zip(part.joints, joints, strict=True)), **base),
+        init_state=ArticulationCfg.InitialStateCfg(joint_pos=joints, **base),
         joint_ordering=list(part.joints),
         actuators={"all": ImplicitActuatorCfg(joint_names_expr=driven, **gains)} if driven else {},
     )
