@@ -16,11 +16,14 @@ class Start:
         name: the column.
         title: what axes call it.
         unit: its unit, "" for none.
+        names: what its numbers 0, 1, 2 and so on stand for; none where it is a quantity. Success is then shown for each
+            of them, too.
     """
 
     name: str
     title: str
     unit: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
