@@ -3,8 +3,7 @@
 `tasks.base` says which numbers there are. Here they act on tensors, for every simulator that steps a task.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mujoco
@@ -124,9 +123,9 @@ class Scaling:
         return cls(task, cfg, model, device, dtype) if task.adapt or base.differs(task, cfg) else None
 
     def __init__(self, task: Task, cfg: Any, model: mujoco.MjModel, device: str, dtype: torch.dtype) -> None:
-        self._adapt = partial(task.adapt, cfg) if task.adapt else lambda command: {}
-        adapted = self._adapt(torch.zeros(1, task.command_width, device=device))
-        self._rows = {key: row_of(task, "adapt", *key, model) for key in adapted}
+        self._task, self._cfg = task, cfg
+        adapted = self._adapted(torch.zeros(1, task.command_width, device=device))
+        self._rows = {(array, name): row_of(task, "adapt", array, name, model) for array, name in adapted}
         multiplied = list(_multiplied(task, model)) if base.differs(task, cfg) else []
         names = dict.fromkeys([*(array for array, _ in adapted), *(array for _, array, _ in multiplied)])
         masks = [(place, name, torch.from_numpy(mask).to(device)) for place, name, mask in multiplied]
@@ -142,7 +141,7 @@ class Scaling:
             command: (k, c).
             factors: (k, factors + 1); (k, 0) where no factor differs.
         """
-        adapted = self._adapt(command)
+        adapted = self._adapted(command)
         for name, values in self._unchanged.items():
             product = values.repeat(len(command), *[1] * values.dim())
             for key in (key for key in adapted if key[0] == name):
@@ -151,6 +150,9 @@ class Scaling:
                 own = factors[:, place].to(values.dtype).view(-1, *[1] * mask.dim())
                 product = torch.where(mask, product * own, product)
             yield name, product
+
+    def _adapted(self, command: Tensor) -> Mapping[tuple[str, str], Tensor]:
+        return self._task.adapt(self._cfg, command) if self._task.adapt else {}
 
 
 def _multiplied(task: Task, model: mujoco.MjModel) -> Iterator[tuple[int, str, np.ndarray]]:

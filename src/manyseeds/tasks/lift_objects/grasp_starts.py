@@ -40,7 +40,7 @@ class GraspStarts:
 def grasp_starts(cfg: Any, device: torch.device | str = "cpu") -> GraspStarts:
     """Return the poses of a task, solved once; those without a solution are left out."""
     compiled = robot.model(cfg).compile()
-    size = np.random.default_rng(1).uniform(*cfg.object_size, COUNT)
+    size = np.random.default_rng(1).uniform(cfg.object_size[0], cfg.object_size[1], COUNT)
     heights = np.concatenate([SHAPES[kind].grasp * size for kind in KINDS])
     poses = solve_poses(cfg, end_effector_chain(compiled), joint_limits(compiled), heights)
     centres = np.concatenate([SHAPES[kind].centre * size for kind in KINDS])

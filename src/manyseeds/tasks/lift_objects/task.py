@@ -104,14 +104,14 @@ def check_cfg(cfg: LiftObjectsCfg) -> list[str]:
     """Return what is wrong with the numbers, a sentence each."""
     names = [f"{kind}_share" for kind in KINDS]
     problems = at_least(cfg, 0, *names, "lifting_object_reach")
-    problems += positive(cfg, "reaching_object_std", "object_goal_tracking_std", "object_goal_tracking_fine_grained_std",
-                         "success_distance", "grasp_start_exponent")  # fmt: skip
+    stds = ("reaching_object_std", "object_goal_tracking_std", "object_goal_tracking_fine_grained_std")
+    problems += positive(cfg, *stds, "success_distance", "grasp_start_exponent")
     if not problems and not sum(getattr(cfg, name) for name in names) > 0:
         problems.append(f"'{names[0]}' and all other shares are 0; one of {', '.join(names)} must be greater than 0")
     if not (SIZES[0] <= cfg.object_size[0] and cfg.object_size[1] <= SIZES[1]):
         problems.append(
-            f"'object_size' is {list(cfg.object_size)}; its numbers must be between {SIZES[0]} and {SIZES[1]}, which the"
-            " hand can grasp"
+            f"'object_size' is {list(cfg.object_size)}; its numbers must be between {SIZES[0]} and {SIZES[1]}, which"
+            " the hand can grasp"
         )
     if not 0 <= cfg.grasp_start_share <= 1:
         problems.append(f"'grasp_start_share' is {cfg.grasp_start_share}; it must be between 0 and 1")
@@ -217,7 +217,9 @@ TASK = Task(
             target_object_position, 7, "position in m, robot root frame; quaternion x y z w, always 0 0 0 1"
         ),
         "object_kind": Term(object_kind, len(KINDS), f"1 for the object's kind, 0 for the others: {', '.join(KINDS)}"),
-        "object_size": Term(lambda cfg, state: state.command[:, SIZE:], 1, "what the object's lengths are multiplied by"),
+        "object_size": Term(
+            lambda cfg, state: state.command[:, SIZE:], 1, "what the object's lengths are multiplied by"
+        ),
         "actions": lift_object.TASK.observations["actions"],
     },
     rewards={
