@@ -3,7 +3,7 @@
 As Isaac Lab Arena's `lift_object` with its option `--object`, with objects made of primitives. Arm, table, terms and
 numbers are those of lift_object, with these differences. The distance to the hand is that of the point where the object
 should be grasped. The object counts as lifted when its lowest point is above the lifting height, which for the cube is
-the same. Observations also have the object's axes, kind and size.
+the same. Observations also have that point, and the object's axes, kind and size.
 
 The coordinates are 7 arm joints (rad), 2 fingers (m), then the object's position (m) and quaternion (w x y z). The
 command is the target's position (m), the number of the kind in `objects.KINDS`, and the size.
@@ -32,7 +32,14 @@ from manyseeds.tasks.lift_objects.description import DESCRIPTION, judge
 from manyseeds.tasks.lift_objects.grasp_starts import grasp_starts, start_around_objects
 from manyseeds.tasks.lift_objects.objects import KINDS, SHAPES
 from manyseeds.tasks.lift_objects.scene import SIZE, adapt, kind_of, model, shares
-from manyseeds.tasks.lift_objects.terms import goal_distance, lifted, reach_distance, rotation_x, rotation_z
+from manyseeds.tasks.lift_objects.terms import (
+    goal_distance,
+    grasp_point,
+    lifted,
+    reach_distance,
+    rotation_x,
+    rotation_z,
+)
 
 SIZES = (0.5, 1.25)
 """The sizes that the hand can grasp: it opens 80 mm, and the palm is 39 mm above the grasp."""
@@ -212,6 +219,7 @@ TASK = Task(
     act=lift_object.joint_targets,
     observations={
         **{name: lift_object.TASK.observations[name] for name in ("joint_pos", "joint_vel", "object_position")},
+        "grasp_point": Term(grasp_point, 3, "where the object should be grasped: m, robot root frame", 0.01),
         "object_axes": Term(object_axes, 6, "the object's x and z axes, robot root frame", 0.01),
         "target_object_position": Term(
             target_object_position, 7, "position in m, robot root frame; quaternion x y z w, always 0 0 0 1"
