@@ -195,7 +195,8 @@ def test_an_episode_is_judged_by_its_own_object() -> None:
     qpos[:, 0, 11] = torch.tensor([0.02, 0.3, -0.1])  # lifted to its target, then dropped
     qpos[:, 1, 11] = 0.035  # a flat box 2 cm above the table; an upright bottle of that height stands on it
     command = torch.tensor([[0.0, 0.0, 0.3, 0.0, 1.0], [0.0, 0.0, 0.5, 3.0, 1.0]])
-    trace = Trace(qpos, torch.zeros(3, 2, 15), {}, {}, command, 0.02)
+    hand = qpos[:, :, 9:12] + torch.tensor([0.0, 0.03, 0.0])
+    trace = Trace(qpos, torch.zeros(3, 2, 15), {"end_effector": hand}, {}, command, 0.02)
     judged = description.judge(CFG, trace)
     assert {
         name: value.tolist() for name, value in judged.items() if name in ("reached", "held", "lifted", "dropped")
@@ -207,6 +208,8 @@ def test_an_episode_is_judged_by_its_own_object() -> None:
     }
     command[1, 3] = KINDS.index("bottle")
     assert description.judge(CFG, trace)["lifted"].tolist() == [True, False]
+    hand[:, 0, 1] += 0.1  # an episode starts above the table, without the hand
+    assert description.judge(CFG, trace)["lifted"].tolist() == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +230,6 @@ def test_bad_numbers_are_refused(overrides: dict[str, object], said: str) -> Non
 
 def test_the_experiment_trains_all_kinds_from_the_evaluated_starts() -> None:
     experiment = load([REPOSITORY / "experiments" / "lift_objects.yaml"])
-    cfg = configure(TASK, experiment.task.overrides)
+    cfg = configure(TASK, experiment.variants[0].task_cfg)
     assert min(getattr(cfg, f"{kind}_share") for kind in KINDS) == 1.0
     assert base.differs(TASK, cfg)

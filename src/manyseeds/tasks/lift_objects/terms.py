@@ -36,12 +36,17 @@ def lowest_point(qpos: Tensor, command: Tensor) -> Tensor:
     return qpos[:, 11] - command[:, SIZE] * (sides + along + ball)
 
 
+def where_to_grasp(qpos: Tensor, command: Tensor) -> Tensor:
+    """Return the point of the object that the hand should grasp, (n, 3) m, by qpos (n, 16) and command (n, 5)."""
+    heights = constant(tuple(SHAPES[kind].grasp - SHAPES[kind].centre for kind in KINDS), qpos.device)
+    above = heights[kind_of(command)] * command[:, SIZE]
+    return qpos[:, 9:12] + above[:, None] * rotation_z(qpos)
+
+
 @shared
 def grasp_point(cfg: Any, state: State) -> Tensor:
     """Return the point of the object that the hand should grasp, (n, 3) m."""
-    heights = constant(tuple(SHAPES[kind].grasp - SHAPES[kind].centre for kind in KINDS), state.qpos.device)
-    above = heights[kind_of(state.command)] * state.command[:, SIZE]
-    return state.qpos[:, 9:12] + above[:, None] * rotation_z(state.qpos)
+    return where_to_grasp(state.qpos, state.command)
 
 
 @shared
