@@ -23,8 +23,16 @@ _WARNED = mujoco_warp.OverflowType.ITERATIONS | mujoco_warp.OverflowType.LS_ITER
 """MuJoCo Warp calls these overflows, but the solver only stopped at its iteration limit, as MuJoCo's does."""
 
 
-_DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "tendon_invweight0", "actuator_acc0")
-"""Arrays of the model that `mujoco_warp.set_const` computes from masses and inertias, and which a step reads."""
+_DERIVED = (
+    "body_subtreemass",
+    "body_invweight0",
+    "dof_invweight0",
+    "tendon_invweight0",
+    "actuator_acc0",
+    "geom_rbound",
+    "geom_aabb",
+)
+"""Arrays of the model that `mujoco_warp.set_const` computes from masses, inertias and sizes, and which a step reads."""
 
 
 class BufferOverflowError(RuntimeError):
