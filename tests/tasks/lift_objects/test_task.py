@@ -13,6 +13,7 @@ from manyseeds.core.layout import REPOSITORY
 from manyseeds.simulators import make_env
 from manyseeds.simulators.base import TaskEnv
 from manyseeds.simulators.model import adapt_model, load_model
+from manyseeds.simulators.rendering import Pictures
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Trace, configure
 from manyseeds.tasks.lift_object import task as lift_object
@@ -233,3 +234,14 @@ def test_the_experiment_trains_all_kinds_from_the_evaluated_starts() -> None:
     cfg = configure(TASK, experiment.variants[0].task_cfg)
     assert min(getattr(cfg, f"{kind}_share") for kind in KINDS) == 1.0
     assert base.differs(TASK, cfg)
+
+
+def test_a_picture_shows_the_object_of_the_episode_and_hides_the_others() -> None:
+    pictures = Pictures(TASK, CFG)
+    for command in draw(20).command:
+        pictures.adapt(command)
+        kind, size = KINDS[int(command[3])], float(command[4])
+        for name, shape in SHAPES.items():
+            for geom, part in zip(geom_names(name), shape.parts, strict=True):
+                scale = size if name == kind else 1e-3
+                np.testing.assert_allclose(pictures._model.geom(geom).size, scale * np.array(part.size), rtol=1e-5)
