@@ -245,3 +245,14 @@ def test_a_picture_shows_the_object_of_the_episode_and_hides_the_others() -> Non
             for geom, part in zip(geom_names(name), shape.parts, strict=True):
                 scale = size if name == kind else 1e-3
                 np.testing.assert_allclose(pictures._model.geom(geom).size, scale * np.array(part.size), rtol=1e-5)
+
+
+def test_environments_go_on_exactly_where_their_state_was_taken() -> None:
+    options = {"num_envs": 12, "threads": 1, "task_cfg": {"episode_length_s": 0.1, "grasp_start_share": 1.0, **RANDOM}}
+    one, other = (make_env("mujoco", "lift_objects", seed=seed, **options) for seed in (1, 2))  # type: ignore[arg-type]
+    for _ in range(7):
+        one.step(torch.full((12, 8), -0.5))
+    other.load_state_dict(one.state_dict())
+    for _ in range(7):
+        here, there = (env.step(torch.full((12, 8), -0.5)) for env in (one, other))
+        assert torch.equal(here[0]["policy"], there[0]["policy"]) and torch.equal(here[1], there[1])
