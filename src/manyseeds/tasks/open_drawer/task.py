@@ -2,7 +2,7 @@
 
 Numbers and terms are those of Isaac Lab's `Isaac-Open-Drawer-Franka` (joint position control), with these differences.
 The cabinet is of our own shapes and stands somewhere else in each episode; there, it always stands in one place. Its
-rails have friction and damping; there, a spring of 10 N/m. Physics has steps of 0.01 s, two per action; there, 1/60 s
+rails have friction and damping; there, a spring of 10 N/m. Physics has steps of 0.005 s, four per action; there, 1/60 s
 and one. The fingers start open. Observations have no noise unless `observation_noise` is 1. The arm is that of
 lift_object with less damping.
 
@@ -40,6 +40,8 @@ from manyseeds.tasks.open_drawer.scene import model
 class OpenDrawerCfg(TaskCfg):
     """All numbers of the task. Lengths in m, angles in rad, times in s."""
 
+    physics_dt: float = 0.005
+    decimation: int = 4
     episode_length_s: float = 8.0
 
     # Actions: 7 joint positions around the default pose, then the gripper: a < 0 closes it, anything else opens it.
