@@ -1,4 +1,4 @@
-"""The task open_drawer: numbers and terms against Isaac Lab's and MuJoCo, honest physics, and how episodes are judged."""
+"""The task open_drawer against Isaac Lab's numbers and MuJoCo: terms, honest physics, and how episodes are judged."""
 
 import math
 from dataclasses import replace
@@ -301,13 +301,26 @@ def test_the_last_step_decides_an_episode() -> None:
     ("overrides", "words"),
     [
         ({"handle_start_share": 1.5}, r"'handle_start_share' is 1\.5; it must be between 0 and 1"),
-        ({"success_opening": 0}, r"'success_opening' is 0\.0; it must be greater than 0"),
+        ({"success_opening": 0.4}, r"'success_opening' is 0\.4; it must be greater than 0 and less than 0\.4"),
         ({"start_offset": -0.1}, r"'start_offset' is -0\.1; it must be 0 or greater"),
     ],
 )
 def test_a_wrong_number_is_refused_in_one_sentence(overrides: dict, words: str) -> None:
     with pytest.raises(UserError, match=rf"^file\.json: {words}\.$"):
         configure(TASK, overrides, "file.json")
+
+
+def test_handles_that_no_hand_reaches_are_refused_as_starts_of_training_only() -> None:
+    cfg = configure(TASK, {"handle_start_share": 0.5, "handle_z": [0.1, 0.2]})
+    with pytest.raises(
+        UserError, match=r"^task open_drawer: 'handle_start_share' is 0\.5; .* handle_z \[0\.1, 0\.2\]\.$"
+    ):
+        task.train_start(cfg, 4, torch.Generator().manual_seed(0))
+    assert len(task.start(cfg, 4, torch.Generator().manual_seed(0))) == 4
+
+
+def test_the_drawer_s_travel_is_that_of_the_model() -> None:
+    assert MODEL.joint("cabinet_drawer").range[1] == task.TRAVEL
 
 
 def test_the_experiment_changes_only_what_training_eases() -> None:

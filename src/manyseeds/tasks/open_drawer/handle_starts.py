@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import mujoco
 import numpy as np
 import torch
 from torch import Tensor
 
+from manyseeds.core.errors import UserError
 from manyseeds.tasks.open_drawer.scene import model
 
 # Where the search begins: a hand that points forward, its left finger above the right one.
@@ -36,7 +36,12 @@ def handle_starts(cfg: Any, device: torch.device | str = "cpu", count: int = 256
 
     Damped Gauss-Newton on the position and orientation of the hand, near the pose where the search begins; handles
     without a solution are left out.
+
+    Raises:
+        UserError: when no handle has a solution.
     """
+    import mujoco
+
     compiled = model(cfg).compile()
     data, site = mujoco.MjData(compiled), compiled.site("end_effector").id
     low, high = compiled.jnt_range[:7].T
@@ -63,6 +68,12 @@ def handle_starts(cfg: Any, device: torch.device | str = "cpu", count: int = 256
             change = inverse @ error + 0.5 * 0.7**step * (np.eye(7) - inverse @ j) @ (_FORWARD - poses[i])
             poses[i] = (poses[i] + change.clip(-0.3, 0.3)).clip(low + _MARGIN, high - _MARGIN)
         good[i] = np.abs(error).max() < 1e-3 and np.trace(hand.T @ _HAND) > 2.9
+    if not good.any():
+        raise UserError(
+            f"task open_drawer: 'handle_start_share' is {cfg.handle_start_share}; it must be 0 where a hand that points"
+            f" forward reaches no handle, as with handle_x {list(cfg.handle_x)}, handle_y {list(cfg.handle_y)} and"
+            f" handle_z {list(cfg.handle_z)}."
+        )
     with torch.inference_mode(False):
         parts = (torch.from_numpy(part[good]).float().to(device) for part in (poses, handles, openings))
         return HandleStarts(*parts)

@@ -25,7 +25,6 @@ from manyseeds.tasks.base import (
     Term,
     at_least,
     constant,
-    positive,
     shared,
     uniform,
 )
@@ -34,6 +33,9 @@ from manyseeds.tasks.lift_object.task import joint_targets
 from manyseeds.tasks.open_drawer.description import DESCRIPTION, DRAWER, around_handle, judge, opening, to_handle
 from manyseeds.tasks.open_drawer.handle_starts import handle_starts
 from manyseeds.tasks.open_drawer.scene import model
+
+TRAVEL = 0.4
+"""How far the drawer opens, m; that of the MJCF."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class OpenDrawerCfg(TaskCfg):
     gripper_open: float = 0.04
     gripper_closed: float = 0.0
 
-    # Start: the handle of the closed drawer, uniform in a box that the hand can reach while it points forward, also when
-    # the drawer is open; each arm joint off the default pose by up to this.
+    # Start: the handle of the closed drawer, uniform in a box; a hand that points forward reaches all of it, and the
+    # handles of open drawers. Each arm joint is off the default pose by up to this.
     handle_x: Range = (0.6, 0.7)
     handle_y: Range = (-0.15, 0.15)
     handle_z: Range = (0.62, 0.75)
@@ -85,13 +87,15 @@ class OpenDrawerCfg(TaskCfg):
     stiffness_scale: Range = (1, 1)
     damping_scale: Range = (1, 1)
 
-    # The drawer counts as open from here on; it opens up to 0.4 m.
+    # The drawer counts as open from here on.
     success_opening: float = 0.3
 
 
 def check_cfg(cfg: OpenDrawerCfg) -> list[str]:
     """Return what is wrong with the numbers, a sentence each."""
-    problems = positive(cfg, "success_opening") + at_least(cfg, 0, "start_offset")
+    problems = at_least(cfg, 0, "start_offset")
+    if not 0 < cfg.success_opening < TRAVEL:
+        problems.append(f"'success_opening' is {cfg.success_opening}; it must be greater than 0 and less than {TRAVEL}")
     if not 0 <= cfg.handle_start_share <= 1:
         problems.append(f"'handle_start_share' is {cfg.handle_start_share}; it must be between 0 and 1")
     return problems
