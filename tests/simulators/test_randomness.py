@@ -233,7 +233,7 @@ def test_a_factor_without_a_range_and_a_body_that_cannot_be_pushed_are_named() -
         environment("mujoco", replace(TASK, pushed="cart"), push_speed=1.0)
 
 
-@pytest.mark.parametrize("task", ["cart_pole", "reach", "lift_object", "walk"])
+@pytest.mark.parametrize("task", ["cart_pole", "reach", "lift_object", "walk", "open_drawer"])
 @each_simulator
 def test_built_in_tasks_run_with_all_of_their_factors(simulator: str, task: str) -> None:
     loaded = registry.load(task)
