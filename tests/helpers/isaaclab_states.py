@@ -25,8 +25,8 @@ PLAYED = 128
 RESETS = 256
 SEED = 5
 SPACING = 5.0
-DRIVE = (0.5, 0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -1.0)
-"""An action that moves the arm and closes the hand, if there is one."""
+DRIVE = (0.5, 0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -1.0, 0.5, -0.5, 0.5, 0.5)
+"""An action that moves the robot and closes the hand, if there is one."""
 
 
 def mujoco_states(name: str, file: Path) -> None:
@@ -37,12 +37,12 @@ def mujoco_states(name: str, file: Path) -> None:
     model = load_model(task, cfg)
     generator = torch.Generator().manual_seed(SEED)
     draw = lambda *shape: torch.rand(*shape, generator=generator, dtype=torch.float64) * 2 - 1  # noqa: E731
-    widths = task.action_width, task.action_width, task.command_width
+    widths = task.action_width, task.action_width, task.command_width, task.memory_width
 
-    action, previous, command = (torch.zeros(n, width) for width in widths)
+    action, previous, command, memory = (torch.zeros(n, width) for width in widths)
     qpos, qvel = np.zeros((n, model.nq)), np.zeros((n, model.nv))
     for row, played in enumerate(play(name, generator), start=RANDOM):
-        qpos[row], qvel[row], action[row], previous[row], command[row] = played
+        qpos[row], qvel[row], action[row], previous[row], command[row], memory[row] = played
 
     start = task.start(cfg, RANDOM, generator).qpos.double()
     # A step of physics starts from the played states, and from the start with everything moving.
@@ -54,7 +54,8 @@ def mujoco_states(name: str, file: Path) -> None:
         column[:] = column.clip(low + 1e-3, high - 1e-3)
     # What terms say needs no possible state: joints beyond their limits, bodies that fell through the floor.
     qpos[:RANDOM], qvel[:RANDOM] = start + draw(RANDOM, model.nq), draw(RANDOM, model.nv) * 5
-    action[:RANDOM], previous[:RANDOM], command[:RANDOM] = (draw(RANDOM, width) * 3 for width in widths)
+    for values in (action, previous, command, memory):
+        values[:RANDOM] = draw(RANDOM, values.shape[1]) * 3
     length = torch.randint(1, cfg.episode_length + 1, (n,), generator=generator)
     for joint in np.flatnonzero(model.jnt_type == int(mujoco.mjtJoint.mjJNT_FREE)):
         address = model.jnt_qposadr[joint]
@@ -63,7 +64,7 @@ def mujoco_states(name: str, file: Path) -> None:
 
     env = make_env("mujoco", name, num_envs=n, seed=SEED, threads=1, auto_reset=False)
     env._qpos[:], env._qvel[:], env._warmstart[:] = qpos, qvel, 0.0
-    env._action[:], env._previous_action[:], env._command[:] = action, previous, command
+    env._action[:], env._previous_action[:], env._command[:], env._memory[:] = action, previous, command, memory
     env.episode_length_buf[:] = length
     state = env.state()
     answers = {
@@ -76,12 +77,15 @@ def mujoco_states(name: str, file: Path) -> None:
     answers["after"] = step(env, action)
     answers |= start_answers("mujoco", name)
     given = {"qpos": qpos, "qvel": qvel, "from_qpos": from_qpos, "from_qvel": from_qvel}
-    given |= {"action": action, "previous": previous, "command": command, "length": length}
+    given |= {"action": action, "previous": previous, "command": command, "memory": memory, "length": length}
     np.savez(file, **{key: np.asarray(value) for key, value in (given | answers).items()})
 
 
 def play(name: str, generator: torch.Generator) -> list[tuple]:
-    """Return PLAYED states on the way through an episode: coordinates, velocities, the last actions, the command."""
+    """Return PLAYED states on the way through an episode.
+
+    Coordinates, velocities, the last two actions, the command and the memory of each.
+    """
     env = make_env("mujoco", name, num_envs=PLAYED, seed=SEED, threads=1, auto_reset=False)
     if name in RUNS:
         from manyseeds.learning.policy import Policy, read_params
@@ -96,7 +100,7 @@ def play(name: str, generator: torch.Generator) -> list[tuple]:
         for i in range(PLAYED):  # every environment gives the state of another step
             for _ in range(2):
                 env.step(act(env.get_observations()))
-            parts = (env._qpos, env._qvel, env._action, env._previous_action, env._command)
+            parts = (env._qpos, env._qvel, env._action, env._previous_action, env._command, env._memory)
             states.append(tuple(part[i].copy() if isinstance(part, np.ndarray) else part[i].clone() for part in parts))
     return states
 
@@ -130,6 +134,7 @@ def start_answers(simulator: str, name: str) -> dict[str, np.ndarray]:
         env.reset_to(env.task.start(env.task_cfg, RESETS, torch.Generator().manual_seed(SEED)))
         action = torch.tensor(DRIVE)[: env.num_actions].expand(RESETS, env.num_actions)
         answers["driven"] = torch.stack([torch.from_numpy(step(env, action))[0] for _ in range(12)])
+        answers["remembered"] = env.state().memory[0].clone()
     env.close()
     return {key: np.asarray(value) for key, value in answers.items()}
 
@@ -147,6 +152,7 @@ def isaaclab_answers(name: str, file: Path, answers: Path) -> None:
     env.action_manager.action.copy_(given["action"])
     env.action_manager.prev_action.copy_(given["previous"])
     command.value.copy_(given["command"])
+    command.memory.copy_(given["memory"])
     env.episode_length_buf = given["length"].clone()
     env.sim.forward()
     found = {"observation": env.observation_manager.compute()["policy"].clone(), **sites(wrapper.state())}
@@ -158,6 +164,7 @@ def isaaclab_answers(name: str, file: Path, answers: Path) -> None:
     found["termination"] = torch.stack(terms, dim=1)
     env.episode_length_buf = torch.zeros(n, dtype=torch.long)
     command.frames.place(everyone, given["from_qpos"], given["from_qvel"])
+    env._reset_idx = lambda _: None  # an episode that ends would start again before its state is read
     found["after"] = step(wrapper, given["action"])
     found |= built_model(NewtonManager._solver, wrapper.task, wrapper.task_cfg)
     wrapper.close()
@@ -167,13 +174,14 @@ def isaaclab_answers(name: str, file: Path, answers: Path) -> None:
 
 def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
     """Return both models, ours as `our.FIELD` and the one that Newton built as `newton.FIELD`, in our order."""
+    from manyseeds.simulators.isaaclab.actuators import is_motor
     from manyseeds.simulators.isaaclab.parts import parts
 
     ours, theirs = load_model(task, cfg), solver.mj_model
     warp = solver.mjw_model
     moving = [part for part in parts(ours) if part.kind != "static"]
     articulations = [part for part in moving if part.kind == "articulation"]
-    free = [part.name for part in moving if part.kind == "free"]
+    free = [part.name for part in moving if part.floats]
     body_names = [name for part in moving for name in part.bodies]
     link_names = [name for part in articulations for name in part.bodies[1:]]  # what is not placed but jointed
     joint_names = [name for part in articulations for name in part.joints]
@@ -206,8 +214,11 @@ def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
     both("body_rotation", rotation(ours.body_quat[our_links]), rotation(numbers("body_quat")[their_links]))
     our_joints = [ours.joint(name).id for name in joint_names]
     their_joints = [newtons(joint, theirs.njnt, name) for name in joint_names]
+    limited = ours.jnt_limited[our_joints]
+    both("jnt_limited", limited, theirs.jnt_limited[their_joints])
     for field in ("jnt_range", "jnt_solref", "jnt_solimp", "jnt_stiffness"):
-        both(field, getattr(ours, field)[our_joints], numbers(field)[their_joints])
+        rows = slice(None) if field != "jnt_range" else limited == 1  # the range of others means nothing
+        both(field, getattr(ours, field)[our_joints][rows], numbers(field)[their_joints][rows])
     our_dofs, their_dofs = ours.jnt_dofadr[our_joints], theirs.jnt_dofadr[their_joints]
     for field in ("dof_damping", "dof_armature", "dof_frictionloss"):
         both(field, getattr(ours, field)[our_dofs], numbers(field)[their_dofs])
@@ -218,20 +229,22 @@ def built_model(solver, task: base.Task, cfg) -> dict[str, np.ndarray]:
             ranges = slice(our_dof, our_dof + 6), slice(their_dof, their_dof + 6)
             both(f"{name}_{field}", getattr(ours, field)[ranges[0]], numbers(field)[ranges[1]])
 
-    driven = [ours.joint(int(i)).name for i in ours.actuator_trnid[:, 0]]
+    servos = [i for i in range(ours.nu) if not is_motor(ours, i)]  # a motor is a force on a joint there
+    driven = [ours.joint(int(i)).name for i in ours.actuator_trnid[servos, 0]]
     order = [theirs.actuator_trnid[:, 0].tolist().index(their_joints[joint_names.index(name)]) for name in driven]
-    both("actuators", ours.nu, theirs.nu)
+    both("actuators", len(servos), theirs.nu)
     for field in ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange", "actuator_forcelimited"):
-        both(field, getattr(ours, field), numbers(field)[order])
+        if servos:
+            both(field, getattr(ours, field)[servos], numbers(field)[order])
 
     our_geoms, their_geoms = (collision_geoms(model, body_names) for model in (ours, theirs))
     both("collisions", collisions(ours, our_geoms), collisions(theirs, their_geoms))
     if len(answers["our.collisions"]):  # Newton leaves out shapes that meet none
         rows = list(our_geoms.values()), [their_geoms[key] for key in our_geoms]
-        for field in ("geom_type", "geom_size", "geom_condim", "geom_priority", "geom_friction", "geom_solref",
+        for field in ("geom_type", "geom_condim", "geom_priority", "geom_friction", "geom_solref",
                       "geom_solimp", "geom_margin", "geom_gap", "geom_solmix"):  # fmt: skip
-            columns = 2 if field == "geom_size" else None  # the rest of a capsule's size means nothing
-            both(field, getattr(ours, field)[rows[0]].T[:columns], numbers(field)[rows[1]].T[:columns])
+            both(field, getattr(ours, field)[rows[0]], numbers(field)[rows[1]])
+        both("geom_size", sizes(ours, rows[0]), sizes(theirs, rows[1]))
     for field in ("pair_dim", "pair_solref", "pair_solimp", "pair_friction", "pair_margin", "pair_gap"):
         both(field, getattr(ours, field), numbers(field))
     for field in ("iterations", "ls_iterations", "integrator", "solver", "cone", "timestep", "gravity", "ls_tolerance",
@@ -266,8 +279,16 @@ def collision_geoms(model, moving: list[str]) -> dict[str, int]:
             # Newton names bodies by their path, and has static shapes in the world itself.
             path = model.body(model.geom_bodyid[geom]).name
             body = next((name for name in moving if f"_{path}".endswith(f"_{name}")), "static")
-            found[f"{body} {model.geom_size[geom, :2].round(4).tolist()}"] = geom
+            found[f"{body} {sizes(model, [geom])[0].round(4).tolist()}"] = geom
     return found
+
+
+def sizes(model, geoms: list[int]) -> np.ndarray:
+    """Return the sizes of shapes (k, 3), 0 for what means nothing: all of a plane's, the last of a capsule's."""
+    kind = mujoco.mjtGeom
+    columns = {int(kind.mjGEOM_PLANE): 0, int(kind.mjGEOM_SPHERE): 1, int(kind.mjGEOM_CAPSULE): 2}
+    counts = np.array([columns.get(int(model.geom_type[geom]), 3) for geom in geoms])
+    return model.geom_size[geoms] * (np.arange(3) < counts[:, None])
 
 
 def collisions(model, geoms: dict[str, int]) -> list[str]:

@@ -12,8 +12,10 @@ from helpers import file_task
 from manyseeds.core.errors import UserError
 from manyseeds.simulators import make_env
 from manyseeds.simulators.base import Options
+from manyseeds.simulators.model import load_model
 from manyseeds.simulators.mujoco import MujocoEnv
 from manyseeds.simulators.mujoco_warp import MujocoWarpEnv
+from manyseeds.simulators.randomness import Scaling
 from manyseeds.tasks import base, registry
 from manyseeds.tasks.base import Factor, Range
 
@@ -231,7 +233,7 @@ def test_a_factor_without_a_range_and_a_body_that_cannot_be_pushed_are_named() -
         environment("mujoco", replace(TASK, pushed="cart"), push_speed=1.0)
 
 
-@pytest.mark.parametrize("task", ["cart_pole", "reach", "lift_object", "walk"])
+@pytest.mark.parametrize("task", ["cart_pole", "reach", "lift_object", "walk", "open_drawer"])
 @each_simulator
 def test_built_in_tasks_run_with_all_of_their_factors(simulator: str, task: str) -> None:
     loaded = registry.load(task)
@@ -243,3 +245,13 @@ def test_built_in_tasks_run_with_all_of_their_factors(simulator: str, task: str)
     env.check_physics()
     assert torch.isfinite(obs["policy"]).all()
     assert len(env._factors.unique(dim=0)) == 3  # type: ignore[attr-defined]
+
+
+def test_numbers_that_follow_from_a_command_must_be_in_the_model() -> None:
+    for key, words in (
+        (("geom_size", "nothing"), "'nothing'; it must be a geom"),
+        (("mass", "disc"), "'mass'; it must"),
+    ):
+        task = replace(TASK, adapt=lambda cfg, command, key=key: {key: command[:, :1]})
+        with pytest.raises(UserError, match=words):
+            Scaling.of(task, task.cfg(), load_model(task, task.cfg()), "cpu", torch.float64)

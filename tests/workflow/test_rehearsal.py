@@ -108,6 +108,8 @@ def test_a_simulator_that_randomizes_nothing_refuses_what_would_not_happen():
         check(simulator="isaaclab", evaluate={"factors": {"action_delay": [[1, 1]]}})
     with pytest.raises(UserError, match=r"task overrides makes episodes differ in what the simulator isaaclab does"):
         check(simulator="isaaclab", task={"name": "lift_object", "overrides": {"object_mass_scale": [1, 2]}})
+    with pytest.raises(UserError, match=r"lift_objects have objects of their own, which the simulator isaaclab"):
+        check(simulator="isaaclab", task="lift_objects")
 
 
 def test_factors_may_change_what_a_policy_has_learned():

@@ -65,6 +65,7 @@ rule tables:
             "_effects.csv",
             "_sources.csv",
         ),
+        [f"{RESULTS}/success_rates_by_start.csv"] if plan.names_starts else [],
         (
             multiext(f"{RESULTS}/success_under_factors", ".md", ".tex")
             if plan.factors

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from manyseeds import statistics
+from manyseeds.analysis.by_start import by_start
 from manyseeds.analysis.comparison import comparisons
 from manyseeds.analysis.curves import ENDED, band_of_rates
 from manyseeds.analysis.estimates import Failure, effects, estimates, failures, final_rates, sources
@@ -165,6 +166,13 @@ class Data:
     def under_factors(self) -> pd.DataFrame:
         """The same over seeds; see `manyseeds.analysis.factors.under_factors`. No row where there is none."""
         return under_factors(self.folder, self.factor_rates) if len(self.factor_rates) else pd.DataFrame()
+
+    @cached_property
+    def by_start(self) -> pd.DataFrame:
+        """The reported checkpoint's success by what episodes start with; see `manyseeds.analysis.by_start`."""
+        if not self.episodes:
+            return pd.DataFrame()
+        return by_start(self.folder, {variant: self.final_episodes(variant) for variant in self.variants})
 
     @cached_property
     def sources(self) -> pd.DataFrame:

@@ -16,11 +16,14 @@ class Start:
         name: the column.
         title: what axes call it.
         unit: its unit, "" for none.
+        names: what its numbers 0, 1, 2 and so on stand for; none where it is a quantity. Success is then shown for each
+            of them, too.
     """
 
     name: str
     title: str
     unit: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,12 @@ class Description:
         """Return what `to_dict` was made of."""
         kinds = {"starts": Start, "outcomes": Outcome, "maps": Map}
         found: dict[str, Any] = {
-            name: tuple(kind(**item) for item in fields.get(name, ())) for name, kind in kinds.items()
+            name: tuple(kind(**_with_tuples(item)) for item in fields.get(name, ())) for name, kind in kinds.items()
         }
         others = ("episode_steps", "summary", "numbers", "easier_starts")
         return cls(**found | {name: fields[name] for name in others if name in fields})
+
+
+def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields with tuples in place of JSON's lists, so that what is read equals what was written."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}

@@ -275,7 +275,10 @@ def write_csv(path: Path, results: Sequence[Episodes]) -> None:
             if not index:
                 writer.writerow(result.description.columns)
             n = len(result.total_reward)
-            columns = [_written(result.starts[start.name], ".6f") for start in result.description.starts]
+            columns = [
+                _written(result.starts[start.name], ".0f" if start.names else ".6f")
+                for start in result.description.starts
+            ]
             for outcome in result.description.outcomes:
                 spec = "d" if outcome.kind == "share" else outcome.format
                 columns.append(_written(result.outcomes[outcome.name], spec))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manyseeds.core.errors import UserError
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.randomness import StepRandomness, delayed
+from manyseeds.simulators.randomness import Scaling, StepRandomness, delayed
 from manyseeds.simulators.rendering import Pictures
 from manyseeds.simulators.vec_env import TensorDict, VecEnv
 from manyseeds.tasks import base
@@ -130,6 +130,7 @@ class TaskEnv(VecEnv):
         if self._pictures is None:
             self._pictures = Pictures(self.task, self.task_cfg)
         qpos, command = self._picture_of(index)
+        self._pictures.adapt(command)
         mocap = self.task.show(self.task_cfg, command[None])[0].cpu().numpy() if self.task.show else None
         return self._pictures.draw(qpos, mocap, width, height)
 
@@ -156,6 +157,9 @@ class SteppedEnv(TaskEnv):
     Raises:
         UserError: when a term of the task does not give what it says.
     """
+
+    _scaling: Scaling | None = None
+    """What gives environments numbers of the model of their own; None where all have the same."""
 
     def __init__(self, model: "mujoco.MjModel", task: Task, cfg: Any, options: Options) -> None:
         super().__init__(task, cfg, options)
@@ -193,8 +197,8 @@ class SteppedEnv(TaskEnv):
         """Add to the velocities of two degrees of freedom from `dof` on, (num_envs, 2) m/s."""
 
     @abstractmethod
-    def _scale_model(self, rows: Any, factors: Tensor) -> None:
-        """Multiply the model's numbers by factors (k, factors + 1) in the environments `rows`."""
+    def _scale_model(self, rows: Any) -> None:
+        """Give the environments `rows` the model's numbers that follow from their commands and factors."""
 
     @abstractmethod
     def _restart_ended(self, dones: Tensor, state: State) -> Tensor:
@@ -266,8 +270,8 @@ class SteppedEnv(TaskEnv):
         self._episode.copy_(state["episode"])
         if self._random is not None:
             self._random.load_state_dict(state)
-        if self._factors.shape[1]:
-            self._scale_model(slice(None), self._factors)
+        if self._scaling is not None:
+            self._scale_model(slice(None))
 
     def _remember(self, state: State) -> State:
         """Return the state after a step with the memory of it."""

@@ -4,7 +4,9 @@ from itertools import combinations
 from typing import Any
 
 import mujoco
+from torch import Tensor
 
+from manyseeds.simulators.randomness import row_of
 from manyseeds.tasks.base import Task
 
 _VISUAL_GROUP = 2
@@ -29,6 +31,13 @@ def load_model(task: Task, cfg: Any, visual: bool = False) -> mujoco.MjModel:
             if geom.group == _VISUAL_GROUP and not geom.contype and not geom.conaffinity and geom.mass == 0:
                 spec.delete(geom)
     return spec.compile()
+
+
+def adapt_model(model: mujoco.MjModel, task: Task, cfg: Any, command: Tensor) -> None:
+    """Give a model the numbers that follow from a command (c,), in place; without `Task.adapt` nothing changes."""
+    if task.adapt is not None:
+        for (array, name), values in task.adapt(cfg, command[None]).items():
+            getattr(model, array)[row_of(task, "adapt", array, name, model)] = values[0].cpu().numpy()
 
 
 def max_contacts(model: mujoco.MjModel) -> int:

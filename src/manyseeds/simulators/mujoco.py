@@ -44,7 +44,7 @@ class MujocoEnv(SteppedEnv):
         self._site_poses = SitePoses(model, task.sites)
         # Kernels know nothing of what is random in a step or differs between episodes.
         self._compiled = CompiledStep(self, kernels) if kernels and self._random is None else None
-        self._scaling = Scaling(task, model, "cpu", torch.float64) if self._factors.shape[1] else None
+        self._scaling = Scaling.of(task, cfg, model, "cpu", torch.float64)
         self._scaled = {name: self._batch.expand(name) for name in self._scaling.arrays} if self._scaling else {}
         self._begin()
 
@@ -102,10 +102,10 @@ class MujocoEnv(SteppedEnv):
     def _push(self, dof: int, change: Tensor) -> None:
         self._qvel[:, dof : dof + 2] += change.double().numpy()
 
-    def _scale_model(self, rows: Any, factors: Tensor) -> None:
+    def _scale_model(self, rows: Any) -> None:
         if self._scaling is None:
             return
-        for name, values in self._scaling.products(factors):
+        for name, values in self._scaling.products(self._command[rows], self._factors[rows]):
             self._scaled[name][rows] = values.numpy()
         if self._scaling.derived:
             self._batch.set_const(np.arange(self.num_envs)[rows])
@@ -128,8 +128,8 @@ class MujocoEnv(SteppedEnv):
         self._episode[rows] = 0.0
         if starts.factors is not None:
             self._factors[rows] = starts.factors
-            self._scale_model(index, starts.factors)
         self._command[rows] = command
+        self._scale_model(index)
         self.episode_length_buf[rows] = 0
 
     def _check_finite(self, rewards: Tensor) -> None:

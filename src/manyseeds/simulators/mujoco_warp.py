@@ -23,8 +23,16 @@ _WARNED = mujoco_warp.OverflowType.ITERATIONS | mujoco_warp.OverflowType.LS_ITER
 """MuJoCo Warp calls these overflows, but the solver only stopped at its iteration limit, as MuJoCo's does."""
 
 
-_DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "tendon_invweight0", "actuator_acc0")
-"""Arrays of the model that `mujoco_warp.set_const` computes from masses and inertias, and which a step reads."""
+_DERIVED = (
+    "body_subtreemass",
+    "body_invweight0",
+    "dof_invweight0",
+    "tendon_invweight0",
+    "actuator_acc0",
+    "geom_rbound",
+    "geom_aabb",
+)
+"""Arrays of the model that `mujoco_warp.set_const` computes from masses, inertias and sizes, and which a step reads."""
 
 
 class BufferOverflowError(RuntimeError):
@@ -40,7 +48,6 @@ class MujocoWarpEnv(SteppedEnv):
     """
 
     simulator = "mujoco_warp"
-    _scaling: Scaling | None = None
 
     def __init__(self, task: Task, cfg: Any, options: Options) -> None:
         _configure_warp()
@@ -50,8 +57,8 @@ class MujocoWarpEnv(SteppedEnv):
         with wp.ScopedDevice(self._wp_device):
             self._wp_model = mujoco_warp.put_model(_for_warp(model))
             self._wp_model.opt.warn_overflow = 0
-            if self._factors.shape[1]:
-                self._scaling = Scaling(task, model, device, torch.float32)
+            self._scaling = Scaling.of(task, cfg, model, device, torch.float32)
+            if self._scaling is not None:
                 self._scaled = self._give_each_its_own(self._scaling)
             self._data = mujoco_warp.make_data(
                 model, nworld=num_envs, nconmax=max(1, max_contacts(model)), njmax=max(1, max_constraints(model))
@@ -118,11 +125,11 @@ class MujocoWarpEnv(SteppedEnv):
     def _push(self, dof: int, change: Tensor) -> None:
         self._qvel[:, dof : dof + 2] += change
 
-    def _scale_model(self, rows: Any, factors: Tensor) -> None:
-        """Multiply in all environments, because the host does not know which ones have started anew."""
+    def _scale_model(self, rows: Any) -> None:
+        """Do it in all environments, because the host does not know which ones have started anew."""
         if self._scaling is None:
             return
-        for name, values in self._scaling.products(self._factors):
+        for name, values in self._scaling.products(self._command, self._factors):
             self._scaled[name].copy_(values)
         if self._scaling.derived:
             self._derive_constants()
@@ -190,8 +197,8 @@ class MujocoWarpEnv(SteppedEnv):
         put(self._episode, 0.0)
         if starts.factors is not None:
             put(self._factors, starts.factors)
-            self._scale_model(slice(None), self._factors)
         put(self._command, command)
+        self._scale_model(slice(None))
         put(self.episode_length_buf, 0)
 
     def _site_views(self, model: mujoco.MjModel, name: str) -> tuple[Tensor, Tensor]:

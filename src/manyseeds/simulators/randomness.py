@@ -3,7 +3,7 @@
 `tasks.base` says which numbers there are. Here they act on tensors, for every simulator that steps a task.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mujoco
@@ -100,38 +100,59 @@ def delayed(late: Tensor, delay: Tensor, actions: Tensor) -> Tensor:
 
 
 class Scaling:
-    """Numbers of the model, multiplied for each episode by its own factors.
+    """Numbers of the model that each episode has of its own: those of its command, multiplied by its factors.
 
     Args:
-        task: names the numbers, its `factors`.
+        task: names the numbers, by its `adapt` and its `factors`.
+        cfg: its numbers.
         model: the compiled MJCF.
         device: where the numbers live.
         dtype: of the simulator's numbers.
 
     Attributes:
-        arrays: the arrays of the model that are multiplied.
+        arrays: the arrays of the model that differ.
         derived: whether other constants of the model follow from these.
 
     Raises:
-        UserError: when the model lacks what a factor names.
+        UserError: when the model lacks what a factor or `adapt` names.
     """
 
-    def __init__(self, task: Task, model: mujoco.MjModel, device: str, dtype: torch.dtype) -> None:
-        names = dict.fromkeys(name for factor in task.factors.values() for name in factor.fields)
-        masks = [(place, name, torch.from_numpy(mask).to(device)) for place, name, mask in _multiplied(task, model)]
+    @classmethod
+    def of(cls, task: Task, cfg: Any, model: mujoco.MjModel, device: str, dtype: torch.dtype) -> "Scaling | None":
+        """Return the same; None where all episodes have the numbers of the MJCF."""
+        return cls(task, cfg, model, device, dtype) if task.adapt or base.differs(task, cfg) else None
+
+    def __init__(self, task: Task, cfg: Any, model: mujoco.MjModel, device: str, dtype: torch.dtype) -> None:
+        self._task, self._cfg = task, cfg
+        adapted = self._adapted(torch.zeros(1, task.command_width, device=device))
+        self._rows = {(array, name): row_of(task, "adapt", array, name, model) for array, name in adapted}
+        multiplied = list(_multiplied(task, model)) if base.differs(task, cfg) else []
+        names = dict.fromkeys([*(array for array, _ in adapted), *(array for _, array, _ in multiplied)])
+        masks = [(place, name, torch.from_numpy(mask).to(device)) for place, name, mask in multiplied]
         self.arrays = tuple(names)
         self.derived = bool(set(names) & set(mujoco.MjModel._setconst_inputs))
         self._unchanged = {name: torch.tensor(getattr(model, name), dtype=dtype, device=device) for name in names}
         self._masks = {name: [(place, mask) for place, own, mask in masks if own == name] for name in names}
 
-    def products(self, factors: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yield each array's name and its numbers in k episodes, (k, ...), multiplied by `factors` (k, factors + 1)."""
+    def products(self, command: Tensor, factors: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield each array's name and its numbers in k episodes, (k, ...).
+
+        Args:
+            command: (k, c).
+            factors: (k, factors + 1); (k, 0) where no factor differs.
+        """
+        adapted = self._adapted(command)
         for name, values in self._unchanged.items():
-            product = values.expand(len(factors), *values.shape)
+            product = values.repeat(len(command), *[1] * values.dim())
+            for key in (key for key in adapted if key[0] == name):
+                product[:, self._rows[key]] = adapted[key].to(values.dtype)
             for place, mask in self._masks[name]:
                 own = factors[:, place].to(values.dtype).view(-1, *[1] * mask.dim())
                 product = torch.where(mask, product * own, product)
             yield name, product
+
+    def _adapted(self, command: Tensor) -> Mapping[tuple[str, str], Tensor]:
+        return self._task.adapt(self._cfg, command) if self._task.adapt else {}
 
 
 def _multiplied(task: Task, model: mujoco.MjModel) -> Iterator[tuple[int, str, np.ndarray]]:
@@ -148,6 +169,21 @@ def _multiplied(task: Task, model: mujoco.MjModel) -> Iterator[tuple[int, str, n
             for row in _rows(task, name, factor, array, model):
                 mask[(row, list(columns)) if columns else row] = True
             yield place, array, mask
+
+
+def row_of(task: Task, what: str, array: str, name: str, model: mujoco.MjModel) -> int:
+    """Return the row of an array of the model that belongs to a body, geom, pair or actuator.
+
+    Raises:
+        UserError: naming the task's part `what`, when the model has no such array or name.
+    """
+    kind = array.split("_")[0]
+    if kind not in KINDS or kind == "dof" or not isinstance(getattr(model, array, None), np.ndarray):
+        raise UserError(f"task {task.name}: {what} names '{array}'; it must be an array of MuJoCo's model.")
+    try:
+        return int(getattr(model, kind)(name).id)
+    except KeyError as error:
+        raise UserError(f"task {task.name}: {what} names '{name}'; it must be a {kind} of the MJCF.") from error
 
 
 def _rows(task: Task, name: str, factor: Factor, array: str, model: mujoco.MjModel) -> list[int]:

@@ -3,12 +3,15 @@
 import ctypes.util
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from manyseeds.core.errors import UserError
 from manyseeds.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}
 """Values of MUJOCO_GL whose library MuJoCo loads when it is imported."""
@@ -69,9 +72,16 @@ class Pictures:
 
         from manyseeds.simulators.model import load_model
 
+        self._task, self._cfg = task, cfg
         self._model = load_model(task, cfg, visual=True)
         self._data = mujoco.MjData(self._model)
         self._renderer: mujoco.Renderer | None = None
+
+    def adapt(self, command: "Tensor") -> None:
+        """Draw from now on what an episode with a command (c,) has."""
+        from manyseeds.simulators.model import adapt_model
+
+        adapt_model(self._model, self._task, self._cfg, command)
 
     def draw(self, qpos: np.ndarray, mocap: np.ndarray | None, width: int, height: int) -> np.ndarray:
         """Return a picture, (height, width, 3) uint8.

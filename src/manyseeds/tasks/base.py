@@ -214,6 +214,10 @@ class Task:
         train_start: the same for training episodes only.
         judge: (cfg, trace) -> the outcomes of `description` by name, (n,) each.
         factors: numbers of the MJCF that episodes may change, by the name of the cfg's field that is their range.
+        adapt: (cfg, command (n, c)) -> numbers of the MJCF that follow from an episode's command, such as the size of
+            an object: (array of the compiled model, name of its body or geom) -> (n, columns). The keys are the same
+            for every command, zeros included. Collisions are looked for within the bounds of the MJCF, so its own sizes
+            must be the largest. Factors multiply these numbers.
         pushed: the freely moving body that `TaskCfg.push_speed` pushes; "" where nothing can be pushed.
         check_cfg: cfg -> sentences about bad numbers, such as "'object_z' is -1; it must be 0 or greater".
         sites: the sites of the MJCF that the terms use.
@@ -244,6 +248,7 @@ class Task:
     memory_width: int = 0
     remember: Callable[[Any, State], Tensor] | None = None
     factors: Mapping[str, Factor] = field(default_factory=dict)
+    adapt: Callable[[Any, Tensor], Mapping[tuple[str, str], Tensor]] | None = None
     pushed: str = ""
     check_cfg: Callable[[Any], list[str]] = lambda cfg: []
     sites: tuple[str, ...] = ()
@@ -322,8 +327,8 @@ def metrics(task: Task, cfg: Any, state: State) -> Tensor:
 
 
 def randomized(task: Task, cfg: Any) -> bool:
-    """Return whether anything is random in an episode besides its start."""
-    return differs(task, cfg) or cfg.observation_noise > 0 or cfg.push_speed > 0
+    """Return whether anything is random in an episode besides its start; the numbers of `Task.adapt` are."""
+    return differs(task, cfg) or cfg.observation_noise > 0 or cfg.push_speed > 0 or task.adapt is not None
 
 
 def randomizing(task: Task) -> tuple[str, ...]:

@@ -78,6 +78,12 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
             agent = agents[variant.name] = resolve_agent(variant.agent, f"{where}agent {variant.agent_file}")
             for section, changes in sections:
                 cfg = configure(task, variant.task_cfg | changes, f"{where}{section}")
+                if task.adapt is not None and not SIMULATORS[experiment.simulator].randomizes:
+                    problems.append(
+                        f"{where}episodes of the task {task.name} have objects of their own, which the simulator"
+                        f" {experiment.simulator} does not change; choose another simulator."
+                    )
+                    break
                 if randomized(task, cfg) and not SIMULATORS[experiment.simulator].randomizes:
                     problems.append(
                         f"{where}{section} makes episodes differ in what the simulator {experiment.simulator} does not"

@@ -120,6 +120,11 @@ class Plan:
         return json.dumps(factors) if factors else ""
 
     @property
+    def names_starts(self) -> bool:
+        """Whether episodes start with something that has names, by which tables split success."""
+        return any(start.names for start in Description.from_dict(self.experiment.description or {}).starts)
+
+    @property
     def no_animation(self) -> str:
         """The picture in place of a film, quoted for the shell command of a rule."""
         return _literal(shlex.quote(str(REPOSITORY / "workflow" / "report" / "no_animation.gif")))

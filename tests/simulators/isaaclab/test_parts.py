@@ -43,6 +43,17 @@ def test_reach_is_a_robot_and_its_marks_are_no_part():
     assert part_of("reach") == {"panda_link0": ("articulation", 9, slice(0, 9), slice(0, 9))}
 
 
+def test_cart_pole_is_a_robot_whose_pole_nothing_drives():
+    assert part_of("cart_pole") == {"rail": ("articulation", 2, slice(0, 2), slice(0, 2))}
+
+
+def test_walk_is_a_floor_and_a_robot_whose_trunk_moves_freely():
+    assert part_of("walk") == {
+        "world": ("static", 0, slice(0), slice(0)),
+        "trunk": ("articulation", 12, slice(0, 19), slice(0, 18)),
+    }
+
+
 def test_coordinates_follow_the_order_of_the_bodies_and_a_floor_is_the_worlds():
     world = (
         '<geom type="plane" size="1 1 1"/>'
@@ -53,6 +64,7 @@ def test_coordinates_follow_the_order_of_the_bodies_and_a_floor_is_the_worlds():
     found = {part.name: part for part in parts(compiled(world))}
     assert list(found) == ["world", "puck", "base", "other"]
     assert found["puck"].qpos == slice(0, 7) and found["puck"].qvel == slice(0, 6)
+    assert [part.floats for part in found.values()] == [False, True, False, False]
     assert found["base"].joints == ("x", "y")
     assert found["base"].qpos == slice(7, 9) and found["base"].qvel == slice(6, 8)
     assert found["other"].qpos == slice(9, 10)
@@ -86,11 +98,16 @@ DRIVEN = arm(link("x"))
             "the joint 'x' where it is",
         ),
         (
-            f'<body name="b"><freejoint name="f"/><geom size="0.1"/>{link("x")}</body>',
+            '<body name="b"><freejoint name="f"/><geom size="0.1"/><body name="c"><geom size="0.1"/></body></body>',
             "",
             "the free joint 'f'",
         ),
-        (DRIVEN, '<actuator><motor name="m" joint="x"/></actuator>', "the actuator 'm'"),
+        (
+            DRIVEN,
+            '<actuator><motor name="m" joint="x"/><motor name="n" joint="x"/></actuator>',
+            "the actuator 'm'",
+        ),
+        (DRIVEN, '<actuator><damper name="m" joint="x" kv="1" ctrlrange="0 1"/></actuator>', "the actuator 'm'"),
         (DRIVEN, '<actuator><velocity name="v" joint="x"/></actuator>', "the actuator 'v'"),
         (
             arm(link("x", link("y"))),

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.isaaclab
 
 STATES = REPOSITORY / "tests" / "helpers" / "isaaclab_states.py"
 NUM_ENVS = 8
-TASKS = ("lift_object", "reach")
+TASKS = ("lift_object", "reach", "cart_pole", "walk")
 TRAINING = ("--simulator", "isaaclab", "--device", "cpu", "--num_envs", NUM_ENVS, "--state_interval", 1, "--headless")
 
 
@@ -94,6 +94,7 @@ def test_coordinates_that_are_written_are_read_again(both):
         np.testing.assert_allclose(answers[name], states[name], atol=5e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("both", ["lift_object", "reach", "walk"], indirect=True)
 def test_sites_are_where_mujoco_has_them(both):
     states, answers = both
     poses = [name for name in answers.files if name.startswith(("site.", "rotation."))]
@@ -117,6 +118,13 @@ def test_rewards_agree_with_mujoco_in_every_term(both):
 def test_terminations_agree_with_mujoco(both):
     states, answers = both
     np.testing.assert_array_equal(answers["termination"], states["termination"])
+
+
+def test_in_some_states_of_cart_pole_the_cart_has_left_its_range_or_is_at_the_end_of_the_rail(states_of):
+    states, _ = states_of("cart_pole")
+    cart = np.abs(states["from_qpos"][128:, 0])
+    assert (cart > 3).sum() > 5 and (cart > 3.99).any()
+    assert states["termination"].any(axis=0).all()
 
 
 def test_some_states_end_for_their_length_and_some_because_the_cube_fell(lift_object):
@@ -178,9 +186,15 @@ def test_a_step_of_physics_ends_where_mujocos_does(both):
 
 def test_the_robot_moves_in_the_same_steps_as_in_mujoco(both):
     states, answers = both
-    moved = np.abs(states["driven"][-1, :7] - states["driven"][0, :7])
-    assert (moved > 0.02).sum() >= 6, "of the arm's seven joints"
+    moved = np.abs(states["driven"][-1] - states["driven"][0])
+    assert (moved > 0.02).sum() >= min(6, len(moved)), "of an arm's seven joints, the cart and its pole, a dog's twelve"
     np.testing.assert_allclose(answers["driven"][:, :9], states["driven"][:, :9], atol=1e-5)
+
+
+def test_walk_remembers_the_same_of_the_same_steps(states_of):
+    states, answers = states_of("walk")
+    assert (np.abs(states["remembered"]) > 0).sum() > 12, "joint velocities, and what the feet did"
+    np.testing.assert_allclose(answers["remembered"], states["remembered"], rtol=1e-3, atol=1e-4)
 
 
 def test_the_hand_of_lift_object_closes_in_the_same_steps_as_in_mujoco(lift_object):
@@ -280,7 +294,10 @@ def installed(isaaclab, tmp_path_factory):
     return site
 
 
-@pytest.mark.parametrize("name, env_id", [("lift_object", "ManySeeds-Lift-Object"), ("reach", "ManySeeds-Reach")])
+@pytest.mark.parametrize(
+    "name, env_id",
+    [("lift_object", "ManySeeds-Lift-Object"), ("reach", "ManySeeds-Reach"), ("cart_pole", "ManySeeds-Cart-Pole")],
+)
 def test_stock_isaaclab_train_runs_the_tasks_that_the_installed_package_registers(
     isaaclab, installed, tmp_path, name, env_id
 ):
@@ -294,7 +311,13 @@ def test_stock_isaaclab_train_runs_the_tasks_that_the_installed_package_register
 
 
 @pytest.mark.parametrize(
-    "name, parts", [("lift_object", {"table", "panda_link0", "object"}), ("reach", {"panda_link0"})]
+    "name, parts",
+    [
+        ("lift_object", {"table", "panda_link0", "object"}),
+        ("reach", {"panda_link0"}),
+        ("cart_pole", {"rail"}),
+        ("walk", {"world", "trunk"}),
+    ],
 )
 def test_the_model_of_a_task_is_converted_to_usd_files(isaaclab, tmp_path, name, parts):
     run(isaaclab / "bin" / "python", "-m", "manyseeds", "usd", name, tmp_path)

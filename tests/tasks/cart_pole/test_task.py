@@ -14,7 +14,6 @@ from manyseeds.core.layout import PACKAGE, REPOSITORY
 from manyseeds.learning.agent import load_agent
 from manyseeds.learning.runner import Runner
 from manyseeds.simulators import make_env
-from manyseeds.simulators.isaaclab.parts import parts
 from manyseeds.simulators.model import load_model
 from manyseeds.tasks import base, registry
 from manyseeds.tasks.base import State, Trace, configure
@@ -155,11 +154,6 @@ def test_marks_are_at_the_ends_of_the_range() -> None:
 def test_a_mistake_in_the_numbers_is_one_sentence() -> None:
     with pytest.raises(UserError, match=r"^config\.yaml: 'cart_range' is 0\.0; it must be greater than 0\.$"):
         configure(TASK, {"cart_range": 0}, "config.yaml")
-
-
-def test_isaac_lab_is_refused_by_the_name_of_the_motor() -> None:
-    with pytest.raises(UserError, match=r"the actuator 'push'.*'isaaclab' cannot take"):
-        parts(load_model(TASK, CFG))
 
 
 def test_a_linear_controller_balances_from_every_start() -> None:

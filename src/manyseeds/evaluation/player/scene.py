@@ -41,20 +41,7 @@ class Scene:
         self._post, self._move_target = post, move_target
         self._root = server.scene.add_frame(f"/{place}", show_axes=False, position=offset)
         self._bodies: dict[int, Any] = {}
-        for number, shape in enumerate(shapes(simulation.model)):
-            if shape.body not in self._bodies:
-                self._bodies[shape.body] = server.scene.add_frame(f"/{place}/{shape.body}", show_axes=False)
-            mesh = server.scene.add_mesh_simple(
-                f"/{place}/{shape.body}/{number}",
-                shape.vertices,
-                shape.faces,
-                color=shape.color,
-                opacity=shape.opacity if shape.opacity < 1 else None,
-                flat_shading=shape.flat,
-                side="double" if shape.flat else "front",
-            )
-            if simulation.can_pull(shape.body):
-                mesh.on_drag("left")(self._dragged(shape.body))
+        self._server, self._place, self._sizes = server, place, b""
         self._line = server.scene.add_line_segments(
             f"/{place}/pull",
             np.zeros((1, 2, 3), np.float32),
@@ -69,8 +56,11 @@ class Scene:
         self.draw()
 
     def draw(self) -> None:
-        """Move everything to where the simulation has it."""
-        data = self.simulation.data
+        """Move everything to where the simulation has it; an episode may have shapes of its own."""
+        data, model = self.simulation.data, self.simulation.model
+        if self._sizes != (sizes := model.geom_size.tobytes() + model.geom_pos.tobytes()):
+            self._sizes = sizes
+            self._draw_shapes()
         for body, frame in self._bodies.items():
             frame.position, frame.wxyz = data.xpos[body], data.xquat[body]
         if self._arrows is not None and not self._held:
@@ -81,6 +71,27 @@ class Scene:
             point = data.xpos[pull.body] + data.xmat[pull.body].reshape(3, 3) @ pull.point
             self._line.points = np.stack((point, pull.towards)).astype(np.float32)[None]
         self._line.visible = pull is not None
+
+    def _draw_shapes(self) -> None:
+        """Draw all shapes in place of those that are there."""
+        for frame in self._bodies.values():
+            frame.remove()
+        self._bodies = {}
+        for number, shape in enumerate(shapes(self.simulation.model)):
+            name = f"/{self._place}/{shape.body}"
+            if shape.body not in self._bodies:
+                self._bodies[shape.body] = self._server.scene.add_frame(name, show_axes=False)
+            mesh = self._server.scene.add_mesh_simple(
+                f"{name}/{number}",
+                shape.vertices,
+                shape.faces,
+                color=shape.color,
+                opacity=shape.opacity if shape.opacity < 1 else None,
+                flat_shading=shape.flat,
+                side="double" if shape.flat else "front",
+            )
+            if self.simulation.can_pull(shape.body):
+                mesh.on_drag("left")(self._dragged(shape.body))
 
     def remove(self) -> None:
         """Take everything away."""

@@ -14,7 +14,7 @@ from manyseeds.evaluation.evaluate import Recording, evaluation_starts, make_eva
 from manyseeds.evaluation.player.runs import evaluation_settings
 from manyseeds.learning.policy import Policy, read_params
 from manyseeds.simulators import NonFiniteError
-from manyseeds.simulators.model import load_model
+from manyseeds.simulators.model import adapt_model, load_model
 from manyseeds.tasks import base
 
 STIFFNESS = 10.0
@@ -263,7 +263,8 @@ class Simulation:
         state["physics"][0] = torch.from_numpy(physics)
 
     def _see(self) -> None:
-        """Bring the positions in `data` up to date."""
+        """Bring what the episode's command decides in `model`, and the positions in `data`, up to date."""
+        adapt_model(self.model, self.task, self.cfg, self.command)
         mujoco.mj_setState(self.model, self.data, self._env.state_dict()["physics"][0].double().numpy(), _STATE)
         mujoco.mj_kinematics(self.model, self.data)
 

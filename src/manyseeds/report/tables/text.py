@@ -62,8 +62,13 @@ class Grid:
 
 
 def grids(data: Data) -> list[Grid]:
-    """The final table; for two variants or more, the comparison; effects of a grid; and sources of uncertainty."""
+    """The final table; success by named starts; the comparison of variants; effects of a grid; sources of uncertainty.
+
+    Those after the first only where there is something to show.
+    """
     tables = [final_grid(data)]
+    if len(data.by_start):
+        tables.append(by_start_grid(data))
     if len(data.comparisons):
         tables.append(compared_grid(data.folder, data.comparisons))
     if len(data.effects):
@@ -98,6 +103,42 @@ def final_grid(data: Data) -> Grid:
             *folder.remarks,
         ),
     )
+
+
+def by_start_grid(data: Data) -> Grid:
+    """A row per variant and name of a start column: every share, and the worst and the best seed of the first."""
+    folder, table = data.folder, data.by_start
+    shares = [outcome for outcome in folder.outcomes if outcome.kind == "share"]
+    titles = {start.name: start.title for start in folder.description.starts}
+    several = table["start"].nunique() > 1
+    first = folder.successes[:1]
+    rows = []
+    for row in table.to_dict("records"):
+        decimals = decimals_of(pd.DataFrame([row]))
+
+        def cell(outcome: Outcome, *ends: str, row: Mapping[Hashable, Any] = row, decimals: int = decimals) -> str:
+            values = (row.get(f"{outcome.name}_{end}", math.nan) for end in ends)
+            return cell_text(outcome, *values, decimals=decimals)
+
+        name = row["name"].replace("_", " ")
+        cells = [folder.label(row["variant"]), f"{titles[row['start']]}: {name}" if several else name]
+        cells += [str(row["seeds"]), str(row["episodes"])]
+        cells += [f"{cell(outcome, 'min')} to {cell(outcome, 'max')}" for outcome in first]
+        for outcome in shares:
+            ends = ("mean", "low", "high")
+            one = cell_text(outcome, row.get(outcome.name, math.nan), decimals=decimals)
+            cells.append(cell(outcome, *ends) if outcome in folder.compared else one)
+        rows.append(tuple(cells))
+    title = "Start" if several else titles[table["start"].iloc[0]].capitalize()
+    worst = [f"{outcome.title}, worst to best seed (%)" for outcome in first]
+    header = ("Variant", title, "Seeds", "Episodes", *worst, *(f"{outcome.title} (%)" for outcome in shares))
+    note = (
+        "The last checkpoint's episodes, split by what they start with. Mean over seeds, with its 95 % interval for "
+        f"new seeds on these episodes. {meanings(shares)}"
+    )
+    missing = ["Seeds that did not get to the last checkpoint are left out."] if data.failures else []
+    align = "llrr" + "l" * (len(header) - 4)
+    return Grid(header, align, tuple(rows), (False,) * len(rows), (note, *missing), f"{LABEL}-by-start")
 
 
 def summary_grid(data: Data) -> Grid:

@@ -13,6 +13,7 @@ from manyseeds.report.tables.formats import FORMATS, save, save_csv
 from manyseeds.report.tables.over_tasks import write_over_tasks
 from manyseeds.report.tables.text import grids
 
+BY_START = "success_rates_by_start"
 UNDER_FACTORS = "success_under_factors"
 
 
@@ -39,6 +40,10 @@ def _write(data: Data) -> str:
         "success_rates_sources": data.sources,
     }
     pages = {"success_rates": grids(data)}
+    if len(data.by_start):
+        frames[BY_START] = data.by_start
+    else:  # of an earlier description
+        (folder.folder / f"{BY_START}.csv").unlink(missing_ok=True)
     if len(data.under_factors):
         frames[UNDER_FACTORS] = data.under_factors
         pages[UNDER_FACTORS] = [factors_grid(data)]

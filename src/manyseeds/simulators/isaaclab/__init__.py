@@ -1,6 +1,7 @@
 """Any task as a manager-based Isaac Lab environment.
 
 parts      which bodies of the task's MJCF become which assets
+actuators  what the MJCF's motors and servos do with controls
 assets     these as USD files
 physics    Newton's solver, set as the MJCF says
 frames     the scene's coordinates in the MJCF's order and back

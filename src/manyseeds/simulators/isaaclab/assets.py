@@ -41,7 +41,7 @@ def part_spec(task: Task, cfg: Any, part: Part) -> mujoco.MjSpec:
         geom.name = geom.name if geom.name.isidentifier() else f"shape_{index}"
     for site in spec.sites:  # nobody reads them there, and they could take a joint's name
         spec.delete(site)
-    if part.kind == "free":  # Isaac Lab places it
+    if part.floats:  # Isaac Lab places it
         body = spec.body(part.name)
         body.pos, body.quat = np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])
         body.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT

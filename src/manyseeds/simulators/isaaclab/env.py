@@ -17,7 +17,7 @@ from manyseeds.simulators import NonFiniteError
 from manyseeds.simulators.base import Options, TaskEnv
 from manyseeds.simulators.isaaclab.env_cfg import env_cfg
 from manyseeds.simulators.isaaclab.mdp import COMMAND
-from manyseeds.tasks.base import Starts, State, Task, check_terms
+from manyseeds.tasks.base import Starts, State, Task, check_memory, check_terms
 
 
 class IsaacLabEnv(TaskEnv):
@@ -56,6 +56,7 @@ class IsaacLabEnv(TaskEnv):
         self._generator: torch.Generator = self._starts.generator.manual_seed(options.seed)
         self._broken = torch.zeros(self.num_envs, 1 + len(task.rewards), dtype=torch.bool, device=self.device)
         self.reset_to(task.start(cfg, self.num_envs, self._generator))
+        check_memory(task, cfg, self.state())
         check_terms(task, cfg, self.state())
 
     @property
@@ -132,6 +133,7 @@ class IsaacLabEnv(TaskEnv):
             "action": env.action_manager.action,
             "previous_action": env.action_manager.prev_action,
             "command": self._command.value,
+            "memory": self._command.memory,
             "reward_sums": rewards._episode_sum_buf,
             **{f"metrics.{name}": metric for name, metric in self._command.metrics.items()},
         }

@@ -64,8 +64,6 @@ def env_cfg(task: Task | str, cfg: Any = None) -> TaskEnvCfg:
     """
     loaded = task if isinstance(task, Task) else registry.load(task)
     cfg = configure(loaded, {}) if cfg is None else cfg
-    if loaded.memory_width:
-        raise UserError(f"task {loaded.name} remembers earlier steps, which the simulator 'isaaclab' cannot do.")
     if randomized(loaded, cfg):
         raise UserError(
             f"task {loaded.name} has random factors, noise, delays or pushes, which the simulator 'isaaclab' does not"
@@ -96,7 +94,7 @@ def _set_scene(scene: SceneCfg, task: Task, cfg: Any, model: mujoco.MjModel) -> 
         if part.kind == "articulation":
             asset = _articulation(model, part, path, spawn, qpos)
         elif part.kind == "free":
-            place = RigidObjectCfg.InitialStateCfg(pos=tuple(qpos[:3]), rot=(*qpos[4:], qpos[3]))
+            place = RigidObjectCfg.InitialStateCfg(**_pose(qpos))
             asset = RigidObjectCfg(prim_path=path, spawn=spawn, init_state=place)
         else:
             asset = AssetBaseCfg(prim_path=path, spawn=spawn)
@@ -109,13 +107,20 @@ def _articulation(model: mujoco.MjModel, part: Part, path: str, spawn: Any, qpos
     )
     gains = physics.gains(model, part.joints)
     driven = list(gains["stiffness"])
+    base = _pose(qpos) if part.floats else {}
+    joints = dict(zip(part.joints, qpos[7 * part.floats :], strict=True))
     return ArticulationCfg(
         prim_path=path,
         spawn=spawn,
-        init_state=ArticulationCfg.InitialStateCfg(joint_pos=dict(zip(part.joints, qpos, strict=True))),
+        init_state=ArticulationCfg.InitialStateCfg(joint_pos=joints, **base),
         joint_ordering=list(part.joints),
         actuators={"all": ImplicitActuatorCfg(joint_names_expr=driven, **gains)} if driven else {},
     )
+
+
+def _pose(qpos: list[float]) -> dict[str, tuple[float, ...]]:
+    """Return where a body is that moves freely, as InitialStateCfg takes it, of its coordinates in the MJCF's form."""
+    return {"pos": tuple(qpos[:3]), "rot": (*qpos[4:7], qpos[3])}
 
 
 def _set_managers(result: TaskEnvCfg, task: Task, cfg: Any, model: mujoco.MjModel) -> None:

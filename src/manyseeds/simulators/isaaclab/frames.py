@@ -2,7 +2,8 @@
 
 Isaac Lab: positions and velocities in the world frame, in which every environment has its own origin and is not turned;
 quaternions x y z w. A task: its MJCF's coordinates, with the environment's origin as the world; quaternions w x y z;
-the angular velocity of a free body in the body's frame. Joints have the same names and signs.
+of a body that moves freely, the velocity of its origin (not of its centre of mass) in the world's frame, and the
+angular velocity in the body's. Joints have the same names and signs.
 """
 
 from collections.abc import Callable
@@ -55,30 +56,33 @@ class Frames:
         qvel = torch.zeros(len(ids), self._nv, device=self._device) if qvel is None else qvel.float()
         for part in self._moving:
             asset, position, velocity = self._scene[part.name], qpos[:, part.qpos], qvel[:, part.qvel]
-            if part.kind == "articulation":
+            if part.floats:
+                quaternion = position[:, 3:7][:, _W_LAST]
+                pose = torch.cat((position[:, :3] + self._scene.env_origins[ids.long()], quaternion), dim=1)
+                twist = torch.cat((velocity[:, :3], quat_apply(quaternion, velocity[:, 3:6])), dim=1)
+                asset.write_root_link_pose_to_sim_index(root_pose=pose, env_ids=rows)
+                asset.write_root_link_velocity_to_sim_index(root_velocity=twist, env_ids=rows)
+                position, velocity = position[:, 7:], velocity[:, 6:]
+            if part.joints:
                 asset.write_joint_state_to_sim_index(
                     position=position.contiguous(), velocity=velocity.contiguous(), env_ids=rows
                 )
-                continue
-            quaternion = position[:, 3:][:, _W_LAST]
-            pose = torch.cat((position[:, :3] + self._scene.env_origins[ids.long()], quaternion), dim=1)
-            twist = torch.cat((velocity[:, :3], quat_apply(quaternion, velocity[:, 3:])), dim=1)
-            asset.write_root_link_pose_to_sim_index(root_pose=pose, env_ids=rows)
-            asset.write_root_link_velocity_to_sim_index(root_velocity=twist, env_ids=rows)
 
     def _coordinates(self, part: Part) -> Tensor:
         data = self._scene[part.name].data
-        if part.kind == "articulation":
+        if not part.floats:
             return data.joint_pos.torch
         pose = data.root_link_pose_w.torch
-        return torch.cat((pose[:, :3] - self._scene.env_origins, pose[:, 3:][:, _W_FIRST]), dim=1)
+        base = (pose[:, :3] - self._scene.env_origins, pose[:, 3:][:, _W_FIRST])
+        return torch.cat((*base, data.joint_pos.torch) if part.joints else base, dim=1)
 
     def _velocities(self, part: Part) -> Tensor:
         data = self._scene[part.name].data
-        if part.kind == "articulation":
+        if not part.floats:
             return data.joint_vel.torch
         twist = data.root_link_vel_w.torch
-        return torch.cat((twist[:, :3], quat_apply_inverse(data.root_link_pose_w.torch[:, 3:], twist[:, 3:])), dim=1)
+        base = (twist[:, :3], quat_apply_inverse(data.root_link_pose_w.torch[:, 3:], twist[:, 3:]))
+        return torch.cat((*base, data.joint_vel.torch) if part.joints else base, dim=1)
 
     def _site(self, model: mujoco.MjModel, everything: tuple[Part, ...], name: str) -> Callable[[], tuple[Tensor, ...]]:
         """Return what reads a site's position and orientation."""

@@ -1,6 +1,6 @@
 """The managers' terms of any task: each calls a function of the task on the state that `frames` reads."""
 
-from dataclasses import MISSING
+from dataclasses import MISSING, replace
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from isaaclab.managers import ActionTerm, ActionTermCfg, CommandTerm, CommandTer
 from isaaclab.utils import configclass
 from torch import Tensor
 
+from manyseeds.simulators.isaaclab.actuators import is_motor, joint_commands
 from manyseeds.simulators.isaaclab.frames import Frames
 from manyseeds.simulators.isaaclab.parts import parts
 from manyseeds.simulators.model import load_model
@@ -27,6 +28,8 @@ class TaskCommand(CommandTerm):
         self.model = load_model(self.task, self.task_cfg)
         self.frames = Frames(env, self.model, self.task.sites)
         self.value = torch.zeros(self.num_envs, self.task.command_width, device=self.device)
+        self.memory = torch.zeros(self.num_envs, self.task.memory_width, device=self.device)
+        self._remembered = 0  # the environment's steps so far of which the memory knows
         for name in (*self.task.metrics, "success_rate"):
             self.metrics[name] = torch.zeros(self.num_envs, device=self.device)
 
@@ -36,9 +39,9 @@ class TaskCommand(CommandTerm):
         return self.value
 
     def state(self) -> State:
-        """Return the present state."""
+        """Return the present state; the first call after a step, before any term, renews the memory."""
         sites, rotations = self.frames.sites()
-        return State(
+        state = State(
             qpos=self.frames.qpos(),
             qvel=self.frames.qvel(),
             sites=sites,
@@ -47,8 +50,13 @@ class TaskCommand(CommandTerm):
             action=self._env.action_manager.action,
             previous_action=self._env.action_manager.prev_action,
             episode_length=self._env.episode_length_buf,
-            memory=self.value[:, :0],
+            memory=self.memory,
         )
+        if self._remembered == self._env.common_step_counter or self.task.remember is None:
+            return state
+        self._remembered = self._env.common_step_counter
+        self.memory.copy_(self.task.remember(self.task_cfg, state))
+        return replace(state, memory=self.memory)
 
     def _update_metrics(self) -> None:
         state = self.state()
@@ -81,7 +89,7 @@ def _command(env: Any) -> TaskCommand:
 
 
 class TaskAction(ActionTerm):
-    """Turns actions into the task's controls, which are position targets of joints."""
+    """Turns actions into the task's controls: position targets of joints, and forces where the MJCF has motors."""
 
     def __init__(self, cfg: Any, env: Any) -> None:
         super().__init__(cfg, env)
@@ -92,14 +100,17 @@ class TaskAction(ActionTerm):
         limits = torch.from_numpy(model.actuator_ctrlrange).float()
         limits[model.actuator_ctrllimited == 0] = torch.tensor([-torch.inf, torch.inf])
         self._low, self._high = limits.to(self.device).unbind(1)
+        self._commands = joint_commands(model, self.device)
         driven = [model.joint(int(joint)).name for joint in model.actuator_trnid[:, 0]]
-        # For every articulation with actuators: itself, the controls' columns, and the joints that they drive.
+        motors = [is_motor(model, actuator) for actuator in range(model.nu)]
+        # For the servos and for the motors of every articulation: itself, the controls' columns, and the joints.
         self._targets = []
         for part in parts(model):
-            columns = [column for column, joint in enumerate(driven) if joint in part.joints]
-            if columns:
-                joints = [part.joints.index(driven[column]) for column in columns]
-                self._targets.append((env.scene[part.name], tensor(columns), tensor(joints).int()))
+            for effort in (False, True):
+                columns = [i for i, joint in enumerate(driven) if joint in part.joints and motors[i] == effort]
+                if columns:
+                    joints = [part.joints.index(driven[column]) for column in columns]
+                    self._targets.append((env.scene[part.name], effort, tensor(columns), tensor(joints).int()))
         self._raw = torch.zeros(self.num_envs, self.action_dim, device=self.device)
         self._controls = torch.zeros(self.num_envs, model.nu, device=self.device)
 
@@ -125,8 +136,11 @@ class TaskAction(ActionTerm):
 
     def apply_actions(self) -> None:
         """Hand the controls on to the articulations."""
-        for asset, columns, joints in self._targets:
-            asset.actuators.target_command.set_position_index(value=self._controls[:, columns], joint_ids=joints)
+        commands = self._commands(self._controls)
+        for asset, effort, columns, joints in self._targets:
+            target = asset.actuators.target_command
+            hand_on = target.set_effort_index if effort else target.set_position_index
+            hand_on(value=commands[:, columns], joint_ids=joints)
 
     def reset(self, env_ids: Any = None) -> None:
         """Forget the last actions."""
@@ -183,3 +197,4 @@ class StartEpisodes(ManagerTermBase):
         command._update_metrics()  # before anything moves: these are of the episodes that end
         command.frames.place(ids, starts.qpos)
         command.value[ids] = starts.command
+        command.memory[ids] = 0.0

@@ -6,11 +6,10 @@ from typing import Literal
 import mujoco
 
 from manyseeds.core.errors import UserError
+from manyseeds.simulators.isaaclab.actuators import is_motor, is_servo
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _ONE_AXIS = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
-_ON_JOINT, _AFFINE = int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtBias.mjBIAS_AFFINE)
-_WITHOUT_DYNAMICS = int(mujoco.mjtDyn.mjDYN_NONE)
 
 
 @dataclass(frozen=True)
@@ -19,16 +18,18 @@ class Part:
 
     Attributes:
         name: the body, or "world" for the shapes of the world itself that collide.
-        kind: "articulation" for a base that stands still with jointed links, "free" for one rigid body, "static" for
+        kind: "articulation" for a base with jointed links, "free" for one rigid body that moves freely, "static" for
             bodies that cannot move.
+        floats: whether the base moves freely: its coordinates come first.
         bodies: the bodies, in the MJCF's order.
-        joints: the joints of an articulation, in the MJCF's order.
+        joints: the hinges and slides of an articulation, in the MJCF's order.
         qpos: the coordinates.
         qvel: the velocities.
     """
 
     name: str
     kind: Literal["articulation", "free", "static"]
+    floats: bool
     bodies: tuple[str, ...]
     joints: tuple[str, ...]
     qpos: slice
@@ -44,7 +45,7 @@ def parts(model: mujoco.MjModel) -> tuple[Part, ...]:
     _check(model)
     found = []
     if any(model.geom_bodyid[geom] == 0 for geom in _colliding(model)):
-        found.append(Part("world", "static", ("world",), (), slice(0), slice(0)))
+        found.append(Part("world", "static", False, ("world",), (), slice(0), slice(0)))
     for root in range(1, model.nbody):
         if model.body_parentid[root] != 0 or model.body_mocapid[root] >= 0:
             continue
@@ -52,14 +53,14 @@ def parts(model: mujoco.MjModel) -> tuple[Part, ...]:
         joints = [i for i in range(model.njnt) if model.body_rootid[model.jnt_bodyid[i]] == root]
         name = model.body(root).name
         if not joints:
-            found.append(Part(name, "static", bodies, (), slice(0), slice(0)))
-        elif model.jnt_type[joints[0]] == _FREE:
-            qpos, qvel = int(model.jnt_qposadr[joints[0]]), int(model.jnt_dofadr[joints[0]])
-            found.append(Part(name, "free", bodies, (), slice(qpos, qpos + 7), slice(qvel, qvel + 6)))
-        else:
-            qpos, qvel, n = int(model.jnt_qposadr[joints[0]]), int(model.jnt_dofadr[joints[0]]), len(joints)
-            names = tuple(model.joint(i).name for i in joints)
-            found.append(Part(name, "articulation", bodies, names, slice(qpos, qpos + n), slice(qvel, qvel + n)))
+            found.append(Part(name, "static", False, bodies, (), slice(0), slice(0)))
+            continue
+        floats = bool(model.jnt_type[joints[0]] == _FREE)
+        names = tuple(model.joint(i).name for i in joints[floats:])
+        qpos, qvel = int(model.jnt_qposadr[joints[0]]), int(model.jnt_dofadr[joints[0]])
+        ends = qpos + 7 * floats + len(names), qvel + 6 * floats + len(names)
+        kind: Literal["articulation", "free"] = "articulation" if names else "free"
+        found.append(Part(name, kind, floats, bodies, names, slice(qpos, ends[0]), slice(qvel, ends[1])))
     return tuple(found)
 
 
@@ -88,24 +89,20 @@ def _check(model: mujoco.MjModel) -> None:
     for i in range(model.njnt):
         root = model.body_rootid[model.jnt_bodyid[i]]
         if model.jnt_type[i] == _FREE:
-            if (model.body_rootid == root).sum() > 1:
-                raise _unfit(f"the free joint '{model.joint(i).name}'", "a body that moves freely is one body")
+            if (model.body_rootid == root).sum() > 1 and (model.body_rootid[model.jnt_bodyid] == root).sum() == 1:
+                allowed = "what hangs on a body that moves freely has joints"
+                raise _unfit(f"the free joint '{model.joint(i).name}'", allowed)
         elif model.jnt_type[i] not in _ONE_AXIS:
             raise _unfit(f"the joint '{model.joint(i).name}'", "joints are hinge, slide or free")
         elif model.jnt_bodyid[i] == root or model.body_jntnum[model.jnt_bodyid[i]] > 1:
             allowed = "a body has one joint, and a body right below the world has none or a free one"
             raise _unfit(f"the joint '{model.joint(i).name}' where it is", allowed)
     for i in range(model.nu):
-        position = (
-            model.actuator_trntype[i] == _ON_JOINT
-            and model.actuator_biastype[i] == _AFFINE
-            and model.actuator_biasprm[i, 1] == -model.actuator_gainprm[i, 0]
-            and model.actuator_dyntype[i] == _WITHOUT_DYNAMICS
-            and model.actuator_gear[i, 0] == 1
-            and (model.actuator_trnid[:, 0] == model.actuator_trnid[i, 0]).sum() == 1
-        )
-        if not position:
-            allowed = "an actuator is of the kind 'position' with gear 1, one for a joint"
+        if not is_servo(model, i) and not is_motor(model, i):
+            allowed = (
+                "an actuator is of the kind 'motor', or 'position' with gear 1 and forces limited alike in both"
+                " directions, one for a joint"
+            )
             raise _unfit(f"the actuator '{model.actuator(i).name}'", allowed)
     for geom in _colliding(model):
         if model.body_mocapid[body := model.geom_bodyid[geom]] >= 0:

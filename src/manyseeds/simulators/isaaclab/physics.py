@@ -12,6 +12,7 @@ from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonShapeCfg
 from isaaclab_newton.physics.mjwarp_manager import NewtonMJWarpManager
 from newton import JointTargetMode
 
+from manyseeds.simulators.isaaclab.actuators import is_motor
 from manyseeds.simulators.model import max_constraints, max_contacts
 
 _PAIR_FIELDS = {
@@ -64,14 +65,16 @@ class NewtonTaskManager(NewtonMJWarpManager):
     @classmethod
     def _create_solver(cls, model: Any, solver_cfg: Any) -> Any:
         solver = super()._create_solver(model, solver_cfg)
+        solver.mjw_model.opt.warn_overflow = 0  # it calls a solver that stopped at its iterations an overflow
+        # Without native CCD boxes meet boxes by MuJoCo's own algorithm instead of a general one.
+        solver.mjw_model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD)
+        if not solver.mj_model.nu:
+            return solver
         # Newton limits the force at the joint. A limit of the actuator frees a clamped one of its implicit damping too,
         # with which it would move a step late.
         limits = wp.to_torch(solver.mjw_model.jnt_actfrcrange)[:, solver.mj_model.actuator_trnid[:, 0]]
         solver.mjw_model.actuator_forcerange = wp.from_torch(limits.contiguous(), dtype=wp.vec2)
         solver.mjw_model.actuator_forcelimited.fill_(True)
-        solver.mjw_model.opt.warn_overflow = 0  # it calls a solver that stopped at its iterations an overflow
-        # Without native CCD boxes meet boxes by MuJoCo's own algorithm instead of a general one.
-        solver.mjw_model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD)
         return solver
 
 
@@ -98,7 +101,11 @@ def newton_cfg(model: mujoco.MjModel) -> NewtonCfg:
 
 
 def gains(model: mujoco.MjModel, joints: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Return what drives joints, by the argument of ImplicitActuatorCfg and by joint, in SI units."""
+    """Return what drives joints, by the argument of ImplicitActuatorCfg and by joint, in SI units.
+
+    A motor has no gains: with these, Newton makes no actuator, and its joint gets the force that `mdp.TaskAction` hands
+    on, limited already.
+    """
     columns: dict[str, dict[str, float]] = {
         key: {} for key in ("stiffness", "damping", "joint_effort_limit", "armature")
     }
@@ -106,9 +113,13 @@ def gains(model: mujoco.MjModel, joints: tuple[str, ...]) -> dict[str, dict[str,
         joint = model.joint(int(model.actuator_trnid[actuator, 0]))
         if joint.name not in joints:
             continue
-        columns["stiffness"][joint.name] = float(model.actuator_gainprm[actuator, 0])
-        columns["damping"][joint.name] = float(-model.actuator_biasprm[actuator, 2])
         columns["armature"][joint.name] = float(joint.armature[0])
+        motor = is_motor(model, actuator)
+        columns["stiffness"][joint.name] = 0.0 if motor else float(model.actuator_gainprm[actuator, 0])
+        columns["damping"][joint.name] = 0.0 if motor else float(-model.actuator_biasprm[actuator, 2])
+        if motor:
+            columns["joint_effort_limit"][joint.name] = _NO_LIMIT
+            continue
         limits = [_NO_LIMIT]
         if model.actuator_forcelimited[actuator]:
             limits.append(np.abs(model.actuator_forcerange[actuator]).max())

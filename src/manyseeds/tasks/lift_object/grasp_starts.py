@@ -47,20 +47,22 @@ def end_effector_chain(compiled: "mujoco.MjModel") -> PointOnChain:
     return PointOnChain(rotations, np.array([compiled.body(name).pos for name in _ARM]), point + hand.pos)
 
 
+def joint_limits(compiled: "mujoco.MjModel") -> np.ndarray:
+    """Return the limits of the arm's joints, (7, 2) rad, from the model."""
+    return np.array([compiled.joint(name).range for name in _JOINTS])
+
+
 @lru_cache(maxsize=16)
 def grasp_starts(cfg: Any, device: torch.device | str = "cpu") -> GraspStarts:
     """Return the poses of a task, solved once."""
     compiled = model(cfg).compile()
-    limits = np.array([compiled.joint(name).range for name in _JOINTS])
     with torch.inference_mode(False):
-        starts = solve_grasp_starts(cfg, end_effector_chain(compiled), limits)
+        starts = solve_grasp_starts(cfg, end_effector_chain(compiled), joint_limits(compiled))
         return GraspStarts(starts.arm.to(device), starts.object_pos.to(device))
 
 
 def solve_grasp_starts(cfg: Any, chain: PointOnChain, limits: np.ndarray, count: int = 512) -> GraspStarts:
     """Solve the inverse kinematics of `count` cubes from the reset rectangle; those without a solution are left out.
-
-    Damped Gauss-Newton on three points fixed to the hand, which fix its position and orientation.
 
     Args:
         cfg: the task.
@@ -68,10 +70,42 @@ def solve_grasp_starts(cfg: Any, chain: PointOnChain, limits: np.ndarray, count:
         limits: (7, 2) joint limits, rad.
         count: poses to try.
     """
+    poses = solve_poses(cfg, chain, limits, np.full(count, _RESTING_HEIGHT))
+    arm, cube = poses.angles[poses.good], poses.point[poses.good]
+    return GraspStarts(torch.from_numpy(arm).float(), torch.from_numpy(cube).float())
+
+
+@dataclass(frozen=True)
+class Poses:
+    """`k` poses of the arm, good ones and others.
+
+    Attributes:
+        angles: (k, 7) rad.
+        point: (k, 3) m, what is between the finger pads.
+        good: (k,) whether the arm gets there within its limits.
+    """
+
+    angles: np.ndarray
+    point: np.ndarray
+    good: np.ndarray
+
+
+def solve_poses(cfg: Any, chain: PointOnChain, limits: np.ndarray, heights: np.ndarray) -> Poses:
+    """Solve the inverse kinematics of points above the reset rectangle.
+
+    Damped Gauss-Newton on three points fixed to the hand, which fix its position and orientation.
+
+    Args:
+        cfg: the task; gives rectangle and tilt.
+        chain: the arm's kinematics, its point between the finger pads.
+        limits: (7, 2) joint limits, rad.
+        heights: (k,) of the points above the table, m.
+    """
+    count = len(heights)
     ranges = np.array([cfg.object_x, cfg.object_y, cfg.grasp_start_tilt])
     x, y, tilt = np.random.default_rng(0).uniform(ranges[:, 0], ranges[:, 1], (count, 3)).T
     zero = np.zeros(count)
-    cube = np.stack((x, y, zero + _RESTING_HEIGHT), axis=1)
+    cube = np.stack((x, y, zero + heights), axis=1)
     left_right = np.stack((zero, zero - 1, zero), axis=1)
     down = np.stack((np.sin(tilt), zero, -np.cos(tilt)), axis=1)
     goals = np.concatenate((cube, cube + _LEVER * left_right, cube + _LEVER * down), axis=1)
@@ -92,7 +126,7 @@ def solve_grasp_starts(cfg: Any, chain: PointOnChain, limits: np.ndarray, count:
     good = (np.abs(error_at(angles)).max(axis=1) < 1e-3) & ((angles > limits[:, 0]) & (angles < limits[:, 1])).all(
         axis=1
     )
-    return GraspStarts(torch.from_numpy(angles[good]).float(), torch.from_numpy(cube[good]).float())
+    return Poses(angles, cube, good)
 
 
 def start_around_cubes(cfg: Any, starts: GraspStarts, qpos: Tensor, generator: torch.Generator) -> Tensor:

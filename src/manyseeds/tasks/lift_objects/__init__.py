@@ -1,0 +1,1 @@
+"""Grasp one of five kinds of objects with a Franka Panda and lift it to a commanded position."""

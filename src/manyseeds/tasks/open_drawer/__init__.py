@@ -1,0 +1,1 @@
+"""open_drawer: a Franka arm grasps the handle of a drawer and opens it."""
