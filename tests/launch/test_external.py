@@ -167,7 +167,7 @@ def test_later_arenas_evaluation_is_the_documented_one_with_seed_and_device_adde
     started, experiment = attempt(fields, Path("/models"), seed=42), resolve(fields)
     evaluation = started.trainer.evaluate
     assert evaluation is not None
-    rendered = Play(started, evaluation, experiment).command(Path("/models/model_1999.pt"))
+    rendered = Play(started, evaluation, experiment).command(Path("/models/model_1999.pt"), 100)
     place = rendered.index("--seed")
     assert rendered[place : place + 4] == ["--seed", "5", "--device", "cuda"]
     assert rendered[:place] + rendered[place + 4 :] == documented

@@ -28,7 +28,7 @@ def finished(tmp_path_factory) -> Path:
 
 def test_at_its_end_it_says_where_the_time_went_and_where_everything_is(finished):
     said = (finished / "said.txt").read_text()
-    assert "rule train_run:" in said and "Playing 8 episodes with every checkpoint of default, seed 1" in said
+    assert "rule train_run:" in said and "Playing 8 episodes with the checkpoints of default, seed 1" in said
     for stage, jobs in (("training", 2), ("evaluation", 2), ("tables", 1), ("figures and pages", 1), ("films", 1)):
         assert re.search(rf"^  {stage} +{jobs} +\d+\.\d$", said, re.MULTILINE), stage
     places = re.search(r"Where things are:\n(.*?)What to do next:\n", said, re.DOTALL)
