@@ -3,8 +3,8 @@
     python benchmarks/tasks.py RUN_DIR...
 
 One row per run: its task with its last policy, 512 environments, one thread. "step" and "rollout" are those of
-vector_step.py; a task whose episodes have models of their own (`Task.adapt`) has no such rollout. Samples per second are
-the median over the run's iterations, with what else the machine did then.
+vector_step.py; a task whose episodes have models of their own (`Task.adapt`) has no such rollout. Samples per second
+are the median over the run's iterations, with what else the machine did then.
 """
 
 import argparse
