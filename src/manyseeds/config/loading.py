@@ -186,14 +186,11 @@ def _impossible(experiment: Experiment) -> Iterator[str]:
     yield from _no_race(experiment)
     yield from _no_factors(experiment)
     evaluate = experiment.evaluate
-    if (earlier := evaluate.earlier_episodes) is not None:
-        if earlier > evaluate.episodes:
-            yield (
-                f"evaluate.earlier_episodes is {earlier}; they are the first of evaluate.episodes, so at most"
-                f" {evaluate.episodes}"
-            )
-        if experiment.race is not None:
-            yield "race and evaluate.earlier_episodes are both set; in a race any rung can be a run's last checkpoint"
+    if evaluate.earlier_episodes is not None and experiment.race is not None:
+        yield (
+            "race and evaluate.earlier_episodes are both set, and in a race any rung can be a run's last checkpoint;"
+            " set evaluate.earlier_episodes to null"
+        )
     if experiment.trainer.is_ours and (problem := hardware.contradiction(experiment.device, experiment.simulator)):
         yield problem
     for variant in experiment.variants:

@@ -146,7 +146,7 @@ class EvaluateSettings(Model):
         """
         if self.earlier_episodes is None or iteration >= checkpoints[-self.checkpoints]:
             return self.episodes
-        return self.earlier_episodes
+        return min(self.earlier_episodes, self.episodes)
 
     def which(self) -> dict[str, Any]:
         """Return what says which episodes are played, as a record holds it."""

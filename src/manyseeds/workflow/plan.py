@@ -108,10 +108,11 @@ class Plan:
 
     def earlier_episodes(self, variant: str) -> str:
         """Return the flags by which checkpoints before the reported ones play fewer episodes; "" where they do not."""
-        few, checkpoints = self.experiment.evaluate.earlier_episodes, self.experiment.variant(variant).checkpoints
-        if few is None:
+        evaluate, checkpoints = self.experiment.evaluate, self.experiment.variant(variant).checkpoints
+        if evaluate.earlier_episodes is None:
             return ""
-        return f" --earlier_episodes {few} --before {checkpoints[-self.experiment.evaluate.checkpoints]}"
+        few = min(evaluate.earlier_episodes, evaluate.episodes)
+        return f" --earlier_episodes {few} --before {checkpoints[-evaluate.checkpoints]}"
 
     @property
     def factors(self) -> str:
