@@ -137,16 +137,19 @@ class EvaluateSettings(Model):
         """How many last checkpoints the estimate averages."""
         return 1 if self.estimate == "last" else int(self.estimate.rsplit("_", 1)[1])
 
-    def episodes_of(self, iteration: int, checkpoints: Sequence[int]) -> int:
-        """Return how many episodes a checkpoint plays.
+    def earlier(self, checkpoints: Sequence[int]) -> tuple[int, int]:
+        """Return before which iteration checkpoints play fewer episodes, and how many they play.
 
         Args:
-            iteration: of the checkpoint.
             checkpoints: iterations of all that a run is to leave, in order.
         """
-        if self.earlier_episodes is None or iteration >= checkpoints[-self.checkpoints]:
-            return self.episodes
-        return min(self.earlier_episodes, self.episodes)
+        few = self.episodes if self.earlier_episodes is None else min(self.earlier_episodes, self.episodes)
+        return checkpoints[-self.checkpoints], few
+
+    def episodes_of(self, iteration: int, checkpoints: Sequence[int]) -> int:
+        """Return how many episodes the checkpoint of an iteration plays; `checkpoints` as in `earlier`."""
+        limit, few = self.earlier(checkpoints)
+        return few if iteration < limit else self.episodes
 
     def which(self) -> dict[str, Any]:
         """Return what says which episodes are played, as a record holds it."""

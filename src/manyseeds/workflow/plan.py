@@ -108,11 +108,9 @@ class Plan:
 
     def earlier_episodes(self, variant: str) -> str:
         """Return the flags by which checkpoints before the reported ones play fewer episodes; "" where they do not."""
-        evaluate, checkpoints = self.experiment.evaluate, self.experiment.variant(variant).checkpoints
-        if evaluate.earlier_episodes is None:
-            return ""
-        few = min(evaluate.earlier_episodes, evaluate.episodes)
-        return f" --earlier_episodes {few} --before {checkpoints[-evaluate.checkpoints]}"
+        evaluate = self.experiment.evaluate
+        limit, few = evaluate.earlier(self.experiment.variant(variant).checkpoints)
+        return f" --earlier_episodes {few} --before {limit}" if few < evaluate.episodes else ""
 
     @property
     def factors(self) -> str:

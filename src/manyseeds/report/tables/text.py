@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -115,11 +116,7 @@ def by_start_grid(data: Data) -> Grid:
     rows = []
     for row in table.to_dict("records"):
         decimals = decimals_of(pd.DataFrame([row]))
-
-        def cell(outcome: Outcome, *ends: str, row: Mapping[Hashable, Any] = row, decimals: int = decimals) -> str:
-            values = (row.get(f"{outcome.name}_{end}", math.nan) for end in ends)
-            return cell_text(outcome, *values, decimals=decimals)
-
+        cell = partial(_statistic, row, decimals)
         name = row["name"].replace("_", " ")
         cells = [folder.label(row["variant"]), f"{titles[row['start']]}: {name}" if several else name]
         cells += [str(row["seeds"]), str(row["episodes"])]
@@ -152,11 +149,7 @@ def summary_grid(data: Data) -> Grid:
     rows = []
     for _, row in data.final_over_seeds.iterrows():
         decimals = decimals_of(data.final[data.final["variant"] == row["variant"]])
-
-        def cell(outcome: Outcome, *ends: str, row: pd.Series = row, decimals: int = decimals) -> str:
-            values = (row.get(f"{outcome.name}_{end}", math.nan) for end in ends)
-            return cell_text(outcome, *values, decimals=decimals)
-
+        cell = partial(_statistic, row, decimals)
         cells = [folder.label(row["variant"]), str(row["seeds"]), str(row["iteration"])]
         for outcome in outcomes:
             low, high = cell(outcome, "min"), cell(outcome, "max")
@@ -199,12 +192,7 @@ def _over_seeds_rows(
     variant, seeds = folder.label(row["variant"]), int(row["seeds"])
 
     def cells(*columns: str) -> list[str]:
-        return [
-            cell_text(outcome, *(row.get(f"{outcome.name}_{end}", math.nan) for end in columns), decimals=decimals)
-            if outcome in folder.compared
-            else ""
-            for outcome in shown
-        ]
+        return [_statistic(row, decimals, outcome, *columns) if outcome in folder.compared else "" for outcome in shown]
 
     named = [(f"{statistic.label}, {count_of(seeds)}", cells(*statistic.columns)) for statistic in STATISTICS]
     # Of other outcomes there is only the mean, which stands in the first row.
@@ -220,6 +208,11 @@ def _over_seeds_rows(
         below = [_below(row, outcome, seeds) if outcome in folder.successes else "" for outcome in shown]
         named.append((f"seeds below {_rate(folder.evaluate.requirement)} %", below))
     return [(variant, label, iteration, *texts) for label, texts in named if any(texts)]
+
+
+def _statistic(row: pd.Series | Mapping[Hashable, Any], decimals: int, outcome: Outcome, *ends: str) -> str:
+    """Return statistics of an outcome over seeds, by the endings of their columns; "" where they are missing."""
+    return cell_text(outcome, *(row.get(f"{outcome.name}_{end}", math.nan) for end in ends), decimals=decimals)
 
 
 def _other(folder: ResultsFolder) -> str:

@@ -1,6 +1,7 @@
 """What the actuators of a task's MJCF are, and what they do with controls; needs no Isaac Lab."""
 
 from collections.abc import Callable
+from functools import partial
 
 import mujoco
 import numpy as np
@@ -42,7 +43,7 @@ def joint_commands(model: mujoco.MjModel, device: torch.device | str) -> Callabl
     """
     motors = np.array([is_motor(model, actuator) for actuator in range(model.nu)], dtype=bool)
     joints = model.actuator_trnid[:, 0]
-    tensor = lambda values: torch.tensor(values, dtype=torch.float32, device=device)  # noqa: E731
+    tensor = partial(torch.tensor, dtype=torch.float32, device=device)
     gain, gear = (tensor(np.where(motors, x[:, 0], 1.0)) for x in (model.actuator_gainprm, model.actuator_gear))
     of_motor = _limits(motors & model.actuator_forcelimited.astype(bool), model.actuator_forcerange)
     of_joint = _limits(motors & model.jnt_actfrclimited[joints].astype(bool), model.jnt_actfrcrange[joints])
