@@ -18,7 +18,7 @@ from manyseeds.simulators.base import Options
 from manyseeds.simulators.mujoco import MujocoEnv
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Term
-from manyseeds.tasks.lift_object import kernels, task
+from manyseeds.tasks.lift_object import kernels, robot, task
 from manyseeds.tasks.lift_object.task import TASK
 
 N = 257
@@ -101,7 +101,7 @@ def test_a_step_without_kernels_is_the_same_to_float_precision() -> None:
 
 CHANGES = {
     "a seventh reward": (
-        {"rewards": {**TASK.rewards, "gravity": Term(task.action_rate)}},
+        {"rewards": {**TASK.rewards, "gravity": Term(robot.action_rate)}},
         "rewards than the task has: REWARDS lacks gravity;",
     ),
     "another order": (
@@ -109,7 +109,7 @@ CHANGES = {
         "REWARDS must have the task's order, joint_vel, .*",
     ),
     "another width": (
-        {"observations": {**TASK.observations, "actions": Term(task.joint_pos, 9)}},
+        {"observations": {**TASK.observations, "actions": Term(robot.joint_pos, 9)}},
         r"OBSERVATIONS lacks actions \(9\) and has, too, actions \(8\)",
     ),
     "a termination less": ({"terminations": {}}, "TERMINATIONS has, too, object_dropped, success"),

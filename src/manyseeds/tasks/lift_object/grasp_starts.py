@@ -143,10 +143,23 @@ def start_around_cubes(cfg: Any, starts: GraspStarts, qpos: Tensor, generator: t
         the smaller `grasp_start_exponent`, and the cube where that pose has it.
     """
     draws = torch.rand(3, len(qpos), generator=generator, device=generator.device)
-    chosen = (draws[0] < cfg.grasp_start_share)[:, None]
     poses = (draws[1] * len(starts.arm)).long()
-    gone = draws[2, :, None] ** cfg.grasp_start_exponent
-    arm = torch.lerp(default_joint_pos(cfg, qpos.device)[:7], starts.arm[poses], gone)
-    qpos[:, :7] = torch.where(chosen, arm.to(qpos.dtype), qpos[:, :7])
-    qpos[:, 9:12] = torch.where(chosen, starts.object_pos[poses].to(qpos.dtype), qpos[:, 9:12])
+    go_to_grasps(cfg, draws[0] < cfg.grasp_start_share, draws[2], starts.arm[poses], starts.object_pos[poses], qpos)
     return qpos
+
+
+def go_to_grasps(cfg: Any, chosen: Tensor, way: Tensor, arm: Tensor, object_pos: Tensor, qpos: Tensor) -> None:
+    """Move episodes that would start at home onto the way to a grasp.
+
+    Args:
+        cfg: the task; gives home and exponent.
+        chosen: (n,) bool, which ones.
+        way: (n,) how far on the way, uniform in 0 to 1 before the exponent.
+        arm: (n, 7) rad, the pose of the grasp.
+        object_pos: (n, 3) m, where the object is then.
+        qpos: (n, 16) the MJCF's coordinates at home; changed in place.
+    """
+    gone = way[:, None] ** cfg.grasp_start_exponent
+    there = torch.lerp(default_joint_pos(cfg, qpos.device)[:7], arm, gone)
+    qpos[:, :7] = torch.where(chosen[:, None], there.to(qpos.dtype), qpos[:, :7])
+    qpos[:, 9:12] = torch.where(chosen[:, None], object_pos.to(qpos.dtype), qpos[:, 9:12])

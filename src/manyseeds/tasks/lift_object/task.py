@@ -5,7 +5,9 @@ Arena's `lift_object` follows. The coordinates are 7 arm joints (rad), 2 fingers
 quaternion (w x y z); the command is the target's position (m).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +18,6 @@ from manyseeds.tasks.base import (
     Starts,
     State,
     Task,
-    TaskCfg,
     Term,
     at_least,
     constant,
@@ -26,32 +27,36 @@ from manyseeds.tasks.base import (
 )
 from manyseeds.tasks.lift_object.description import DESCRIPTION, judge
 from manyseeds.tasks.lift_object.grasp_starts import grasp_starts, start_around_cubes
-from manyseeds.tasks.lift_object.robot import ARM, default_joint_pos, model
+from manyseeds.tasks.lift_object.robot import (
+    ARM,
+    LAST_ACTION,
+    OBSERVATIONS,
+    PENALTIES,
+    ArmCfg,
+    default_joint_pos,
+    joint_targets,
+    model,
+)
+
+Function = Callable[[Any, State], Tensor]
 
 
 @dataclass(frozen=True)
-class LiftObjectCfg(TaskCfg):
-    """All numbers of the task. Lengths in m, angles in rad, times in s."""
+class LiftCfg(ArmCfg):
+    """The numbers of a task that lifts something from the table. Lengths in m, angles in rad, times in s."""
 
-    # Actions: 7 joint positions around the default pose, then the gripper: a < 0 closes it, anything else opens it.
-    action_scale: float = 0.5
-    default_arm: tuple[float, ...] = (0.0, -0.569, 0.0, -2.810, 0.0, 3.037, 0.741)
-    gripper_open: float = 0.04
-    gripper_closed: float = 0.0
-
-    # Command: where the cube should go, uniform in a box, without rotation.
+    # Command: where the object should go, uniform in a box, without rotation.
     target_x: Range = (0.4, 0.6)
     target_y: Range = (-0.25, 0.25)
     target_z: Range = (0.25, 0.5)
 
-    # Reset: default pose; the cube a little above the table, uniform in a rectangle.
+    # Reset: default pose; the object a little above the table, uniform in a rectangle.
     object_x: Range = (0.4, 0.6)
     object_y: Range = (-0.25, 0.25)
-    object_z: float = 0.055
 
     # Share of training episodes that start on the way to a grasp: the arm between home and the open hand around the
-    # resting cube. 0 is the published task, and what every evaluation uses. Without such starts a policy has to meet
-    # the first grasp by chance. The arm has gone u ** exponent of the way, u uniform: below 1, more are near the cube.
+    # resting object. 0 is the published task, and what every evaluation uses. Without such starts a policy has to meet
+    # the first grasp by chance. The arm has gone u ** exponent of the way, u uniform: below 1, more are near the end.
     grasp_start_share: float = 0.0
     grasp_start_exponent: float = 1.0
     grasp_start_tilt: Range = (0.0, 0.8)
@@ -60,9 +65,8 @@ class LiftObjectCfg(TaskCfg):
     reaching_object_weight: float = 1.0
     reaching_object_std: float = 0.1
     lifting_object_weight: float = 15.0
-    lifting_object_height: float = 0.04
-    # The cube counts as lifted only this near to the end effector; 0, the published task, is anywhere. Without a limit
-    # it pays to knock the cube into the air.
+    # The object counts as lifted only this near to the end effector; 0, the published task, is anywhere. Without a
+    # limit it pays to knock the object into the air.
     lifting_object_reach: float = 0.0
     object_goal_tracking_weight: float = 16.0
     object_goal_tracking_std: float = 0.3
@@ -71,12 +75,9 @@ class LiftObjectCfg(TaskCfg):
     action_rate_weight: float = -1e-4
     joint_vel_weight: float = -1e-4
 
-    # Ranges from which an episode draws what multiplies the cube's mass and inertia, all sliding frictions, and the
-    # arm's gains and dampings.
+    # Ranges from which an episode draws what multiplies the object's mass and inertia, and all sliding frictions.
     object_mass_scale: Range = (1, 1)
     friction_scale: Range = (1, 1)
-    stiffness_scale: Range = (1, 1)
-    damping_scale: Range = (1, 1)
 
     # Terminations. `success` ends an episode only where it is switched on: not in training.
     object_dropped_height: float = -0.05
@@ -84,7 +85,16 @@ class LiftObjectCfg(TaskCfg):
     success_ends_episode: bool = False
 
 
-def check_cfg(cfg: LiftObjectCfg) -> list[str]:
+@dataclass(frozen=True)
+class LiftObjectCfg(LiftCfg):
+    """All numbers of the task: those of its cube, m."""
+
+    # The centre's height at the start, and above which the cube counts as lifted.
+    object_z: float = 0.055
+    lifting_object_height: float = 0.04
+
+
+def check_cfg(cfg: LiftCfg) -> list[str]:
     """Return what is wrong with the numbers, a sentence each."""
     problems = positive(cfg, "reaching_object_std", "object_goal_tracking_std", "object_goal_tracking_fine_grained_std",
                         "success_distance", "grasp_start_exponent")  # fmt: skip
@@ -94,14 +104,7 @@ def check_cfg(cfg: LiftObjectCfg) -> list[str]:
     return problems
 
 
-# Actions and starts.
-
-
-def joint_targets(cfg: LiftObjectCfg, action: Tensor) -> Tensor:
-    """Return the joint position targets, (n, 9) in rad and m, of actions (n, 8)."""
-    arm = torch.add(constant(cfg.default_arm, action.device), action[:, :7], alpha=cfg.action_scale)
-    finger = torch.where(action[:, 7:] < 0, cfg.gripper_closed, cfg.gripper_open)
-    return torch.cat((arm, finger, finger), dim=1)
+# Starts.
 
 
 def start(cfg: LiftObjectCfg, n: int, generator: torch.Generator) -> Starts:
@@ -128,16 +131,16 @@ def home_qpos(cfg: LiftObjectCfg, object_xy: Tensor) -> Tensor:
     return qpos
 
 
-def show(cfg: LiftObjectCfg, command: Tensor) -> Tensor:
+def show(cfg: LiftCfg, command: Tensor) -> Tensor:
     """Return the position of the body that marks the target, (n, 1, 3)."""
-    return command[:, None]
+    return command[:, None, :3]
 
 
 # Parts of the state, which several terms use.
 
 
 def object_pos(state: State) -> Tensor:
-    """Return the cube's centre, (n, 3) m."""
+    """Return the object's centre, (n, 3) m."""
     return state.qpos[:, 9:12]
 
 
@@ -148,9 +151,9 @@ def reach_distance(cfg: LiftObjectCfg, state: State) -> Tensor:
 
 
 @shared
-def goal_distance(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Return the distance between the cube and its target, (n,) m."""
-    return torch.linalg.vector_norm(object_pos(state) - state.command, dim=1)
+def goal_distance(cfg: LiftCfg, state: State) -> Tensor:
+    """Return the distance between the object's centre and its target, (n,) m."""
+    return torch.linalg.vector_norm(object_pos(state) - state.command[:, :3], dim=1)
 
 
 @shared
@@ -163,66 +166,65 @@ def lifted(cfg: LiftObjectCfg, state: State) -> Tensor:
 # Observations.
 
 
-def joint_pos(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Return the joint positions relative to the default pose, (n, 9)."""
-    return state.qpos[:, :9] - default_joint_pos(cfg, state.qpos.device)
-
-
-def target_object_position(cfg: LiftObjectCfg, state: State) -> Tensor:
+def target_object_position(cfg: LiftCfg, state: State) -> Tensor:
     """Return the target's position, then the identity quaternion as Isaac Lab 3.0 writes it: x y z w; (n, 7)."""
     rotation = constant((0.0, 0.0, 0.0, 1.0), state.command.device).expand(len(state.command), 4)
-    return torch.cat((state.command, rotation), dim=1)
+    return torch.cat((state.command[:, :3], rotation), dim=1)
 
 
 # Rewards.
 
 
-def reaching_object(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """1 - tanh(distance between cube and hand / std)."""
-    return 1 - torch.tanh(reach_distance(cfg, state) / cfg.reaching_object_std)
+def lift_rewards(reach_distance: Function, lifted: Function) -> dict[str, Term]:
+    """Return the rewards of a task that lifts something.
 
+    Args:
+        reach_distance: (cfg, state) -> (n,) m, between the hand and what it should grasp.
+        lifted: (cfg, state) -> (n,) bool, whether the object counts as lifted.
+    """
 
-def object_goal_tracking(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """1 - tanh(distance between cube and target / std) of a lifted cube."""
-    return lifted(cfg, state) * (1 - torch.tanh(goal_distance(cfg, state) / cfg.object_goal_tracking_std))
+    def reaching_object(cfg: LiftCfg, state: State) -> Tensor:
+        """1 - tanh(distance to the hand / std)."""
+        return 1 - torch.tanh(reach_distance(cfg, state) / cfg.reaching_object_std)
 
+    def object_goal_tracking(cfg: LiftCfg, state: State) -> Tensor:
+        """1 - tanh(distance to the target / std) of a lifted object."""
+        return lifted(cfg, state) * (1 - torch.tanh(goal_distance(cfg, state) / cfg.object_goal_tracking_std))
 
-def object_goal_tracking_fine_grained(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """The same with a smaller std."""
-    near = 1 - torch.tanh(goal_distance(cfg, state) / cfg.object_goal_tracking_fine_grained_std)
-    return lifted(cfg, state) * near
+    def object_goal_tracking_fine_grained(cfg: LiftCfg, state: State) -> Tensor:
+        """The same with a smaller std."""
+        near = 1 - torch.tanh(goal_distance(cfg, state) / cfg.object_goal_tracking_fine_grained_std)
+        return lifted(cfg, state) * near
 
-
-def action_rate(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Squared change of the action."""
-    return (state.action - state.previous_action).square().sum(1)
-
-
-def joint_vel(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Squared joint velocities."""
-    return state.qvel[:, :9].square().sum(1)
+    return {
+        "reaching_object": Term(reaching_object),
+        "lifting_object": Term(lifted),
+        "object_goal_tracking": Term(object_goal_tracking),
+        "object_goal_tracking_fine_grained": Term(object_goal_tracking_fine_grained),
+        **PENALTIES,
+    }
 
 
 # Terminations, success and metrics.
 
 
-def object_dropped(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Whether the cube fell from the table."""
+def object_dropped(cfg: LiftCfg, state: State) -> Tensor:
+    """Whether the object fell from the table."""
     return object_pos(state)[:, 2] < cfg.object_dropped_height
 
 
-def at_target(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Whether the cube is at its target."""
+def at_target(cfg: LiftCfg, state: State) -> Tensor:
+    """Whether the object is at its target."""
     return goal_distance(cfg, state) < cfg.success_distance
 
 
-def success_ends(cfg: LiftObjectCfg, state: State) -> Tensor:
+def success_ends(cfg: LiftCfg, state: State) -> Tensor:
     """Whether success ends an episode, which the config must allow."""
     return at_target(cfg, state) & cfg.success_ends_episode
 
 
-def orientation_error(cfg: LiftObjectCfg, state: State) -> Tensor:
-    """Return the angle between the cube and the commanded orientation, which is the identity, (n,) rad."""
+def orientation_error(cfg: LiftCfg, state: State) -> Tensor:
+    """Return the angle between the object and the commanded orientation, which is the identity, (n,) rad."""
     return 2 * torch.acos(state.qpos[:, 12].abs().clamp(max=1.0))
 
 
@@ -235,24 +237,14 @@ TASK = Task(
     command_width=3,
     act=joint_targets,
     observations={
-        "joint_pos": Term(joint_pos, 9, "7 arm joints in rad, 2 fingers in m, relative to the default pose", 0.01),
-        "joint_vel": Term(lambda cfg, state: state.qvel[:, :9], 9, "7 arm joints in rad/s, 2 fingers in m/s", 0.01),
+        **OBSERVATIONS,
         "object_position": Term(lambda cfg, state: object_pos(state), 3, "m, robot root frame", 0.01),
         "target_object_position": Term(
             target_object_position, 7, "position in m, robot root frame; quaternion x y z w, always 0 0 0 1"
         ),
-        "actions": Term(
-            lambda cfg, state: state.action, 8, "the output `actions` of the step before; zeros at the start"
-        ),
+        "actions": LAST_ACTION,
     },
-    rewards={
-        "reaching_object": Term(reaching_object),
-        "lifting_object": Term(lifted),
-        "object_goal_tracking": Term(object_goal_tracking),
-        "object_goal_tracking_fine_grained": Term(object_goal_tracking_fine_grained),
-        "action_rate": Term(action_rate),
-        "joint_vel": Term(joint_vel),
-    },
+    rewards=lift_rewards(reach_distance, lifted),
     terminations={"object_dropped": Term(object_dropped), "success": Term(success_ends)},
     success=at_target,
     metrics={

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from manyseeds.tasks.lift_object import robot
-from manyseeds.tasks.lift_object.grasp_starts import end_effector_chain, joint_limits, solve_poses
+from manyseeds.tasks.lift_object.grasp_starts import end_effector_chain, go_to_grasps, joint_limits, solve_poses
 from manyseeds.tasks.lift_objects.objects import KINDS, SHAPES
 from manyseeds.tasks.lift_objects.scene import SIZE, kind_of
 
@@ -71,8 +71,5 @@ def start_around_objects(
     chosen = draws[0] < cfg.grasp_start_share
     kind = kind_of(command)
     poses = starts.first[kind] + (draws[1] * starts.count[kind]).long()
-    gone = draws[2, :, None] ** cfg.grasp_start_exponent
-    arm = torch.lerp(robot.default_joint_pos(cfg, qpos.device)[:7], starts.arm[poses], gone)
-    qpos[:, :7] = torch.where(chosen[:, None], arm.to(qpos.dtype), qpos[:, :7])
-    qpos[:, 9:12] = torch.where(chosen[:, None], starts.object_pos[poses].to(qpos.dtype), qpos[:, 9:12])
+    go_to_grasps(cfg, chosen, draws[2], starts.arm[poses], starts.object_pos[poses], qpos)
     command[:, SIZE] = torch.where(chosen, starts.size[poses], command[:, SIZE])

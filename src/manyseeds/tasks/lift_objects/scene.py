@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import mujoco
 
 MASS = 0.1
-"""Of every object, kg; that of lift_object's cube."""
+"""Mass of every object, kg; lift_object's cube has the same."""
 KIND, SIZE = 3, 4
 """Where a command has the number of the kind, and the size."""
 _SHRUNK = 1e-3

@@ -56,12 +56,6 @@ def reach_distance(cfg: Any, state: State) -> Tensor:
 
 
 @shared
-def goal_distance(cfg: Any, state: State) -> Tensor:
-    """Return the distance between the object's centre and its target, (n,) m."""
-    return torch.linalg.vector_norm(state.qpos[:, 9:12] - state.command[:, :3], dim=1)
-
-
-@shared
 def lifted(cfg: Any, state: State) -> Tensor:
     """Return whether all of the object is above the lifting height and, where there is a limit, near the hand, (n,)."""
     high = lowest_point(state.qpos, state.command) > cfg.lifting_object_clearance

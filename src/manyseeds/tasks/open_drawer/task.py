@@ -3,8 +3,8 @@
 Numbers and terms are those of Isaac Lab's `Isaac-Open-Drawer-Franka` (joint position control), with these differences.
 The cabinet is of our own shapes and stands somewhere else in each episode; there, it always stands in one place. Its
 rails have friction and damping; there, a spring of 10 N/m. Physics has steps of 0.005 s, four per action; there, 1/60 s
-and one. The fingers start open. Observations have no noise unless `observation_noise` is 1. The arm is that of
-lift_object with less damping.
+and one. The fingers start open. Observations have no noise unless `observation_noise` is 1. The arm of
+lift_object has less damping here.
 
 The coordinates are 7 arm joints (rad), 2 fingers (m) and how far the drawer is open (m); the command is the position of
 the handle of the closed drawer (m).
@@ -21,15 +21,13 @@ from manyseeds.tasks.base import (
     Starts,
     State,
     Task,
-    TaskCfg,
     Term,
     at_least,
     constant,
     shared,
     uniform,
 )
-from manyseeds.tasks.lift_object.robot import ARM
-from manyseeds.tasks.lift_object.task import joint_targets
+from manyseeds.tasks.lift_object.robot import ARM, LAST_ACTION, OBSERVATIONS, PENALTIES, ArmCfg, joint_targets
 from manyseeds.tasks.open_drawer.description import DESCRIPTION, DRAWER, around_handle, judge, opening, to_handle
 from manyseeds.tasks.open_drawer.handle_starts import handle_starts
 from manyseeds.tasks.open_drawer.scene import model
@@ -39,18 +37,14 @@ TRAVEL = 0.4
 
 
 @dataclass(frozen=True)
-class OpenDrawerCfg(TaskCfg):
+class OpenDrawerCfg(ArmCfg):
     """All numbers of the task. Lengths in m, angles in rad, times in s."""
 
     physics_dt: float = 0.005
     decimation: int = 4
     episode_length_s: float = 8.0
 
-    # Actions: 7 joint positions around the default pose, then the gripper: a < 0 closes it, anything else opens it.
     action_scale: float = 1.0
-    default_arm: tuple[float, ...] = (0.0, -0.569, 0.0, -2.810, 0.0, 3.037, 0.741)
-    gripper_open: float = 0.04
-    gripper_closed: float = 0.0
 
     # Start: the handle of the closed drawer, uniform in a box; a hand that points forward reaches all of it, and the
     # handles of open drawers. Each arm joint is off the default pose by up to this.
@@ -79,13 +73,11 @@ class OpenDrawerCfg(TaskCfg):
     joint_vel_weight: float = -1e-4
 
     # Ranges from which an episode draws what multiplies friction and damping of the rails, the drawer's mass and
-    # inertia, the friction of hand and handle, and the arm's gains and dampings.
+    # inertia, and the friction of hand and handle.
     rail_friction_scale: Range = (1, 1)
     rail_damping_scale: Range = (1, 1)
     drawer_mass_scale: Range = (1, 1)
     friction_scale: Range = (1, 1)
-    stiffness_scale: Range = (1, 1)
-    damping_scale: Range = (1, 1)
 
     # The drawer counts as open from here on.
     success_opening: float = 0.3
@@ -190,17 +182,11 @@ TASK = Task(
     command_width=3,
     act=joint_targets,
     observations={
-        "joint_pos": Term(
-            lambda cfg, s: s.qpos[:, :9] - constant((*cfg.default_arm, *(cfg.gripper_open,) * 2), s.qpos.device),
-            9,
-            "7 arm joints in rad, 2 fingers in m, relative to the default pose",
-            0.01,
-        ),
-        "joint_vel": Term(lambda cfg, s: s.qvel[:, :9], 9, "7 arm joints in rad/s, 2 fingers in m/s", 0.01),
+        **OBSERVATIONS,
         "cabinet_joint_pos": Term(lambda cfg, s: opening(s)[:, None], 1, "m, how far the drawer is open", 0.01),
         "cabinet_joint_vel": Term(lambda cfg, s: s.qvel[:, DRAWER:], 1, "m/s", 0.01),
         "rel_ee_drawer_distance": Term(rel_handle, 3, "m, from the end effector to the handle, robot root frame", 0.01),
-        "actions": Term(lambda cfg, s: s.action, 8, "the action before"),
+        "actions": LAST_ACTION,
     },
     rewards={
         "approach_ee_handle": Term(approach_ee_handle),
@@ -210,8 +196,7 @@ TASK = Task(
         "grasp_handle": Term(grasp_handle),
         "open_drawer_bonus": Term(open_drawer_bonus),
         "multi_stage_open_drawer": Term(multi_stage_open_drawer),
-        "action_rate": Term(lambda cfg, s: (s.action - s.previous_action).square().sum(1)),
-        "joint_vel": Term(lambda cfg, s: s.qvel[:, :9].square().sum(1)),
+        **PENALTIES,
     },
     terminations={},
     success=lambda cfg, s: opening(s) >= cfg.success_opening,
