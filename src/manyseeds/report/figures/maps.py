@@ -41,6 +41,7 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
     if narrow:
         columns = 1 if len(variants) == 1 else 2
         lines = -(-len(variants) * len(maps) // columns)
+        wide = [(width - 1.3) / columns] * len(maps)
         heights = [(width - 1.3) / columns / ratio for ratio in (ratios if columns == 1 else ratios * lines)]
         figure, panels = style.new_figure(
             width, 0.6 + sum(heights) + 0.5 * lines, lines, columns, height_ratios=heights
@@ -50,6 +51,7 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
         grid = panels.flat[: len(variants) * len(maps)].reshape(len(variants), len(maps))
     else:
         height = (width - 0.9 - 0.45 * len(maps)) / sum(ratios)
+        wide = [height * ratio for ratio in ratios]
         shape = len(variants), len(maps)
         figure, panels = style.new_figure(width, 0.7 + (height + 0.16) * shape[0], *shape, width_ratios=ratios)
         grid = panels
@@ -78,7 +80,7 @@ def failure_map(data: Data, options: Options = DEFAULT) -> tuple[Figure, str]:
             row[0].set_ylabel(f"{name}\n{titles[maps[0].up]}")
     for place, item in enumerate(maps):
         if len(found) == 1 or not narrow:
-            grid[0, place].set_title(item.title)
+            grid[0, place].set_title(style.wrapped(item.title, wide[place]))
         for axes in () if narrow else grid[:-1, place]:
             axes.set_xlabel("")
             axes.tick_params(labelbottom=False)
