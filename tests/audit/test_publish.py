@@ -55,10 +55,25 @@ def test_tables_of_the_copy_have_the_same_numbers(original, tmp_path):
         assert (tmp_path / "copy" / f"{name}.csv").read_bytes() == (original / f"{name}.csv").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["episodes.csv", "checkpoints.csv"])
+@pytest.mark.parametrize("every", [7, 10])
+def test_scalars_can_be_thinned_and_the_last_iteration_stays(original, tmp_path, every):
+    copy = tmp_path / "copy"
+    assert main([str(original), "--output", str(copy), "--every", str(every)]) == 0
+    whole = (original / "base" / "seed_1" / "scalars.csv").read_text().splitlines()
+    thin = (copy / "base" / "seed_1" / "scalars.csv").read_text().splitlines()
+    assert thin == [whole[row] for row in sorted({0, 30, *range(0, 31, every)})]
+
+
+def test_an_impossible_thinning_is_refused(original, tmp_path, capsys):
+    assert main([str(original), "--output", str(tmp_path / "copy"), "--every", "0"]) == 2
+    assert "--every is 0; it must be at least 1" in capsys.readouterr().err
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("name", ["episodes.csv", "checkpoints.csv", "scalars.csv"])
 def test_verify_finds_a_changed_copy(original, tmp_path, name):
     copy = tmp_path / "copy"
-    publish(find_results(original)[0], copy, ())
+    publish(find_results(original)[0], copy, (), every=5)
     assert verify(copy).problems == ()
     path = copy / "other" / "seed_2" / name
     path.write_text(path.read_text().replace("1", "2", 1))

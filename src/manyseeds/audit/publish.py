@@ -33,13 +33,14 @@ from manyseeds.core.manifest import manifest_path
 WHOLE = (RUN_RECORD, SCALARS, SCALARS_ACCOUNT, *PARAMS)
 
 
-def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> None:
+def publish(folder: ResultsFolder, output: Path, policies: Sequence[int], every: int = 1) -> None:
     """Copy an experiment's folder.
 
     Args:
         folder: the experiment.
         output: the folder to make.
         policies: seeds whose last checkpoint is copied.
+        every: the scalars of every so many iterations are copied, and those of the last one.
 
     Raises:
         UserError: when the folder is there already, or a file is malformed.
@@ -54,6 +55,10 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int]) -> Non
             if (run.folder / name).is_file():
                 (copy.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(run.folder / name, copy.folder / name)
+        if every > 1 and run.scalars.is_file():
+            _thin(run.scalars, copy.scalars, every)
+            complete[run.scalars.relative_to(folder.folder).as_posix()] = file_digest(run.scalars)
+            cut[copy.scalars.relative_to(output).as_posix()] = file_digest(copy.scalars)
         vouched = (run.factors, manifest_path(run.folder, run.factors.stem))
         for path in (path for path in vouched if folder.played_under_factors and path.is_file()):
             shutil.copyfile(path, copy.folder / path.name)
@@ -101,6 +106,15 @@ def _cut(folder: ResultsFolder, run: Run, copy: Run) -> int:
     return last
 
 
+def _thin(scalars: Path, target: Path, every: int) -> None:
+    """Write every so many rows of a scalars.csv and the last one, byte by byte as they are."""
+    header, *rows = scalars.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = rows[every - 1 :: every]
+    kept += [] if len(rows) % every == 0 else rows[-1:]
+    with write_atomic(target) as partial:
+        partial.write_text(header + "".join(kept), encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0."""
     parser = verb_parser(
@@ -109,9 +123,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("results", type=Path, help="an experiment's folder")
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     parser.add_argument("--policies", type=int, nargs="*", default=[], help="seeds whose last checkpoint is copied")
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="copy the scalars of every N-th iteration and of the last one (1: all), to save space",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.every < 1:
+        raise UserError(f"--every is {arguments.every}; it must be at least 1")
     found = find_results(arguments.results)
     if len(found) != 1:
         raise UserError(f"{arguments.results} holds {len(found)} experiments; give the folder of one")
-    publish(found[0], arguments.output, arguments.policies)
+    publish(found[0], arguments.output, arguments.policies, arguments.every)
     return 0
