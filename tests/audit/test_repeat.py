@@ -10,9 +10,11 @@ import torch
 from helpers.verbs import verb
 from manyseeds.cli import main as manyseeds
 from manyseeds.config import resolve
+from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256
 from manyseeds.core.layout import EVENT_FILE
 from manyseeds.launch import run as trainer
+from manyseeds.tasks.code import check_task
 
 main = verb("verify")
 
@@ -132,3 +134,56 @@ def test_one_run_at_a_time_is_repeated(run, capsys):
     shutil.copytree(run, run.with_name("seed_2"))
     assert main([str(run.parent), "--repeat", "1"]) == 2
     assert "holds 2 runs; with --repeat give one run's folder" in capsys.readouterr().err
+
+
+def test_of_a_thinned_table_the_iterations_that_it_has_are_compared(run, capsys):
+    assert manyseeds(["scalars", str(run), "--output", str(run / "scalars.csv")]) == 0
+    (run / EVENT_FILE).unlink()
+    assert main(["--declare-not-shipped", str(run)]) == 0
+    header, *rows = (run / "scalars.csv").read_text().splitlines()
+    (run / "scalars.csv").write_text("\n".join([header, rows[1], rows[3], ""]))
+    assert main([str(run), "--repeat", "3"]) == 0
+    assert main([str(run), "--repeat", "1"]) == 2
+    assert "scalars.csv has none of the first 1 iterations; repeat more" in capsys.readouterr().err
+
+
+def of_other_code(run):
+    """Let a run's record say that it began with another task."""
+    made_by = json.loads((run / "run.json").read_text())["made_by"]
+    change(run, made_by=made_by | {"files": made_by["files"] | {"task/task.py": "0"}, "digest": "0"})
+
+
+def accepted(run):
+    return [entry["note"] for entry in json.loads((run / "run.json").read_text())["accepted"]]
+
+
+def test_changed_code_is_accepted_once_and_the_record_says_what_was_compared(run, capsys):
+    of_other_code(run)
+    with pytest.raises(UserError, match=r"manyseeds verify .*seed_1 --accept"):
+        check_task(run, "lift_object")
+    assert main([str(run), "--repeat", "2", "--accept"]) == 0
+    assert "seed_1: today's code is accepted; changed: task/task.py" in capsys.readouterr().out
+    check_task(run, "lift_object")
+    assert main([str(run), "--accept"]) == 0
+    assert "every run was made by today's code" in capsys.readouterr().out
+    assert accepted(run) == ["accepted by manyseeds verify --accept, whose first 2 iterations are identical"]
+
+
+def test_what_differs_is_not_accepted(run):
+    of_other_code(run)
+    change(run, config__agent__algorithm__learning_rate=0.5, config__agent__algorithm__schedule="fixed")
+    assert main([str(run), "--repeat", "1", "--accept"]) == 1
+    assert accepted(run) == []
+
+
+def test_a_run_whose_files_differ_is_not_accepted(run):
+    of_other_code(run)
+    (run / "model_2.pt").write_bytes(b"other")
+    assert main([str(run), "--accept"]) == 1
+    assert accepted(run) == []
+
+
+def test_a_run_of_an_external_trainer_is_not_accepted_here(run, capsys):
+    change(run, config__trainer="other")
+    assert main([str(run), "--accept"]) == 2
+    assert "was trained by 'other'; only manyseeds' runs are accepted here" in capsys.readouterr().err

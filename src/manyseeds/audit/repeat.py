@@ -63,6 +63,9 @@ def repeat(folder: Path, iterations: int, threads: int = 0) -> Repetition:
         except DivergedError as error:
             return Repetition(notes, 0, (), f"{error}, which did not happen in the recorded run")
         found = _scalars_of_events(again / EVENT_FILE, iterations)
+        if not (folder / EVENT_FILE).is_file():
+            steps = {step for step, _ in recorded}
+            found = {(step, tag): value for (step, tag), value in found.items() if step in steps}
         compared = {path.name: path for path in checkpoints(again).values() if path.name in record["outputs"]}
         difference = _first_scalar_difference(recorded, found)
         for name, path in compared.items():
@@ -95,14 +98,19 @@ def _shortened(folder: Path, record: Mapping[str, Any], iterations: int, threads
 
 
 def _recorded_scalars(folder: Path, record: Mapping[str, Any], iterations: int) -> Scalars:
-    """Return what the run logged: from its event file, or else from the table made of it."""
+    """Return what the run logged: from its event file, or else from the table made of it.
+
+    The table of a published copy may lack iterations.
+    """
     from manyseeds.eventfiles.table import read_table
 
     events, table = folder / EVENT_FILE, folder / SCALARS
     if events.is_file():
         return _scalars_of_events(events, iterations)
     if table.is_file():
-        return _scalars_of_table(read_table(table), iterations)
+        if scalars := _scalars_of_table(read_table(table), iterations):
+            return scalars
+        raise UserError(f"{table} has none of the first {iterations} iterations; repeat more")
     raise UserError(f"{folder} holds neither {EVENT_FILE} nor {SCALARS} to compare with")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manyseeds.core.arguments import verb_parser
+from manyseeds.core.code import some
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256, write_atomic
 from manyseeds.core.layout import (
@@ -188,7 +189,9 @@ def _declared(experiment: Path) -> set[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 when all is as recorded, 1 when something is not."""
-    parser = verb_parser("verify", __doc__, "results/lift_object\nresults/lift_object/default/seed_1 --repeat 20")
+    parser = verb_parser(
+        "verify", __doc__, "results/lift_object\nresults/lift_object/default/seed_1 --repeat 20 --accept"
+    )
     parser.add_argument("results", type=Path, help="a results folder, such as results/lift_object, or a run's folder")
     parser.add_argument("--repeat", type=int, metavar="N", help="train a run's first N iterations again and compare")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads for --repeat (0: all)")
@@ -196,6 +199,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--declare-not-shipped",
         action="store_true",
         help=f"list the outputs that are missing in {NOT_SHIPPED}, so that verify accepts a published folder",
+    )
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="accept today's code for runs that other code made, if all is as recorded; with --repeat, if the"
+        " repeated iterations are, too",
     )
     foreign.add_flag(parser)
     arguments = parser.parse_args(argv)
@@ -206,7 +215,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     whole = _print_account(arguments.results)
     same = arguments.repeat is None or _print_repetition(arguments.results, arguments.repeat, arguments.threads)
-    return 0 if whole and same else 1
+    if not (whole and same):
+        return 1
+    if arguments.accept:
+        _accept(arguments.results, arguments.repeat)
+    return 0
+
+
+def _accept(results: Path, repeated: int | None) -> None:
+    """Accept today's code for the runs that other code made, and print what has changed."""
+    from manyseeds.audit.accept import accept
+
+    runs = [record.parent for record in _find(results).records]
+    changed = {run: changes for run in runs if (changes := accept(run, repeated))}
+    for run, changes in changed.items():
+        print(f"{run}: today's code is accepted; changed: {some(changes)}")
+    if not changed:
+        print(f"{results}: every run was made by today's code, or the change was accepted before")
+    else:
+        print(f"{results}: tables and captions say so once they are made again (manyseeds tables, manyseeds figures)")
 
 
 def _print_account(results: Path) -> bool:

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 
 from manyseeds.core.code import XML, Code, digests, remembered, some, tree, versions
 from manyseeds.core.errors import UserError
@@ -102,8 +103,8 @@ def check_task(run: Path, task: str) -> None:
     if all(changes):
         raise UserError(
             f"{run}: the task has changed since the run was trained: {some(changes[0])}. Restore it, train the run"
-            " again, or accept the change (changed_code: accept in the config; --changed_code accept of the command"
-            " that trained it)"
+            f" again, or accept the change (manyseeds verify {quote(str(run))} --accept; with --repeat 20 only if 20"
+            " iterations are still identical)"
         )
 
 
