@@ -236,6 +236,15 @@ def test_the_experiment_trains_all_kinds_from_the_evaluated_starts() -> None:
     assert base.differs(TASK, cfg)
 
 
+def test_the_policies_of_one_object_have_the_numbers_of_the_policy_for_all() -> None:
+    one_for_all = load([REPOSITORY / "experiments" / "lift_objects.yaml"]).variants[0].task_cfg
+    one_for_each = load([REPOSITORY / "experiments" / "lift_one_object.yaml"]).variants
+    assert [variant.name for variant in one_for_each] == list(KINDS)
+    for variant in one_for_each:
+        others = {f"{kind}_share": 0 for kind in KINDS if kind != variant.name}
+        assert variant.task_cfg == {**one_for_all, **others}
+
+
 def test_a_picture_shows_the_object_of_the_episode_and_hides_the_others() -> None:
     pictures = Pictures(TASK, CFG)
     for command in draw(20).command:
