@@ -28,6 +28,7 @@ from manyseeds.learning.rsl_rl import (
     resolve_nn_activation,
     resolve_optimizer,
 )
+from manyseeds.tasks.base import Task
 
 DEFAULT_AGENT = Path(__file__).with_name("generic_policy.json")
 """The guide's hyper-parameters."""
@@ -134,6 +135,18 @@ def too_few_samples(agent: Mapping[str, Any], num_envs: int) -> str | None:
         f"algorithm.num_mini_batches is {batches}; it must be at most num_envs (of one process) times"
         f" num_steps_per_env, {samples}."
     )
+
+
+def without_mirror(agent: Mapping[str, Any], task: Task) -> str | None:
+    """Say that an agent learns from the mirror images of a task that has none; None if it does not.
+
+    Args:
+        agent: the complete configuration.
+        task: the task.
+    """
+    if not agent["algorithm"].get("mirror_augmentation") or task.mirror is not None:
+        return None
+    return f"algorithm.mirror_augmentation is true; it must be false, because the task {task.name} has no mirror."
 
 
 def resolve_actor(content: Any, source: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ float32 or with bfloat16 matrix products. Checkpoints have the format of RSL-RL'
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ Weights = list[tuple[Tensor, Tensor]]
 """Weight and bias of every layer."""
 Gradients = list[tuple[Tensor, Tensor]]
 """Gradients of weight and bias of every layer, in float32."""
+Transform = Callable[[Tensor], Tensor]
 
 
 def unsupported(agent: Mapping[str, Any]) -> str | None:
@@ -73,6 +74,10 @@ class PPO(algorithms.PPO):
         ema_decay: decay per iteration of the exponential moving average of the actor's parameters (Polyak and Juditsky,
             10.1137/0330046). Checkpoints store the average as the actor, so evaluations use it; training does not.
             None means no average.
+        mirror_augmentation: learn from the mirror images of the rollout, too. In every epoch one half of each
+            mini-batch is mirrored, in the next epoch the other half, so that an update takes no longer. RSL-RL's
+            `symmetry_cfg` (arXiv:2403.04359) has both in every epoch. As there, the importance ratio of an image is
+            that of its original, and the divergence is that of originals only.
         anneal_start: iteration at which the annealing starts.
         anneal_end: iteration at which it ends; not a share of the run, so that a longer run starts in the same way.
 
@@ -104,6 +109,9 @@ class PPO(algorithms.PPO):
     iteration: int = 0
     """Completed iterations, which the training loop sets; the schedules depend on it."""
 
+    mirror: tuple[Transform, Transform] | None = None
+    """What observations (..., o) and actions (..., a) are in a mirror; `mirror_augmentation` needs it."""
+
     def __init__(
         self,
         actor: MLPModel,
@@ -116,6 +124,7 @@ class PPO(algorithms.PPO):
         critic_learning_rate: float | None = None,
         init_std: float | list[float] | None = None,
         ema_decay: float | None = None,
+        mirror_augmentation: bool = False,
         anneal_start: int = 0,
         anneal_end: int = 1,
         **kwargs: Any,
@@ -152,6 +161,7 @@ class PPO(algorithms.PPO):
         self._ema_decay = ema_decay
         self._average: dict[str, Tensor] | None = None
         self._time_outs: list[Tensor] = []
+        self.mirror_augmentation = mirror_augmentation
 
     # Rollout.
 
@@ -199,40 +209,58 @@ class PPO(algorithms.PPO):
         st, size = self.storage, self.storage.num_envs * self.storage.num_transitions_per_env
         batch = size // self.num_mini_batches
         order = torch.randperm(batch * self.num_mini_batches, device=self.device)
-
-        def shuffled(x: Tensor) -> Tensor:
-            return x.flatten(0, 1)[order]
-
         dtype = torch.bfloat16 if self.use_mixed_precision else torch.float32
-        inputs = {model: shuffled(model.get_latent(st.observations)).to(dtype) for model in (self.actor, self.critic)}
-        old_mean, old_std = st.distribution_params
-        columns = (st.actions, old_mean, st.actions_log_prob, st.advantages, st.values, st.returns)
-        data = [shuffled(x) for x in columns]
+        originals = self._samples(order, dtype)
+        if self.mirror_augmentation:
+            versions = _half_mirrored(originals, self._samples(order, dtype, image=True))
+        else:
+            versions = [[*originals, torch.ones_like(originals[-1])]]
+        old_std = st.distribution_params[1][0, 0]
         sums = torch.zeros(3, device=self.device)
-        for _ in range(self.num_learning_epochs):
+        for epoch in range(self.num_learning_epochs):
+            samples = versions[epoch % len(versions)]
             for k in range(self.num_mini_batches):
                 rows = slice(k * batch, (k + 1) * batch)
-                batch_data = [x[rows] for x in data]
-                sums += self._step(
-                    inputs[self.actor][rows], inputs[self.critic][rows], batch_data, old_std[0, 0], dtype
-                )
+                sums += self._step([x[rows] for x in samples], old_std, dtype)
         for model in (self.actor, self.critic):
             model.update_normalization(st.observations.flatten(0, 1))
+            if self.mirror_augmentation:
+                model.update_normalization(self._image(st.observations).flatten(0, 1))
         self._update_average()
         self.actor.distribution.update(st.distribution_params[0][-1])  # what `output_std` reports
         st.clear()
         value, surrogate, entropy = (sums / (self.num_learning_epochs * self.num_mini_batches)).tolist()
         return {"value": value, "surrogate": surrogate, "entropy": entropy}
 
-    def _step(
-        self, actor_in: Tensor, critic_in: Tensor, data: list[Tensor], old_std: Tensor, dtype: torch.dtype
-    ) -> Tensor:
+    def _samples(self, order: Tensor, dtype: torch.dtype, image: bool = False) -> list[Tensor]:
+        """Return the columns of all samples, (samples, ...) each, in the order given; or those of their mirror images.
+
+        They are the inputs of actor and critic, the action, its old mean and log probability, advantage, old value and
+        return.
+        """
+        st = self.storage
+        observations, actions, old_mean = st.observations, st.actions, st.distribution_params[0]
+        if image:
+            assert self.mirror is not None
+            observations = self._image(observations)
+            actions, old_mean = map(self.mirror[1], (actions, old_mean))
+        inputs = [model.get_latent(observations).to(dtype) for model in (self.actor, self.critic)]
+        values = (st.actions_log_prob, st.advantages, st.values, st.returns)
+        return [x.flatten(0, 1)[order] for x in (*inputs, actions, old_mean, *values)]
+
+    def _image(self, observations: TensorDict) -> TensorDict:
+        assert self.mirror is not None
+        image = observations.clone()
+        image["policy"] = self.mirror[0](observations["policy"])
+        return image
+
+    def _step(self, samples: list[Tensor], old_std: Tensor, dtype: torch.dtype) -> Tensor:
         """Take one optimizer step on a mini-batch; return its value loss, surrogate loss and entropy, (3,)."""
-        actions, old_mean, old_log_prob, advantages, old_values, returns = data
+        actor_in, critic_in, actions, old_mean, old_log_prob, advantages, old_values, returns, kl_weight = samples
         n, std = len(actions), self._std()
         actor, critic = _weights(self._actor_layers, dtype), _weights(self._critic_layers, dtype)
         learn_actor, learn_critic = partial(self._learn_actor, actor, std, n), partial(self._learn_critic, critic, n)
-        actor_data = (actor_in, actions, old_mean, old_log_prob, advantages)
+        actor_data = (actor_in, actions, old_mean, old_log_prob, advantages, kl_weight)
         rows = CHUNK if actions.is_cpu else n  # a GPU computes all rows at once
         work = [(learn_actor, chunk) for chunk in _chunks(rows, *actor_data)]
         work += [(learn_critic, chunk) for chunk in _chunks(rows, critic_in, old_values, returns)]
@@ -267,11 +295,13 @@ class PPO(algorithms.PPO):
         old_mean: Tensor,
         old_log_prob: Tensor,
         advantages: Tensor,
+        kl_weight: Tensor,
     ) -> tuple[Gradients, Tensor]:
         """Return a chunk's share of the mini-batch's gradients and of four means over the `n` rows.
 
         The means, in one tensor: surrogate loss, (1,); its derivative with respect to the log probability, (1,);
-        squared change of the mean, (actions,); the derivative times the squared standardized action, (actions,).
+        squared change of the mean, weighted by `kl_weight`, (actions,); the derivative times the squared standardized
+        action, (actions,).
         """
         activations, mean = _forward(weights, x)
         # Surrogate: max(-A r, -A clip(r)). Its gradient is -A r where the unclipped term is the larger one, else 0.
@@ -282,7 +312,7 @@ class PPO(algorithms.PPO):
         loss = torch.minimum(plain, clipped).neg_()
         d_log_prob = torch.where(plain <= clipped, loss, 0.0)
         weighted = d_log_prob * z
-        change = (old_mean - mean).square_()
+        change = (old_mean - mean).square_().mul_(kl_weight)
         columns = torch.cat((loss, d_log_prob, change, weighted * z), dim=1)
         return _backward(weights, activations, weighted.div_(std * n)), columns.sum(0) / n
 
@@ -384,6 +414,16 @@ def _linear_layers(model: MLPModel) -> list[nn.Linear]:
     if not all(isinstance(x, nn.Linear) for x in linear) or not all(isinstance(x, nn.ELU) for x in layers[1::2]):
         raise ValueError("manyseeds' PPO needs multilayer perceptrons with the activation 'elu'")
     return linear
+
+
+def _half_mirrored(originals: list[Tensor], images: list[Tensor]) -> list[list[Tensor]]:
+    """Return the samples twice, with images in place of every second one and of the others.
+
+    A last column is the sample's weight in the divergence, which is that of the originals.
+    """
+    odd = (torch.arange(len(originals[0]), device=originals[0].device) % 2 == 1)[:, None]
+    pairs = list(zip(originals, images, strict=True))
+    return [[*(torch.where(kept, x, image) for x, image in pairs), 2.0 * kept] for kept in (odd, ~odd)]
 
 
 def _log_prob(z: Tensor, std: Tensor) -> Tensor:

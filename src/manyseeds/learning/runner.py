@@ -5,6 +5,7 @@ import math
 import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from manyseeds.learning.episodes import EpisodeStatistics
 from manyseeds.learning.parallel import parallelize, thread_map
 from manyseeds.learning.rsl_rl import PPO
 from manyseeds.simulators import NonFiniteError
+from manyseeds.tasks.base import mirrored
 
 if TYPE_CHECKING:
     from manyseeds.simulators.base import TaskEnv
@@ -81,6 +83,11 @@ class Runner:
         if ranks != ALONE:
             self.alg.broadcast_parameters()
         self.alg.map = run
+        if env.task.mirror is not None:
+            self.alg.mirror = (
+                partial(mirrored, env.task, env.task_cfg),
+                partial(env.task.mirror, env.task_cfg),
+            )
         if device == "cpu":
             for model in (self.alg.actor, self.alg.critic):
                 parallelize(model.mlp, run)

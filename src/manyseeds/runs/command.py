@@ -176,7 +176,7 @@ def _start(args: argparse.Namespace, base: RunConfig | None) -> Start:
 def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tuple[RunConfig, Hardware]:
     """Return the run of `--run` with the values that the flags change, and where it trains."""
     from manyseeds.learning import warm_start
-    from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent, too_few_samples
+    from manyseeds.learning.agent import DEFAULT_AGENT, load_agent, resolve_agent, too_few_samples, without_mirror
     from manyseeds.learning.distributed import rank
 
     fields = {
@@ -205,10 +205,10 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
     if run.train.num_envs % processes:
         raise UserError(f"--num_envs is {run.train.num_envs}; {processes} processes need a multiple of {processes}.")
     agent = resolve_agent(run.agent, f"agent file {run.agent_file}")
-    if problem := too_few_samples(agent, run.train.num_envs // processes):
+    task = registry.load(run.task)
+    if problem := too_few_samples(agent, run.train.num_envs // processes) or without_mirror(agent, task):
         raise UserError(f"agent file {run.agent_file}: {problem}")
     if start.init_from and not has_state(start.log_dir):
-        task = registry.load(run.task)
         warm_start.check(start.init_from, agent, task.observation_width, task.action_width)
     made = run.model_copy(
         update={

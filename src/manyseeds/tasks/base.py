@@ -108,12 +108,14 @@ class Term:
         width: numbers of an observation.
         unit: unit and frame, for the documentation and for policy exports.
         noise: of an observation: it gets uniform noise between minus and plus this, times `TaskCfg.observation_noise`.
+        mirror: of an observation: (cfg, values (..., width)) -> what they are in a mirror; see `Task.mirror`.
     """
 
     func: Callable[[Any, State], Tensor]
     width: int = 1
     unit: str = ""
     noise: float = 0.0
+    mirror: Callable[[Any, Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,9 @@ class Task:
             for every command, zeros included. Collisions are looked for within the bounds of the MJCF, so its own sizes
             must be the largest. Factors multiply these numbers.
         pushed: the freely moving body that `TaskCfg.push_speed` pushes; "" where nothing can be pushed.
+        mirror: (cfg, actions (..., a)) -> the actions that do the same in a mirror, such as left and right exchanged. A
+            task has it if an episode and its mirror image are equally likely and have the same rewards; then every
+            observation needs a `Term.mirror`. PPO's option `mirror_augmentation` learns from both.
         check_cfg: cfg -> sentences about bad numbers, such as "'object_z' is -1; it must be 0 or greater".
         sites: the sites of the MJCF that the terms use.
         show: (cfg, command (n, c)) -> positions of the MJCF's mocap bodies, (n, k, 3).
@@ -250,6 +255,7 @@ class Task:
     factors: Mapping[str, Factor] = field(default_factory=dict)
     adapt: Callable[[Any, Tensor], Mapping[tuple[str, str], Tensor]] | None = None
     pushed: str = ""
+    mirror: Callable[[Any, Tensor], Tensor] | None = None
     check_cfg: Callable[[Any], list[str]] = lambda cfg: []
     sites: tuple[str, ...] = ()
     show: Callable[[Any, Tensor], Tensor] | None = None
@@ -293,6 +299,13 @@ class Task:
 def observe(task: Task, cfg: Any, state: State) -> Tensor:
     """Return the policy's observation, (n, observation_width)."""
     return torch.cat([term.func(cfg, state) for term in task.observations.values()], dim=1)
+
+
+def mirrored(task: Task, cfg: Any, observations: Tensor) -> Tensor:
+    """Return what observations (..., observation_width) are in a mirror, of a task that has `Task.mirror`."""
+    parts = observations.split([term.width for term in task.observations.values()], dim=-1)
+    terms = zip(task.observations.values(), parts, strict=True)
+    return torch.cat([term.mirror(cfg, part) if term.mirror else part for term, part in terms], dim=-1)
 
 
 def unweighted_rewards(task: Task, cfg: Any, state: State) -> Tensor:
@@ -410,6 +423,22 @@ def check_terms(task: Task, cfg: Any, state: State) -> None:
     for name in task.rewards:
         if not hasattr(cfg, f"{name}_weight"):
             raise UserError(f"task {task.name}: reward {name} has no weight; its cfg needs the field '{name}_weight'.")
+    if task.mirror is not None:
+        _check_mirror(task, cfg, state)
+
+
+def _check_mirror(task: Task, cfg: Any, state: State) -> None:
+    """Check that everything is itself again in a mirror's mirror."""
+    seen = {f"observation {name}": (term.func(cfg, state), term.mirror) for name, term in task.observations.items()}
+    for name, (value, mirror) in (seen | {"action": (state.action, task.mirror)}).items():
+        if mirror is None:
+            raise UserError(
+                f"task {task.name}: {name} has no mirror, but the task has one; say what it is in a mirror, or"
+                " `unchanged`."
+            )
+        twice = mirror(cfg, mirror(cfg, value))
+        if twice.shape != value.shape or not torch.allclose(twice, value, atol=1e-5, rtol=1e-5):
+            raise UserError(f"task {task.name}: the mirror of {name} is wrong: applied twice, it must change nothing.")
 
 
 def check_memory(task: Task, cfg: Any, state: State) -> None:
@@ -457,6 +486,16 @@ def uniform(ranges: Sequence[Range], n: int, generator: torch.Generator) -> Tens
     limits = constant(tuple(ranges), generator.device)
     draws = torch.rand(n, len(limits), generator=generator, device=generator.device)
     return draws * (limits[:, 1] - limits[:, 0]) + limits[:, 0]
+
+
+def signs(*values: float) -> Callable[[Any, Tensor], Tensor]:
+    """Return a `mirror` that multiplies by these signs, such as (1, -1, 1) for a position whose y changes sides."""
+    return lambda cfg, x: x * constant(values, x.device)
+
+
+def unchanged(cfg: Any, x: Tensor) -> Tensor:
+    """Return what is the same in a mirror: a `mirror` of a term."""
+    return x
 
 
 def at_least(cfg: Any, low: float, *names: str) -> list[str]:

@@ -60,7 +60,7 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
     """
     # Imported here because it takes seconds, and what reads a config file should be quick.
     from manyseeds.learning import warm_start
-    from manyseeds.learning.agent import resolve_agent, too_few_samples
+    from manyseeds.learning.agent import resolve_agent, too_few_samples, without_mirror
     from manyseeds.tasks import registry
     from manyseeds.tasks.base import configure, randomized, randomizing
     from manyseeds.workflow import rehearsal
@@ -95,7 +95,8 @@ def examine(experiment: Experiment, source: str, cluster: bool = False) -> Passe
                 warm_start.check(
                     checkpoint, agent, task.observation_width, task.action_width, f"{where}train.init_from {checkpoint}"
                 )
-            if problem := too_few_samples(agent, variant.train.num_envs // experiment.ranks):
+            few = too_few_samples(agent, variant.train.num_envs // experiment.ranks)
+            if problem := few or without_mirror(agent, task):
                 problems.append(f"{where}agent {variant.agent_file}: {problem}")
         except UserError as error:
             problems.append(str(error))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from manyseeds.tasks.base import Factor, Range, Starts, State, Task, TaskCfg, Term, positive, uniform
+from manyseeds.tasks.base import Factor, Range, Starts, State, Task, TaskCfg, Term, positive, signs, uniform
 from manyseeds.tasks.cart_pole.description import DESCRIPTION, judge, outside, pole_angle
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ TASK = Task(
     command_width=0,
     act=lambda cfg, action: cfg.action_scale * action,
     observations={
-        "joint_pos": Term(lambda cfg, s: s.qpos, 2, "cart m, pole rad", noise=0.01),
-        "joint_vel": Term(lambda cfg, s: s.qvel, 2, "cart m/s, pole rad/s", noise=0.1),
+        "joint_pos": Term(lambda cfg, s: s.qpos, 2, "cart m, pole rad", 0.01, signs(-1, -1)),
+        "joint_vel": Term(lambda cfg, s: s.qvel, 2, "cart m/s, pole rad/s", 0.1, signs(-1, -1)),
     },
     rewards={
         "alive": Term(lambda cfg, s: ~outside(cfg, s)),
@@ -102,6 +102,7 @@ TASK = Task(
         "pole_mass_scale": Factor({"body_mass": (), "body_inertia": ()}, ("pole",)),
         "cart_damping_scale": Factor({"dof_damping": ()}, ("slider_to_cart",)),
     },
+    mirror=signs(-1),
     check_cfg=lambda cfg: positive(cfg, "action_scale", "cart_range", "success_angle"),
     controls="cart_force",
     action_unit="times action_scale N",

@@ -1,5 +1,6 @@
 """The scene of lift_object, and its arm, which other tasks have, too. `cfg` is an `ArmCfg`."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,9 +70,46 @@ def joint_vel(cfg: Any, state: State) -> Tensor:
     return state.qvel[:, :9].square().sum(1)
 
 
+# The mirror is the plane of x and z. It turns joints 1, 3, 5 and 7 around, and exchanges the fingers. The hand is
+# mounted on the flange at 45 degrees, so joint 7 is in the middle there.
+
+_SIGNS = (-1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0)
+_MIDDLE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, math.pi / 4)
+_EXCHANGED = [0, 1, 2, 3, 4, 5, 6, 8, 7]
+
+
+def _shift(cfg: Any) -> tuple[float, ...]:
+    """Return what is added to joint positions relative to the default pose in a mirror, 7 rad."""
+    arm = zip(_SIGNS, _MIDDLE, cfg.default_arm, strict=True)
+    return tuple(2 * (middle - default) if sign < 0 else 0.0 for sign, middle, default in arm)
+
+
+def _mirror_joint_pos(cfg: Any, x: Tensor) -> Tensor:
+    return _mirror_joint_vel(cfg, x) + constant((*_shift(cfg), 0.0, 0.0), x.device)
+
+
+def _mirror_joint_vel(cfg: Any, x: Tensor) -> Tensor:
+    return x[..., _EXCHANGED] * constant((*_SIGNS, 1.0, 1.0), x.device)
+
+
+def mirror_action(cfg: Any, action: Tensor) -> Tensor:
+    """Return the actions (..., 8) that move the arm as in a mirror."""
+    shift = tuple(x / cfg.action_scale for x in _shift(cfg))
+    return action * constant((*_SIGNS, 1.0), action.device) + constant((*shift, 0.0), action.device)
+
+
 OBSERVATIONS = {
-    "joint_pos": Term(joint_pos, 9, "7 arm joints in rad, 2 fingers in m, relative to the default pose", 0.01),
-    "joint_vel": Term(lambda cfg, state: state.qvel[:, :9], 9, "7 arm joints in rad/s, 2 fingers in m/s", 0.01),
+    "joint_pos": Term(
+        joint_pos, 9, "7 arm joints in rad, 2 fingers in m, relative to the default pose", 0.01, _mirror_joint_pos
+    ),
+    "joint_vel": Term(
+        lambda cfg, state: state.qvel[:, :9], 9, "7 arm joints in rad/s, 2 fingers in m/s", 0.01, _mirror_joint_vel
+    ),
 }
-LAST_ACTION = Term(lambda cfg, state: state.action, 8, "the output `actions` of the step before; zeros at the start")
+LAST_ACTION = Term(
+    lambda cfg, state: state.action,
+    8,
+    "the output `actions` of the step before; zeros at the start",
+    mirror=mirror_action,
+)
 PENALTIES = {"action_rate": Term(action_rate), "joint_vel": Term(joint_vel)}

@@ -23,6 +23,7 @@ from manyseeds.tasks.base import (
     constant,
     positive,
     shared,
+    signs,
     uniform,
 )
 from manyseeds.tasks.lift_object.description import DESCRIPTION, judge
@@ -35,6 +36,7 @@ from manyseeds.tasks.lift_object.robot import (
     ArmCfg,
     default_joint_pos,
     joint_targets,
+    mirror_action,
     model,
 )
 
@@ -238,9 +240,12 @@ TASK = Task(
     act=joint_targets,
     observations={
         **OBSERVATIONS,
-        "object_position": Term(lambda cfg, state: object_pos(state), 3, "m, robot root frame", 0.01),
+        "object_position": Term(lambda cfg, state: object_pos(state), 3, "m, robot root frame", 0.01, signs(1, -1, 1)),
         "target_object_position": Term(
-            target_object_position, 7, "position in m, robot root frame; quaternion x y z w, always 0 0 0 1"
+            target_object_position,
+            7,
+            "position in m, robot root frame; quaternion x y z w, always 0 0 0 1",
+            mirror=signs(1, -1, 1, 1, 1, 1, 1),
         ),
         "actions": LAST_ACTION,
     },
@@ -262,6 +267,7 @@ TASK = Task(
         "damping_scale": Factor({"dof_damping": ()}, ARM),
     },
     pushed="object",
+    mirror=mirror_action,
     sites=("end_effector",),
     show=show,
     controls="joint_position_targets",

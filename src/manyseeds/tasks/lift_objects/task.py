@@ -22,10 +22,12 @@ from manyseeds.tasks.base import (
     Term,
     at_least,
     constant,
+    signs,
+    unchanged,
     uniform,
 )
 from manyseeds.tasks.lift_object import task as lift_object
-from manyseeds.tasks.lift_object.robot import LAST_ACTION, OBSERVATIONS, default_joint_pos
+from manyseeds.tasks.lift_object.robot import LAST_ACTION, OBSERVATIONS, default_joint_pos, mirror_action
 from manyseeds.tasks.lift_object.task import LiftCfg
 from manyseeds.tasks.lift_objects.description import DESCRIPTION, judge
 from manyseeds.tasks.lift_objects.grasp_starts import grasp_starts, start_around_objects
@@ -129,12 +131,25 @@ TASK = Task(
     observations={
         **OBSERVATIONS,
         "object_position": lift_object.TASK.observations["object_position"],
-        "grasp_point": Term(grasp_point, 3, "where the object should be grasped: m, robot root frame", 0.01),
-        "object_axes": Term(object_axes, 6, "the object's x and z axes, robot root frame", 0.01),
+        "grasp_point": Term(
+            grasp_point, 3, "where the object should be grasped: m, robot root frame", 0.01, signs(1, -1, 1)
+        ),
+        # Every kind of object is the same on both sides of its own plane of x and z.
+        "object_axes": Term(
+            object_axes, 6, "the object's x and z axes, robot root frame", 0.01, signs(1, -1, 1, 1, -1, 1)
+        ),
         "target_object_position": lift_object.TASK.observations["target_object_position"],
-        "object_kind": Term(object_kind, len(KINDS), f"1 for the object's kind, 0 for the others: {', '.join(KINDS)}"),
+        "object_kind": Term(
+            object_kind,
+            len(KINDS),
+            f"1 for the object's kind, 0 for the others: {', '.join(KINDS)}",
+            mirror=unchanged,
+        ),
         "object_size": Term(
-            lambda cfg, state: state.command[:, SIZE:], 1, "what the object's lengths are multiplied by"
+            lambda cfg, state: state.command[:, SIZE:],
+            1,
+            "what the object's lengths are multiplied by",
+            mirror=unchanged,
         ),
         "actions": LAST_ACTION,
     },
@@ -149,6 +164,7 @@ TASK = Task(
     factors=lift_object.TASK.factors,
     adapt=adapt,
     pushed="object",
+    mirror=mirror_action,
     sites=("end_effector",),
     show=lift_object.show,
     controls="joint_position_targets",

@@ -31,6 +31,7 @@ from manyseeds.tasks.base import (
     constant,
     positive,
     shared,
+    signs,
     uniform,
 )
 from manyseeds.tasks.walk.description import DESCRIPTION, FEET, base_velocity, errors, feet_down, judge, trunk_down, up
@@ -171,6 +172,26 @@ def _tracked(cfg: WalkCfg, squared_error: Tensor) -> Tensor:
     return torch.exp(-squared_error / cfg.tracking_std**2)
 
 
+# A mirror exchanges left and right: the legs, and the side to which a hip turns.
+
+_EXCHANGED = [*range(3, 6), *range(3), *range(9, 12), *range(6, 9)]
+
+
+def _mirror_joints(cfg: WalkCfg, x: Tensor) -> Tensor:
+    """Return joint velocities (..., 12) in a mirror."""
+    return x[..., _EXCHANGED] * constant((-1.0, 1.0, 1.0) * 4, x.device)
+
+
+def _mirror_offsets(cfg: WalkCfg, x: Tensor, scale: float = 1.0) -> Tensor:
+    """Return joint positions (..., 12), scaled and relative to the default pose, in a mirror."""
+    pose = constant(cfg.default_joints, x.device)
+    return _mirror_joints(cfg, x) + (_mirror_joints(cfg, pose) - pose) / scale
+
+
+def _mirror_action(cfg: WalkCfg, x: Tensor) -> Tensor:
+    return _mirror_offsets(cfg, x, cfg.action_scale)
+
+
 def _check(cfg: WalkCfg) -> list[str]:
     return positive(
         cfg, "stiffness", "start_height", "tracking_std", "success_velocity_error", "success_yaw_rate_error"
@@ -186,18 +207,23 @@ TASK = Task(
     command_width=3,
     act=act,
     observations={
-        "base_lin_vel": Term(velocity, 3, "m/s, trunk's frame", 0.1),
-        "base_ang_vel": Term(lambda cfg, s: s.qvel[:, 3:6], 3, "rad/s, trunk's frame", 0.2),
-        "projected_gravity": Term(lambda cfg, s: -vertical(cfg, s), 3, "direction of gravity, trunk's frame", 0.05),
-        "velocity_commands": Term(lambda cfg, s: s.command, 3, "m/s forward, m/s to the left, rad/s"),
+        "base_lin_vel": Term(velocity, 3, "m/s, trunk's frame", 0.1, signs(1, -1, 1)),
+        "base_ang_vel": Term(lambda cfg, s: s.qvel[:, 3:6], 3, "rad/s, trunk's frame", 0.2, signs(-1, 1, -1)),
+        "projected_gravity": Term(
+            lambda cfg, s: -vertical(cfg, s), 3, "direction of gravity, trunk's frame", 0.05, signs(1, -1, 1)
+        ),
+        "velocity_commands": Term(
+            lambda cfg, s: s.command, 3, "m/s forward, m/s to the left, rad/s", mirror=signs(1, -1, -1)
+        ),
         "joint_pos": Term(
             lambda cfg, s: s.qpos[:, 7:] - constant(cfg.default_joints, s.qpos.device),
             12,
             "rad from the default pose",
             0.01,
+            _mirror_offsets,
         ),
-        "joint_vel": Term(lambda cfg, s: s.qvel[:, 6:], 12, "rad/s", 1.5),
-        "actions": Term(lambda cfg, s: s.action, 12, "the action before"),
+        "joint_vel": Term(lambda cfg, s: s.qvel[:, 6:], 12, "rad/s", 1.5, _mirror_joints),
+        "actions": Term(lambda cfg, s: s.action, 12, "the action before", mirror=_mirror_action),
     },
     rewards={
         "track_lin_vel_xy_exp": Term(
@@ -227,6 +253,7 @@ TASK = Task(
         "damping_scale": Factor({"actuator_biasprm": (2,)}),
     },
     pushed="trunk",
+    mirror=_mirror_action,
     check_cfg=_check,
     sites=FEET,
     memory_width=sum(_MEMORY),
