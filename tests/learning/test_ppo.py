@@ -2,6 +2,7 @@
 
 import copy
 from contextlib import redirect_stdout
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -10,10 +11,12 @@ import torch
 from rsl_rl import algorithms
 
 from manyseeds.core.errors import UserError
+from manyseeds.learning import ppo
 from manyseeds.learning.agent import resolve_agent
 from manyseeds.learning.parallel import thread_map
 from manyseeds.learning.ppo import PPO, _divergence
 from manyseeds.simulators import make_env
+from manyseeds.tasks.base import mirrored
 
 STEPS, ENVS = 24, 32
 
@@ -225,6 +228,83 @@ def test_checkpoints_have_rsl_rls_format() -> None:
     ours.update()
     stock.load(ours.save(), None, True)
     assert torch.equal(stock.actor.state_dict()["mlp.0.weight"], ours.save()["actor_state_dict"]["mlp.0.weight"])
+
+
+def of_task(env: Any) -> tuple[Any, Any]:
+    """Return the task's mirror, of observations and of actions."""
+    return partial(mirrored, env.task, env.task_cfg), partial(env.task.mirror, env.task_cfg)
+
+
+def test_two_epochs_with_mirror_images_have_the_gradient_of_rsl_rls_augmentation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RSL-RL has originals and images in one batch of twice the size; here an epoch has half of either."""
+    options = {"schedule": "fixed", "num_learning_epochs": 1, "num_mini_batches": 1, "max_grad_norm": 1e9}
+
+    def augment(env: Any, obs: Any, actions: Any) -> tuple[Any, Any]:
+        of_observations, of_actions = of_task(env)
+        images = None if obs is None else obs.clone()
+        if images is not None:
+            images["policy"] = of_observations(obs["policy"])
+            images = torch.cat((obs, images))
+        return images, None if actions is None else torch.cat((actions, of_actions(actions)))
+
+    symmetry = {"use_data_augmentation": True, "data_augmentation_func": augment}
+    env, obs, stock = build(algorithms.PPO, symmetry_cfg=symmetry, **options)
+    _, _, even = build(PPO, mirror_augmentation=True, **options)
+    even.mirror = of_task(env)
+    collect(env, obs, stock, even)
+    odd = copy.deepcopy(even)
+    for algorithm in (stock, even):
+        torch.manual_seed(0)
+        algorithm.update()
+    versions = ppo._half_mirrored
+    monkeypatch.setattr(ppo, "_half_mirrored", lambda *samples: versions(*samples)[::-1])
+    torch.manual_seed(0)
+    odd.update()
+
+    def gradients(algorithm: Any) -> torch.Tensor:
+        parameters = [*algorithm.actor.parameters(), *algorithm.critic.parameters()]
+        return torch.cat([parameter.grad.flatten() for parameter in parameters])
+
+    assert not torch.allclose(gradients(even), gradients(odd), atol=1e-4)
+    mean = (gradients(even) + gradients(odd)) / 2
+    torch.testing.assert_close(mean, gradients(stock), atol=1e-4, rtol=1e-3)
+
+
+def test_a_mirror_in_which_nothing_changes_changes_no_update() -> None:
+    env, obs, plain = build(PPO, schedule="fixed")
+    _, _, ours = build(PPO, schedule="fixed", mirror_augmentation=True)
+    ours.mirror = (lambda x: x, lambda x: x)
+    collect(env, obs, plain, ours)
+    for algorithm in (plain, ours):
+        torch.manual_seed(0)
+        algorithm.update()
+    assert torch.equal(parameters(ours), parameters(plain))
+
+
+def test_images_do_not_count_in_the_divergence() -> None:
+    """At the first step the policy is the old one; only images, on which it is not symmetric, differ."""
+    env, obs, ours = build(PPO, mirror_augmentation=True, num_learning_epochs=1, num_mini_batches=1)
+    ours.mirror = (lambda x: 10 - 10 * x, lambda x: 10 - x)
+    collect(env, obs, ours)
+    ours.update()
+    assert ours.learning_rate == 1e-3
+
+
+def test_a_policy_that_learns_from_images_is_more_symmetric() -> None:
+    sides = []
+    for mirror_augmentation in (False, True):
+        env, obs, ours = build(PPO, mirror_augmentation=mirror_augmentation)
+        ours.mirror = of_task(env)
+        for _ in range(12):
+            obs = collect(env, obs, ours)
+            ours.update()
+        image = obs.clone()
+        image["policy"] = ours.mirror[0](obs["policy"])
+        with torch.no_grad():
+            sides.append((ours.mirror[1](ours.actor(image)) - ours.actor(obs)).square().mean().sqrt().item())
+    assert sides[1] < 0.8 * sides[0]
 
 
 def test_unsupported_options_are_refused() -> None:

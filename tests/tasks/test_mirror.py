@@ -45,9 +45,13 @@ def walk(starts: Starts) -> Starts:
 # The links of the arm and of the legs are not quite the same on both sides, and contacts make differences grow.
 @pytest.mark.parametrize(
     ("name", "image", "steps", "tolerance"),
-    [("cart_pole", cart_pole, 25, 1e-5), ("lift_object", lift_object, 25, 2e-2), ("lift_objects", lift_object, 25, 2e-2),
-     ("walk", walk, 12, 2e-2)],
-)  # fmt: skip
+    [
+        ("cart_pole", cart_pole, 25, 1e-5),
+        ("lift_object", lift_object, 25, 2e-2),
+        ("lift_objects", lift_object, 25, 2e-2),
+        ("walk", walk, 12, 2e-2),
+    ],
+)
 def test_an_episode_in_a_mirror_is_the_mirror_image_with_the_same_rewards(
     name: str, image: Any, steps: int, tolerance: float
 ) -> None:
