@@ -626,7 +626,7 @@ def test_the_default_experiment_trains_on_a_gpu_where_there_is_one(tmp_path, mon
         experiment = load([REPOSITORY / "config.yaml"])
         train = experiment.variants[0].train
         found[number] = (experiment.device, experiment.simulator, train.num_envs, train.max_iterations)
-    assert found == {0: ("cpu", "mujoco", 512, 700), 2: ("cuda", "mujoco_warp", 4096, 250)}
+    assert found == {0: ("cpu", "mujoco", 512, 350), 2: ("cuda", "mujoco_warp", 4096, 250)}
 
 
 def test_a_device_on_which_the_simulator_does_not_run_is_refused():

@@ -35,7 +35,7 @@ def parser(run: RunConfig | None = None) -> argparse.ArgumentParser:
     parser = verb_parser(
         "train",
         "Train a policy with RSL-RL's PPO. A --log_dir with an unfinished run continues it.",
-        "--num_envs 512 --max_iterations 700 --seed 1 lift_object",
+        "--num_envs 512 --max_iterations 350 --seed 1 lift_object",
     )
     add = parser.add_argument
     optional: dict[str, Any] = {"nargs": "?", "default": run.task} if run else {}
