@@ -19,7 +19,7 @@ from _timing import machine
 
 from manyseeds.core.layout import REPOSITORY
 
-CHECKPOINT = REPOSITORY / "results/published/lift_object/default/seed_122/model_700.pt"
+CHECKPOINT = REPOSITORY / "results/published/lift_object/default/seed_132/model_350.pt"
 ITERATIONS, TAGS = 500, 25
 # sitecustomize: Python runs this at start-up, and it replaces the trainer by the stand-in.
 STAND_IN = """

@@ -16,7 +16,7 @@ from manyseeds.simulators import make_env
 from manyseeds.simulators.model import load_model
 from manyseeds.tasks import base, registry
 
-RUNS = {"lift_object": REPOSITORY / "results" / "published" / "lift_object" / "default" / "seed_122" / "model_700.pt"}
+RUNS = {"lift_object": REPOSITORY / "results" / "published" / "lift_object" / "default" / "seed_132" / "model_350.pt"}
 """Checkpoints whose policy plays; a task without one is played with random actions."""
 EASIER = {"lift_object": {"grasp_start_share": 0.5}}
 """Numbers with which training starts elsewhere than evaluation."""

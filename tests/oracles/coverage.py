@@ -262,7 +262,7 @@ def rising_mean() -> np.ndarray:
 
 
 RETURNS: dict[str, tuple[Callable[[np.random.Generator, int], np.ndarray], Callable[[], np.ndarray]]] = {
-    "like the published seeds (700 points)": (like_published, lambda: published_returns().mean(axis=0)),
+    "like the published seeds (350 points)": (like_published, lambda: published_returns().mean(axis=0)),
     "logistic, noise of 2 % (61 points)": (rising(0.02), rising_mean),
     "logistic, noise of 0 % (61 points)": (rising(0), rising_mean),
 }

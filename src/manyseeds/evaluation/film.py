@@ -54,7 +54,7 @@ def film_checkpoint(
 def main(argv: Sequence[str] | None = None) -> int:
     """Film a checkpoint; return 0."""
     parser = verb_parser(
-        "film", __doc__, "results/lift_object/default/seed_1/model_700.pt --output policy.mp4 policy.gif"
+        "film", __doc__, "results/lift_object/default/seed_1/model_350.pt --output policy.mp4 policy.gif"
     )
     parser.add_argument(
         "checkpoint", type=Path, help="model_<iteration>.pt of a run, or the run's folder for its last one"

@@ -15,7 +15,7 @@ from manyseeds.learning import foreign
 def main(argv: Sequence[str] | None = None) -> int:
     """Play until the user ends it; return 0."""
     parser = verb_parser(
-        "play", __doc__, "results/lift_object\nresults/lift_object/default/seed_1/model_700.pt --window"
+        "play", __doc__, "results/lift_object\nresults/lift_object/default/seed_1/model_350.pt --window"
     )
     parser.add_argument("run", type=Path, help="folder of a run, a variant or an experiment, or a checkpoint")
     parser.add_argument("--beside", type=Path, metavar="RUN", help="play a second policy beside the first")
