@@ -181,6 +181,15 @@ def test_more_mini_batches_than_samples_are_refused(tmp_path, capsys):
     assert "num_mini_batches is 100; it must be at most" in capsys.readouterr().err
 
 
+def test_mirror_images_of_a_task_without_a_mirror_are_refused(tmp_path, capsys):
+    path = tmp_path / "agent.json"
+    path.write_text(json.dumps({"algorithm": {"mirror_augmentation": True}, "policy": {}}))
+    assert main(["--agent_cfg_path", str(path), "--log_dir", str(tmp_path / "run"), "reach"]) == 2
+    said = "mirror_augmentation is true; it must be false, because the task reach has no mirror"
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_video_films_the_policy_and_changes_no_bit_of_training(tmp_path):
     assert train(tmp_path / "plain", max_iterations=2) == 0
     filmed = tmp_path / "filmed"

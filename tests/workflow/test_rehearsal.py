@@ -57,6 +57,10 @@ def ours(**overrides) -> dict:
         ),
         (ours(**{"algorithm.init_std": [0.5]}), ["variant default"]),
         (agent(**{"algorithm.num_mini_batches": 10000}), ["num_mini_batches is 10000; it must be at most", ", 384."]),
+        (
+            {"task": "reach"} | agent(**{"algorithm.mirror_augmentation": True}),
+            ["variant default", "mirror_augmentation is true; it must be false, because the task reach has no mirror"],
+        ),
         (agent(num_steps_per_env=10**9), ["needs about", "this machine has", "fewer num_envs"]),
         (agent(num_steps_per_env=10**400), ["must be less than"]),
         (agent(**{"policy.actor_hidden_dims": [10**9]}), ["actor_hidden_dims", "from 1 to 100000"]),
