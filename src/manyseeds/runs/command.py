@@ -205,10 +205,13 @@ def _run(args: argparse.Namespace, base: RunConfig | None, start: Start) -> tupl
     if run.train.num_envs % processes:
         raise UserError(f"--num_envs is {run.train.num_envs}; {processes} processes need a multiple of {processes}.")
     agent = resolve_agent(run.agent, f"agent file {run.agent_file}")
-    task = registry.load(run.task)
-    if problem := too_few_samples(agent, run.train.num_envs // processes) or without_mirror(agent, task):
+    problem = too_few_samples(agent, run.train.num_envs // processes)
+    if agent["algorithm"].get("mirror_augmentation"):
+        problem = problem or without_mirror(agent, registry.load(run.task))
+    if problem:
         raise UserError(f"agent file {run.agent_file}: {problem}")
     if start.init_from and not has_state(start.log_dir):
+        task = registry.load(run.task)
         warm_start.check(start.init_from, agent, task.observation_width, task.action_width)
     made = run.model_copy(
         update={

@@ -172,24 +172,18 @@ def _tracked(cfg: WalkCfg, squared_error: Tensor) -> Tensor:
     return torch.exp(-squared_error / cfg.tracking_std**2)
 
 
-# A mirror exchanges left and right: the legs, and the side to which a hip turns.
-
-_EXCHANGED = [*range(3, 6), *range(3), *range(9, 12), *range(6, 9)]
-
-
 def _mirror_joints(cfg: WalkCfg, x: Tensor) -> Tensor:
-    """Return joint velocities (..., 12) in a mirror."""
-    return x[..., _EXCHANGED] * constant((-1.0, 1.0, 1.0) * 4, x.device)
+    """Exchange the legs on the left and on the right, (..., 12), and the side to which a hip turns."""
+    return x[..., [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]] * constant((-1.0, 1.0, 1.0) * 4, x.device)
 
 
-def _mirror_offsets(cfg: WalkCfg, x: Tensor, scale: float = 1.0) -> Tensor:
-    """Return joint positions (..., 12), scaled and relative to the default pose, in a mirror."""
-    pose = constant(cfg.default_joints, x.device)
-    return _mirror_joints(cfg, x) + (_mirror_joints(cfg, pose) - pose) / scale
+def _mirror_pose(cfg: WalkCfg, x: Tensor, scale: float = 1.0) -> Tensor:
+    default = constant(cfg.default_joints, x.device) / scale
+    return _mirror_joints(cfg, x + default) - default
 
 
 def _mirror_action(cfg: WalkCfg, x: Tensor) -> Tensor:
-    return _mirror_offsets(cfg, x, cfg.action_scale)
+    return _mirror_pose(cfg, x, cfg.action_scale)
 
 
 def _check(cfg: WalkCfg) -> list[str]:
@@ -220,7 +214,7 @@ TASK = Task(
             12,
             "rad from the default pose",
             0.01,
-            _mirror_offsets,
+            _mirror_pose,
         ),
         "joint_vel": Term(lambda cfg, s: s.qvel[:, 6:], 12, "rad/s", 1.5, _mirror_joints),
         "actions": Term(lambda cfg, s: s.action, 12, "the action before", mirror=_mirror_action),
