@@ -76,8 +76,8 @@ class PPO(algorithms.PPO):
             None means no average.
         mirror_augmentation: learn from the mirror images of the rollout, too. In every epoch one half of each
             mini-batch is mirrored, in the next epoch the other half, so that an update takes no longer. RSL-RL's
-            `symmetry_cfg` (arXiv:2403.04359) has both in every epoch. As there, the importance ratio of an image is
-            that of its original, and the divergence is that of originals only.
+            `symmetry_cfg` (arXiv:2403.04359) has both in every epoch. As there, an image has the importance ratio of
+            its original, and only originals count in the divergence.
         anneal_start: iteration at which the annealing starts.
         anneal_end: iteration at which it ends; not a share of the run, so that a longer run starts in the same way.
 
@@ -210,49 +210,45 @@ class PPO(algorithms.PPO):
         batch = size // self.num_mini_batches
         order = torch.randperm(batch * self.num_mini_batches, device=self.device)
         dtype = torch.bfloat16 if self.use_mixed_precision else torch.float32
-        originals = self._samples(order, dtype)
+        old_mean, old_std = st.distribution_params
+        seen = [st.observations]
+        originals = self._samples(st.observations, st.actions, old_mean, order, dtype)
         if self.mirror_augmentation:
-            versions = _half_mirrored(originals, self._samples(order, dtype, image=True))
+            assert self.mirror is not None
+            of_observations, of_actions = self.mirror
+            seen.append(st.observations.clone())
+            seen[1]["policy"] = of_observations(st.observations["policy"])
+            images = self._samples(seen[1], of_actions(st.actions), of_actions(old_mean), order, dtype)
+            versions = _half_mirrored(originals, images)
         else:
             versions = [[*originals, torch.ones_like(originals[-1])]]
-        old_std = st.distribution_params[1][0, 0]
         sums = torch.zeros(3, device=self.device)
         for epoch in range(self.num_learning_epochs):
             samples = versions[epoch % len(versions)]
             for k in range(self.num_mini_batches):
                 rows = slice(k * batch, (k + 1) * batch)
-                sums += self._step([x[rows] for x in samples], old_std, dtype)
+                sums += self._step([x[rows] for x in samples], old_std[0, 0], dtype)
         for model in (self.actor, self.critic):
-            model.update_normalization(st.observations.flatten(0, 1))
-            if self.mirror_augmentation:
-                model.update_normalization(self._image(st.observations).flatten(0, 1))
+            for observations in seen:
+                model.update_normalization(observations.flatten(0, 1))
         self._update_average()
         self.actor.distribution.update(st.distribution_params[0][-1])  # what `output_std` reports
         st.clear()
         value, surrogate, entropy = (sums / (self.num_learning_epochs * self.num_mini_batches)).tolist()
         return {"value": value, "surrogate": surrogate, "entropy": entropy}
 
-    def _samples(self, order: Tensor, dtype: torch.dtype, image: bool = False) -> list[Tensor]:
-        """Return the columns of all samples, (samples, ...) each, in the order given; or those of their mirror images.
+    def _samples(
+        self, observations: TensorDict, actions: Tensor, old_mean: Tensor, order: Tensor, dtype: torch.dtype
+    ) -> list[Tensor]:
+        """Return the columns of all samples, (samples, ...) each, in the order given.
 
         They are the inputs of actor and critic, the action, its old mean and log probability, advantage, old value and
         return.
         """
         st = self.storage
-        observations, actions, old_mean = st.observations, st.actions, st.distribution_params[0]
-        if image:
-            assert self.mirror is not None
-            observations = self._image(observations)
-            actions, old_mean = map(self.mirror[1], (actions, old_mean))
         inputs = [model.get_latent(observations).to(dtype) for model in (self.actor, self.critic)]
         values = (st.actions_log_prob, st.advantages, st.values, st.returns)
         return [x.flatten(0, 1)[order] for x in (*inputs, actions, old_mean, *values)]
-
-    def _image(self, observations: TensorDict) -> TensorDict:
-        assert self.mirror is not None
-        image = observations.clone()
-        image["policy"] = self.mirror[0](observations["policy"])
-        return image
 
     def _step(self, samples: list[Tensor], old_std: Tensor, dtype: torch.dtype) -> Tensor:
         """Take one optimizer step on a mini-batch; return its value loss, surrogate loss and entropy, (3,)."""
@@ -419,7 +415,7 @@ def _linear_layers(model: MLPModel) -> list[nn.Linear]:
 def _half_mirrored(originals: list[Tensor], images: list[Tensor]) -> list[list[Tensor]]:
     """Return the samples twice, with images in place of every second one and of the others.
 
-    A last column is the sample's weight in the divergence, which is that of the originals.
+    The last column weights the samples in the divergence, in which only originals count.
     """
     odd = (torch.arange(len(originals[0]), device=originals[0].device) % 2 == 1)[:, None]
     pairs = list(zip(originals, images, strict=True))
