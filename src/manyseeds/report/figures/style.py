@@ -240,4 +240,7 @@ def save(figure: Figure, stem: Path, title: str, description: str) -> list[Path]
         with write_atomic(path) as partial:
             figure.savefig(partial, format=suffix, metadata=metadata[suffix])
         paths.append(path)
+        # The first format's layout is that of all three: each would draw the figure once more to find its own.
+        with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)
     return paths
