@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 
 from helpers.gpu_machines import gpu_machine
 from helpers.kills import fingerprint
-from helpers.training_runs import train
+from helpers.training_runs import OPTIONS, train
 from helpers.verbs import verb
 from manyseeds.core.layout import EVENT_FILE, REPOSITORY
 from manyseeds.eventfiles.log import read_log
@@ -190,10 +190,18 @@ def test_mirror_images_of_a_task_without_a_mirror_are_refused(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_video_films_the_policy_and_changes_no_bit_of_training(tmp_path):
+def test_video_films_the_policy_and_changes_no_bit_of_training(tmp_path, monkeypatch):
+    """In a process of its own without a display, as on a server: MuJoCo chooses its renderer at its import."""
     assert train(tmp_path / "plain", max_iterations=2) == 0
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    options = OPTIONS | {"max_iterations": 2, "video_interval": 1, "video_length": 4, "log_dir": "filmed"}
+    options["agent_cfg_path"] = "plain_agent.json"
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "manyseeds", "train", *arguments, "--video", "lift_object"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     filmed = tmp_path / "filmed"
-    assert train(filmed, max_iterations=2, flags=["--video"], video_interval=1, video_length=4) == 0
     assert fingerprint(filmed) == fingerprint(tmp_path / "plain")
     films = sorted((filmed / "videos").iterdir())
     assert [path.name for path in films] == ["iteration_1.mp4", "iteration_2.mp4"]

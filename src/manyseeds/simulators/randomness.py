@@ -4,9 +4,8 @@
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mujoco
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +13,9 @@ from torch import Tensor
 from manyseeds.core.errors import UserError
 from manyseeds.tasks import base
 from manyseeds.tasks.base import Factor, Task
+
+if TYPE_CHECKING:
+    import mujoco
 
 KINDS = ("body", "geom", "pair", "dof", "actuator")
 """What the arrays that a factor multiplies begin with; the names of "dof" are those of joints."""
@@ -32,7 +34,7 @@ class StepRandomness:
         model: the compiled MJCF.
     """
 
-    def __init__(self, task: Task, cfg: Any, n: int, device: str, model: mujoco.MjModel) -> None:
+    def __init__(self, task: Task, cfg: Any, n: int, device: str, model: "mujoco.MjModel") -> None:
         self._generator = torch.Generator(device)
         self._limits = base.observation_noise(task, cfg, device) if cfg.observation_noise else None
         self._noise = torch.zeros(n, task.observation_width, device=device)
@@ -74,7 +76,7 @@ class StepRandomness:
         return torch.rand(shape, generator=self._generator, device=self._noise.device)
 
 
-def _pushed_dof(task: Task, model: mujoco.MjModel) -> int:
+def _pushed_dof(task: Task, model: "mujoco.MjModel") -> int:
     """Return the first degree of freedom of the body that is pushed.
 
     Raises:
@@ -118,11 +120,11 @@ class Scaling:
     """
 
     @classmethod
-    def of(cls, task: Task, cfg: Any, model: mujoco.MjModel, device: str, dtype: torch.dtype) -> "Scaling | None":
+    def of(cls, task: Task, cfg: Any, model: "mujoco.MjModel", device: str, dtype: torch.dtype) -> "Scaling | None":
         """Return the same; None where all episodes have the numbers of the MJCF."""
         return cls(task, cfg, model, device, dtype) if task.adapt or base.differs(task, cfg) else None
 
-    def __init__(self, task: Task, cfg: Any, model: mujoco.MjModel, device: str, dtype: torch.dtype) -> None:
+    def __init__(self, task: Task, cfg: Any, model: "mujoco.MjModel", device: str, dtype: torch.dtype) -> None:
         self._task, self._cfg = task, cfg
         adapted = self._adapted(torch.zeros(1, task.command_width, device=device))
         self._rows = {(array, name): row_of(task, "adapt", array, name, model) for array, name in adapted}
@@ -130,7 +132,7 @@ class Scaling:
         names = dict.fromkeys([*(array for array, _ in adapted), *(array for _, array, _ in multiplied)])
         masks = [(place, name, torch.from_numpy(mask).to(device)) for place, name, mask in multiplied]
         self.arrays = tuple(names)
-        self.derived = bool(set(names) & set(mujoco.MjModel._setconst_inputs))
+        self.derived = bool(set(names) & set(type(model)._setconst_inputs))
         self._unchanged = {name: torch.tensor(getattr(model, name), dtype=dtype, device=device) for name in names}
         self._masks = {name: [(place, mask) for place, own, mask in masks if own == name] for name in names}
 
@@ -155,7 +157,7 @@ class Scaling:
         return self._task.adapt(self._cfg, command) if self._task.adapt else {}
 
 
-def _multiplied(task: Task, model: mujoco.MjModel) -> Iterator[tuple[int, str, np.ndarray]]:
+def _multiplied(task: Task, model: "mujoco.MjModel") -> Iterator[tuple[int, str, np.ndarray]]:
     """Yield for each factor and array: the factor's place, the array's name, and which of its numbers are multiplied.
 
     These are a mask of the array's shape.
@@ -171,7 +173,7 @@ def _multiplied(task: Task, model: mujoco.MjModel) -> Iterator[tuple[int, str, n
             yield place, array, mask
 
 
-def row_of(task: Task, what: str, array: str, name: str, model: mujoco.MjModel) -> int:
+def row_of(task: Task, what: str, array: str, name: str, model: "mujoco.MjModel") -> int:
     """Return the row of an array of the model that belongs to a body, geom, pair or actuator.
 
     Raises:
@@ -186,7 +188,7 @@ def row_of(task: Task, what: str, array: str, name: str, model: mujoco.MjModel) 
         raise UserError(f"task {task.name}: {what} names '{name}'; it must be a {kind} of the MJCF.") from error
 
 
-def _rows(task: Task, name: str, factor: Factor, array: str, model: mujoco.MjModel) -> list[int]:
+def _rows(task: Task, name: str, factor: Factor, array: str, model: "mujoco.MjModel") -> list[int]:
     """Return the rows of an array that a factor multiplies."""
     kind = array.split("_")[0]
     if not factor.names:
