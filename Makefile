@@ -7,9 +7,10 @@ MINUTES ?= 60
 VENV ?= .venv
 export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
+PYTEST = python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-analysis setup-run run benchmark demo play test test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
+.PHONY: help setup setup-analysis setup-run run benchmark demo play test test-workflow test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \
 	format docs torture bench coverage oracles lock clean
 
 help: ## list the targets
@@ -40,8 +41,11 @@ play: ## play a policy of RUN in a browser (results/published/lift_object)
 	@envs/setup.sh run play
 	@python -m manyseeds play $(RUN)
 
-test: setup ## run the tests
-	python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+test: setup ## run the tests, but for those of whole workflows
+	@$(PYTEST) --ignore tests/workflow
+
+test-workflow: setup ## run whole workflows: repeated, disturbed, raced, on stand-ins for clusters
+	@$(PYTEST) tests/workflow
 
 test-containers: setup ## build the container images and run the workflow in them
 	@.ci/containers
