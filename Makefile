@@ -42,10 +42,10 @@ play: ## play a policy of RUN in a browser (results/published/lift_object)
 	@python -m manyseeds play $(RUN)
 
 test: setup ## run the tests, but for those of whole workflows
-	@$(PYTEST) --ignore tests/workflow
+	$(PYTEST) --ignore tests/workflow
 
 test-workflow: setup ## run whole workflows: repeated, disturbed, raced, on stand-ins for clusters
-	@$(PYTEST) tests/workflow
+	$(PYTEST) tests/workflow
 
 test-containers: setup ## build the container images and run the workflow in them
 	@.ci/containers

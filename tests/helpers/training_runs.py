@@ -30,8 +30,8 @@ def agent(**algorithm):
     return changed
 
 
-def train(folder, agent=AGENT, flags=(), task_cfg=None, task="lift_object", **options):
-    """Run the training command in this process; return its exit code."""
+def arguments(folder, agent=AGENT, flags=(), task_cfg=None, task="lift_object", **options):
+    """Write what the training command reads, and return its arguments."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.with_name(f"{folder.name}_agent.json")
     path.write_text(json.dumps(agent))
@@ -39,8 +39,13 @@ def train(folder, agent=AGENT, flags=(), task_cfg=None, task="lift_object", **op
     if task_cfg:
         options["task_cfg_path"] = folder.with_name(f"{folder.name}_task.json")
         options["task_cfg_path"].write_text(json.dumps(task_cfg))
-    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    return main([*arguments, *flags, "--headless", str(task)])
+    named = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return [*named, *flags, "--headless", str(task)]
+
+
+def train(folder, *positional, **options):
+    """Run the training command in this process, with the parameters of `arguments`; return its exit code."""
+    return main(arguments(folder, *positional, **options))
 
 
 def start_elsewhere(folder, agent=AGENT, user=None, **options):

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 
 from helpers.gpu_machines import gpu_machine
 from helpers.kills import fingerprint
-from helpers.training_runs import OPTIONS, train
+from helpers.training_runs import arguments, train
 from helpers.verbs import verb
 from manyseeds.core.layout import EVENT_FILE, REPOSITORY
 from manyseeds.eventfiles.log import read_log
@@ -195,13 +195,11 @@ def test_video_films_the_policy_and_changes_no_bit_of_training(tmp_path, monkeyp
     assert train(tmp_path / "plain", max_iterations=2) == 0
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("MUJOCO_GL", raising=False)
-    options = OPTIONS | {"max_iterations": 2, "video_interval": 1, "video_length": 4, "log_dir": "filmed"}
-    options["agent_cfg_path"] = "plain_agent.json"
-    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "manyseeds", "train", *arguments, "--video", "lift_object"]
+    filmed = tmp_path / "filmed"
+    options = arguments(filmed, max_iterations=2, flags=["--video"], video_interval=1, video_length=4)
+    command = [sys.executable, "-m", "manyseeds", "train", *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    filmed = tmp_path / "filmed"
     assert fingerprint(filmed) == fingerprint(tmp_path / "plain")
     films = sorted((filmed / "videos").iterdir())
     assert [path.name for path in films] == ["iteration_1.mp4", "iteration_2.mp4"]

@@ -62,7 +62,6 @@ RC: Any = {
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
-    "figure.constrained_layout.use": True,
     "savefig.dpi": 250,
     "svg.fonttype": "path",  # Outlines, since a reader's machine may lack the font.
     "svg.hashsalt": "manyseeds",  # Otherwise the identifiers in an SVG differ from run to run.
@@ -73,7 +72,7 @@ RC: Any = {
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple:
     """Make a figure of `width` x `height` inch with a grid of axes, always a 2-D array."""
-    figure = Figure(figsize=(width, height))  # not by pyplot, which would look for a window
+    figure = Figure(figsize=(width, height), layout="constrained")  # not by pyplot, which would look for a window
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
@@ -240,7 +239,6 @@ def save(figure: Figure, stem: Path, title: str, description: str) -> list[Path]
         with write_atomic(path) as partial:
             figure.savefig(partial, format=suffix, metadata=metadata[suffix])
         paths.append(path)
-        # The first format's layout is that of all three: each would draw the figure once more to find its own.
-        with matplotlib.rc_context({"figure.constrained_layout.use": False}):
-            figure.set_layout_engine(None)
+        # The layout found for the first format holds for the others; finding one takes as long as drawing.
+        figure.set_layout_engine(None)
     return paths
