@@ -7,7 +7,7 @@ MINUTES ?= 60
 VENV ?= .venv
 export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
-PYTEST = python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+PYTEST = python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-analysis setup-run run benchmark demo play test test-workflow test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \

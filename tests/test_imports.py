@@ -20,7 +20,7 @@ def world():
         "torch.get_num_threads()": torch.get_num_threads(),
         "torch.get_default_dtype()": str(torch.get_default_dtype()),
         "torch's random state": hash(bytes(torch.get_rng_state().tolist())),
-        "numpy's random state": str(numpy.random.get_state()),
+        "numpy's random state": numpy.random.get_state()[1].tobytes(),
         "numpy.geterr()": numpy.geterr(),
         "os.environ": dict(os.environ),
         "os.getcwd()": os.getcwd(),

@@ -65,7 +65,7 @@ def test_tasks_are_listed(run):
     assert "\nlift_object: " in run("manyseeds", "tasks")
 
 
-def test_the_analysis_needs_neither_torch_nor_a_simulator(run, tmp_path):
+def test_tables_figures_and_pages_need_neither_torch_nor_a_simulator(run, tmp_path):
     code = (
         "import sys\n"
         "class Missing:\n"
@@ -77,6 +77,8 @@ def test_the_analysis_needs_neither_torch_nor_a_simulator(run, tmp_path):
     )
     folder = make_results(tmp_path / "results", seeds=(1, 2), iterations=20, save_interval=10, episodes=5)
     assert run("python", "-c", code, str(folder)).splitlines()[-1] == "0 0 0"
+    for name in ("success_rates.md", "figures/learning_curves.png", "curves.html"):
+        assert (folder / name).is_file()
 
 
 def test_pip_installs_the_analysis_alone_and_what_trains_by_an_extra(run):
@@ -101,15 +103,6 @@ def test_a_policy_is_trained_evaluated_and_exported(run, tmp_path):
     run("manyseeds", "export", checkpoint, "--output", "policy.onnx")
     run("manyseeds", "scalars", checkpoint.parent, "--output", "scalars.csv")
     assert len((tmp_path / "scalars.csv").read_text().splitlines()) == 3
-
-
-def test_tables_figures_and_pages_are_made(run, tmp_path):
-    folder = make_results(tmp_path / "results", seeds=(1, 2), iterations=20, save_interval=10, episodes=5)
-    for verb in ("tables", "figures", "pages"):
-        run("manyseeds", verb, folder)
-    assert (folder / "success_rates.md").is_file()
-    assert (folder / "figures" / "learning_curves.png").is_file()
-    assert (folder / "curves.html").is_file()
 
 
 def test_an_experiment_file_is_checked(run, tmp_path):
