@@ -20,7 +20,7 @@ EXAMPLE = REPOSITORY / "examples" / "reacher"
 SECTION = PAGE.split("## Your script, step by step")[1].split("\n## ")[0]
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL) for line in block.splitlines()]
 SMALL = {"--num_envs": "4", "--max_iterations": "2", "--episodes": "5"}
-FEW = ["train={num_envs: 4, max_iterations: 1}", "seeds=[1, 2]", "evaluate={episodes: 5}"]
+FEW = ["train={num_envs: 4, max_iterations: 1}", "seeds=[1]", "evaluate={episodes: 5}"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_every_command_of_the_page_works_and_an_edit_is_seen(folder: Path) -> No
     run(small(everything))
     results = folder / "results" / "reacher"
     rates = pd.read_csv(results / "success_rates.csv")
-    assert len(rates) == 2 * 2 and rates["success"].between(0, 1).all() and (rates["episodes"] == 5).all()
+    assert len(rates) == 2 and rates["success"].between(0, 1).all() and (rates["episodes"] == 5).all()
     text = (results / "success_rates.md").read_text()
     assert "the fingertip is within 2 cm of the target" in text and "| slow | fast |" in text
     assert (results / "curves.html").is_file() and "evaluation episodes" in (

@@ -1,10 +1,12 @@
 """Evaluation: fixed episodes, played to their end, the same whatever else differs."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers.csv_files import rows
 from helpers.training_runs import train
@@ -144,8 +146,6 @@ def test_a_film_shows_the_first_episodes_as_mp4_gif_and_strip(run, tmp_path):
     outputs = [tmp_path / "a.mp4", tmp_path / "a.gif", tmp_path / "a.png"]
     arguments = ["--episodes", "2", "--seconds", "0.16", "--width", "64", "--height", "48"]
     assert film_verb([str(run / "model_11.pt"), "--output", *map(str, outputs), *arguments]) == 0
-    from PIL import Image
-
     with Image.open(outputs[1]) as film:
         assert film.size == (128, 48) and film.n_frames > 1
     with Image.open(outputs[2]) as strip:
@@ -157,6 +157,19 @@ def test_a_film_shows_the_first_episodes_as_mp4_gif_and_strip(run, tmp_path):
         manifest = read_manifest(tmp_path / f"{path.name}.manifest.json")
         assert manifest["outputs"] == {path.name: sha256(path)} and not manifest["stand_in"]
         assert {Path(name).name for name in manifest["inputs"]} == {"model_11.pt", "agent.yaml", "env.yaml"}
+
+
+def test_a_film_shows_the_task_as_the_experiments_evaluation_changes_it(run, tmp_path):
+    copied = tmp_path / "experiment" / "default" / "seed_1"
+    shutil.copytree(run, copied)
+    evaluation = {"episodes": 5, "seed": 3, "overrides": {"episode_length_s": 0.4}}
+    (tmp_path / "experiment" / "config.json").write_text(json.dumps({"evaluate": evaluation}))
+    output = tmp_path / "a.gif"
+    assert film_verb([str(copied), "--output", str(output), "--episodes", "1", "--width", "64", "--height", "48"]) == 0
+    with Image.open(output) as film:
+        assert film.n_frames == 11  # 25 a second for 0.4 s, and the start
+    manifest = read_manifest(tmp_path / "a.gif.manifest.json")
+    assert (manifest["seed"], manifest["overrides"]) == (3, evaluation["overrides"])
 
 
 def test_what_stands_in_for_a_film_is_of_its_kind(run, tmp_path, capsys):

@@ -201,6 +201,7 @@ def test_a_job_for_several_gpus_is_not_starved_and_others_use_other_gpus(tmp_pat
     large = start(log, "large", devices="0,1", count=2, seconds=0)
     wait_for(lambda: len(claims()) == 2)
     late = start(log, "late", devices="0,1", seconds=0)
+    wait_for(lambda: len(claims()) == 3)
     elsewhere = start(log, "elsewhere", devices="2", seconds=0)
     assert elsewhere.wait(timeout=20) == 0
     assert holders(log) == ["holder", "elsewhere"], "a later job took what the one before it waits for"

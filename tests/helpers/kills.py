@@ -17,6 +17,8 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as pytest does
+
 from helpers.verbs import verb
 from manyseeds.core.layout import EVENT_FILE
 

@@ -60,4 +60,5 @@ if args.end == "fail":
 if args.end == "hang":
     time.sleep(3600)
 if args.end == "background":
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"], close_fds=False)
+    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], close_fds=False)
+    Path("background.pid").write_text(str(left.pid))

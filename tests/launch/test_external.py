@@ -21,6 +21,7 @@ import yaml
 
 from helpers.verbs import verb
 from helpers.workflows import finish, planned, snakemake
+from manyseeds import cli
 from manyseeds.config import load, resolve
 from manyseeds.config.experiment import from_dict
 from manyseeds.config.external import External
@@ -447,7 +448,7 @@ def test_without_a_success_scalar_tables_and_figures_come_with_the_return(finish
     content["description"] = External.model_validate(content["trainer"]).describe(None).to_dict()
     (folder / "config.json").write_text(json.dumps(content))
     for step in (["tables"], ["figures", "--only", "learning_curves", "final_success"], ["pages"]):
-        subprocess.run([sys.executable, "-m", "manyseeds", step[0], folder, *step[1:]], check=True, capture_output=True)
+        assert cli.main([step[0], str(folder), *step[1:]]) == 0
     text = (folder / "success_rates.md").read_text()
     assert "| Variant | Seed | Iteration | Return in training |" in text
     assert "Success is left out: no scalar of stranger is named as one" in text
@@ -458,16 +459,17 @@ def test_without_a_success_scalar_tables_and_figures_come_with_the_return(finish
     assert (folder / "figures" / "learning_curves.rst").read_text().startswith("Return per episode during training")
 
 
-def test_a_success_scalar_that_is_no_share_is_refused_by_name(finished: Path, tmp_path: Path) -> None:
+def test_a_success_scalar_that_is_no_share_is_refused_by_name(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     folder = tmp_path / "tiny"
     subprocess.run(["cp", "-r", finished / "results" / "tiny", folder], check=True)
     content = json.loads((folder / "config.json").read_text())
     content["trainer"]["scalars"]["success"] = "Perf/total_fps"
     content["description"] = External.model_validate(content["trainer"]).describe(None).to_dict()
     (folder / "config.json").write_text(json.dumps(content))
-    command = [sys.executable, "-m", "manyseeds", "tables", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and "Perf/total_fps, which trainer.scalars.success names, is" in done.stderr
+    assert cli.main(["tables", str(folder)]) == 2
+    assert "Perf/total_fps, which trainer.scalars.success names, is" in capsys.readouterr().err
 
 
 def test_a_container_is_put_around_the_command_and_no_shell() -> None:

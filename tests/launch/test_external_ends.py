@@ -52,9 +52,9 @@ def record(folder: Path) -> dict:
 
 
 def test_a_process_left_in_the_background_does_not_keep_a_run_from_ending(tmp_path, capsys):
-    began = time.monotonic()
     assert start(tmp_path, fields("--end background")) == 0
-    assert time.monotonic() - began < 29, "the background process ends after 30 s"
+    (left,) = tmp_path.rglob("background.pid")
+    os.kill(int(left.read_text()), signal.SIGKILL)  # it would go on for an hour
     assert "a process that it started in the background goes on" in capsys.readouterr().err
     # Nor does it keep the lock that it inherited.
     with locked(tmp_path / "default/seed_1/.lock"):

@@ -103,8 +103,9 @@ def test_a_deleted_checkpoint_is_found_by_verify_and_by_the_next_evaluation(expe
 
 
 def test_more_iterations_continue_a_finished_run(experiment, tmp_path):
-    run = experiment / "default" / "seed_1"
-    assert launch_verb(write_config(experiment, max_iterations=4)) == 0
+    longer = Path(shutil.copytree(experiment, tmp_path / "longer"))
+    run = longer / "default" / "seed_1"
+    assert launch_verb(write_config(longer, max_iterations=4)) == 0
     assert "after iteration 3 of 4" in (run / "train.log").read_text()
     assert json.loads((run / "run.json").read_text())["resumed"] >= 1
     assert launch_verb(write_config(tmp_path, max_iterations=4)) == 0
@@ -207,7 +208,7 @@ def test_a_damaged_file_of_a_run_is_one_sentence(experiment, tmp_path, capsys):
 
 
 def test_a_kill_before_any_change_of_a_file_loses_nothing(tmp_path):
-    """Every rename, link, removal and sync of a start is a place to die; each start gets a little further."""
+    """Every rename, removal and sync of a start is a place to die; each start gets a little further."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["manyseeds.launch.run", "manyseeds.runs.train", "manyseeds.simulators.mujoco"])
 
@@ -227,10 +228,12 @@ def test_a_kill_before_any_change_of_a_file_loses_nothing(tmp_path):
     wanted = outcome(tmp_path / "whole")
     for first in (1, 2, 3):
         folder = tmp_path / f"killed_{first}"
-        for deadly in itertools.count(first, 3):
-            if start(folder, deadly) == 0:
+        for deadly in range(first, 1000, 3):
+            code = start(folder, deadly)
+            if code == 0:
                 break
-        assert deadly > 20
+            assert code == 9, "a start that nobody killed failed"
+        assert code == 0 and deadly > 20
         assert outcome(folder) == wanted
 
 

@@ -140,8 +140,10 @@ def _pid_of_rank(rank: int, folder: Path) -> int:
     raise AssertionError(f"there is no process of rank {rank}")
 
 
-def test_means_over_ranks_leave_out_ranks_without_a_value() -> None:
+def test_means_over_ranks_leave_out_ranks_without_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ALONE.mean({"a": 1.0}) == {"a": 1.0}
+    monkeypatch.setattr(Ranks, "gather", lambda _, own: [own, {"a": 3.0, "b": 2.0}])
+    assert Ranks(0, 2).mean({"a": 1.0}) == {"a": 2.0, "b": 2.0}
     assert Ranks(0, 1) == ALONE and ALONE.first and not Ranks(1, 2).first
 
 

@@ -31,12 +31,18 @@ def finished(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def half(tmp_path, finished):
-    """A copy of the first 4 of these iterations, with states after the second and the fourth."""
-    folder = tmp_path / "half"
+@pytest.fixture(scope="module")
+def first_half(tmp_path_factory):
+    """The first 4 of these iterations, with states after the second and the fourth."""
+    folder = tmp_path_factory.mktemp("first_half") / "half"
     assert train(folder, max_iterations=4) == 0
     return folder
+
+
+@pytest.fixture
+def half(tmp_path, first_half):
+    """A copy of these iterations."""
+    return Path(shutil.copytree(first_half, tmp_path / "half"))
 
 
 def hashes(folder):

@@ -150,7 +150,7 @@ rule draw:
 
 FILM_COMMAND = (
     f"{SIMULATOR_PYTHON} -m manyseeds film {{params.checkpoint:q}} --output {{output.animation:q}}"
-    f" --seed {{params.seed}}{plan.allow_code}"
+    f"{plan.allow_code}"
 )
 
 
@@ -177,7 +177,8 @@ rule animate:
         SIMULATOR_IMAGE
     params:
         checkpoint=lambda wildcards: plan.filmed(wildcards.variant),
-        seed=plan.experiment.evaluate.seed,
+        # What the film takes from config.json, so that a change of it films again.
+        evaluation=[plan.experiment.evaluate.seed, plan.experiment.evaluate.overrides],
     message:
         "Filming the policy of {wildcards.variant}"
     shell:

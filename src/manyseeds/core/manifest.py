@@ -43,6 +43,15 @@ def write_manifest(
     write_json(manifest_path(folder, name or step), content)
 
 
+def renew_outputs(folder: Path, step: str, outputs: Iterable[Path]) -> None:
+    """Write what a step made again of its files, where its manifest is; its inputs and other outputs stay as they are."""
+    path = manifest_path(folder, step)
+    if path.is_file():
+        content = read_manifest(path)
+        content["outputs"] |= _sums(folder, outputs)
+        write_json(path, content)
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """Read a manifest.
 

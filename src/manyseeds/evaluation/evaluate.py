@@ -11,12 +11,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.code import Code
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import parse_json, write_atomic
-from manyseeds.core.layout import EPISODES, PARAMS
+from manyseeds.core.files import parse_json, read_object, write_atomic
+from manyseeds.core.layout import CONFIG, EPISODES, PARAMS
 from manyseeds.core.manifest import write_manifest
 from manyseeds.core.record import recorded_checkpoints
 from manyseeds.learning import foreign
@@ -53,6 +54,25 @@ class Episodes:
     starts: "Mapping[str, Tensor]"
     outcomes: "Mapping[str, Tensor]"
     total_reward: "Tensor"
+
+
+def evaluation_settings(folder: Path) -> EvaluateSettings:
+    """Return how the experiment of a run evaluates, so that episodes have the numbers of episodes.csv.
+
+    Args:
+        folder: the run's folder. Outside an experiment, the defaults hold.
+
+    Raises:
+        UserError: when the experiment's config.json is damaged.
+    """
+    path = folder.resolve().parent.parent / CONFIG
+    if not path.is_file():
+        return EvaluateSettings()
+    given = read_object(path, str(path)).get("evaluate", {})
+    try:
+        return EvaluateSettings(**{name: given[name] for name in ("episodes", "seed", "overrides") if name in given})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: 'evaluate' is not what an experiment writes there.") from error
 
 
 def make_evaluation_env(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
@@ -14,20 +15,28 @@ from manyseeds.core.layout import FILM, PARAMS
 from manyseeds.core.manifest import write_manifest
 from manyseeds.core.packages import missing
 from manyseeds.core.record import check_left, recorded_checkpoints
+from manyseeds.evaluation.evaluate import evaluation_settings
 from manyseeds.learning import foreign
 from manyseeds.simulators.film import film, frame_rate, write_video
 
 
 def film_checkpoint(
-    checkpoint: Path, *, run_dir: Path, episodes: int, seed: int, seconds: float | None, width: int, height: int
+    checkpoint: Path,
+    settings: EvaluateSettings,
+    *,
+    run_dir: Path,
+    episodes: int,
+    seconds: float | None,
+    width: int,
+    height: int,
 ) -> tuple[list[np.ndarray], float]:
     """Film a checkpoint's deterministic policy on the first evaluation episodes.
 
     Args:
         checkpoint: the model file.
+        settings: the evaluation.
         run_dir: folder of the run, for its params.
         episodes: how many, side by side.
-        seed: the evaluation's seed.
         seconds: how long; None for a whole episode.
         width: pixels of one episode.
         height: pixels of one episode.
@@ -40,11 +49,11 @@ def film_checkpoint(
 
     check_left(checkpoint)
     params = read_params(run_dir)
-    env = make_evaluation_env(params.env, num_envs=episodes, threads=1, run_dir=run_dir)
+    env = make_evaluation_env(params.env, num_envs=episodes, threads=1, overrides=settings.overrides, run_dir=run_dir)
     try:
         policy = Policy(params.agent, env.get_observations(), env.num_actions, device=env.device)
         policy.load(checkpoint)
-        env.reset_to(evaluation_starts(env, episodes, seed))
+        env.reset_to(evaluation_starts(env, episodes, settings.seed))
         steps = env.max_episode_length if seconds is None else round(seconds / env.step_dt)
         return film(env, policy.model, steps=steps, width=width, height=height), frame_rate(env.step_dt)
     finally:
@@ -68,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
     parser.add_argument("--episodes", type=int, default=4, help="episodes side by side")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the evaluation")
+    parser.add_argument("--seed", type=int, help="seed of other episodes (those of the run's evaluation)")
     parser.add_argument("--seconds", type=float, help="length (a whole episode)")
     parser.add_argument("--width", type=int, default=320, help="pixels of one episode, even")
     parser.add_argument("--height", type=int, default=240, help="pixels of one episode, even")
@@ -98,12 +107,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _write(args: argparse.Namespace) -> None:
     """Write the film, or what stands in for it, and say in a manifest of what it was made."""
     run_dir = args.run_dir or args.checkpoint.parent
+    settings = evaluation_settings(run_dir)
+    if args.seed is not None:
+        settings = settings.model_copy(update={"seed": args.seed})
     if args.stand_in is None:
         frames, fps = film_checkpoint(
             args.checkpoint,
+            settings,
             run_dir=run_dir,
             episodes=args.episodes,
-            seed=args.seed,
             seconds=args.seconds,
             width=args.width // 2 * 2,
             height=args.height // 2 * 2,
@@ -114,9 +126,9 @@ def _write(args: argparse.Namespace) -> None:
         else:
             _copy(args.stand_in, path)
     read = [args.checkpoint, *(run_dir / name for name in PARAMS)]
+    how = {"seed": settings.seed, "overrides": settings.overrides, "stand_in": args.stand_in is not None}
     for path in args.output:
-        name = "" if path.name == FILM else path.name
-        write_manifest(path.parent, "film", [path], read, name, seed=args.seed, stand_in=args.stand_in is not None)
+        write_manifest(path.parent, "film", [path], read, "" if path.name == FILM else path.name, **how)
 
 
 def _copy(picture: Path, path: Path) -> None:

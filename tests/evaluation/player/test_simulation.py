@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from helpers.training_runs import train
-from manyseeds.evaluation.evaluate import evaluate_run
-from manyseeds.evaluation.player.runs import evaluation_settings
+from manyseeds.evaluation.evaluate import evaluate_run, evaluation_settings
 from manyseeds.evaluation.player.simulation import Pull, Simulation
 
 from .conftest import TASKS

@@ -23,6 +23,7 @@ from helpers.verbs import verb
 from manyseeds.analysis.data import Data, block_means
 from manyseeds.analysis.results import find_results
 from manyseeds.core.layout import REPOSITORY
+from manyseeds.core.manifest import problems
 from manyseeds.report.figures import NAMES, palette, style
 from manyseeds.report.figures.draw import draw, drawing
 from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
@@ -116,6 +117,20 @@ def test_drawing_again_gives_the_same_bytes(results: Path) -> None:
     environment = os.environ | {"PYTHONHASHSEED": "123", "SOURCE_DATE_EPOCH": "1", "MPLBACKEND": "svg", "LC_ALL": "C"}
     subprocess.run([sys.executable, "-c", BARE, str(results)], check=True, env=environment)
     assert digests(results / "figures") == before
+
+
+def test_the_manifest_knows_the_files_also_after_some_are_drawn_again_and_finds_an_edit(
+    results: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(results, tmp_path / "lift"))
+    manifest = folder / "figures.manifest.json"
+    assert problems(manifest) == []
+    before = (folder / "figures" / "throughput.png").read_bytes()
+    (folder / "figures" / "final_success.svg").write_text("edited")
+    assert main([str(folder), "--only", "throughput", "--width", "one"]) == 0
+    assert (folder / "figures" / "throughput.png").read_bytes() != before
+    edited = folder / "figures" / "final_success.svg"
+    assert problems(manifest) == [f"{edited} is not the file that `manyseeds figures` left"]
 
 
 def test_files_carry_the_runs_that_made_them_and_no_date(results: Path) -> None:

@@ -53,6 +53,7 @@ def make_bundle(checkpoint: Path, folder: Path, *, run_dir: Path, licence: str =
     Raises:
         UserError: when the folder is there already, the run has no record, or a file of it is damaged.
     """
+    from manyseeds.evaluation.evaluate import evaluation_settings
     from manyseeds.evaluation.export import export
     from manyseeds.evaluation.film import film_checkpoint
     from manyseeds.simulators.film import write_video
@@ -82,9 +83,9 @@ def make_bundle(checkpoint: Path, folder: Path, *, run_dir: Path, licence: str =
         if film_seconds:
             frames, fps = film_checkpoint(
                 checkpoint,
+                evaluation_settings(run_dir),
                 run_dir=run_dir,
                 episodes=FILM_EPISODES,
-                seed=_evaluation_seed(run_dir),
                 seconds=film_seconds,
                 width=320,
                 height=240,
@@ -94,11 +95,6 @@ def make_bundle(checkpoint: Path, folder: Path, *, run_dir: Path, licence: str =
         (whole / "README.md").write_text(card, encoding="utf-8")
         os.replace(whole, folder)
     return difference
-
-
-def _evaluation_seed(run_dir: Path) -> int:
-    config = run_dir.parent.parent / CONFIG
-    return int(read_object(config, "an experiment")["evaluate"]["seed"]) if config.is_file() else 0
 
 
 def _card(checkpoint: Path, network: Path, run_dir: Path, licence: str, film: int) -> str:

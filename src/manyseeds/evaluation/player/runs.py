@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import read_object
-from manyseeds.core.layout import CONFIG, SEED_FOLDER, checkpoints, folders_below, has_begun
+from manyseeds.core.layout import SEED_FOLDER, checkpoints, folders_below, has_begun
 
 
 def find_runs(path: Path) -> dict[str, Path]:
@@ -46,22 +44,3 @@ def _name(folder: Path, below: Path) -> str:
 def newest(folder: Path) -> Path | None:
     """Return a run's last checkpoint so far; None before the first."""
     return next(reversed(checkpoints(folder).values()), None)
-
-
-def evaluation_settings(folder: Path) -> EvaluateSettings:
-    """Return how the experiment of a run evaluates, so that episodes have the numbers of episodes.csv.
-
-    Args:
-        folder: the run's folder. Outside an experiment, the defaults hold.
-
-    Raises:
-        UserError: when the experiment's config.json is damaged.
-    """
-    path = folder.resolve().parent.parent / CONFIG
-    if not path.is_file():
-        return EvaluateSettings()
-    given = read_object(path, str(path)).get("evaluate", {})
-    try:
-        return EvaluateSettings(**{name: given[name] for name in ("episodes", "seed", "overrides") if name in given})
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: 'evaluate' is not what an experiment writes there.") from error

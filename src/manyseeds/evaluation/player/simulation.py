@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from manyseeds.core.record import check_left
-from manyseeds.evaluation.evaluate import Recording, evaluation_starts, make_evaluation_env
-from manyseeds.evaluation.player.runs import evaluation_settings
+from manyseeds.evaluation.evaluate import Recording, evaluation_settings, evaluation_starts, make_evaluation_env
 from manyseeds.learning.policy import Policy, read_params
 from manyseeds.simulators import NonFiniteError
 from manyseeds.simulators.model import adapt_model, load_model

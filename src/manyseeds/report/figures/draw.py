@@ -13,7 +13,7 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, write_atomic, write_json
 from manyseeds.core.layout import CAPTIONS
 from manyseeds.core.layout import FIGURES as FIGURES_FOLDER
-from manyseeds.core.manifest import write_manifest
+from manyseeds.core.manifest import renew_outputs, write_manifest
 from manyseeds.report.command import for_each_folder, results_parser, without_windows
 from manyseeds.report.figures import FIGURES, NAMES
 from manyseeds.report.figures.options import BY_VARIANT, DEFAULT, WIDTHS, Options
@@ -58,6 +58,8 @@ def draw(
     paths.append(_keep_captions(output or folder.folder / FIGURES_FOLDER, drawn))
     if output is None and tuple(names) == NAMES:
         write_manifest(folder.folder, "figures", paths, read_files(folder))
+    elif output is None:
+        renew_outputs(folder.folder, "figures", paths)
     return paths
 
 
