@@ -72,8 +72,8 @@ tensorboard: setup-run ## open TensorBoard over all runs
 	tensorboard --logdir results
 
 check: setup ## check format, style, types and that modules import from lower floors only
-	ruff format --check src tests docs/site
-	ruff check src tests docs/site
+	ruff format --check .
+	ruff check .
 	mypy
 	lint-imports
 	snakefmt --check Snakefile workflow
@@ -81,8 +81,8 @@ check: setup ## check format, style, types and that modules import from lower fl
 	snakemake --lint --use-conda
 
 format: setup ## bring all code into the project's format
-	ruff format src tests docs/site
-	ruff check --fix src tests docs/site
+	ruff format .
+	ruff check --fix .
 	python -m manyseeds config --schema > workflow/schemas/config.schema.json
 	snakefmt Snakefile workflow
 

@@ -1,8 +1,8 @@
-"""The arm of lift_object compared with Isaac Lab's Franka: step responses, and how far the noise of a policy moves the hand.
+"""The arm of lift_object and Isaac Lab's Franka: step responses, and how far the noise of a policy moves the hand.
 
 Both arms have the same bodies. Isaac Lab's has the gains of its FRANKA_PANDA_LEGACY_CFG, which Isaac Lab Arena's
-`lift_object` uses: kp 80, kd 4, armature 0.001, gravity on. With `--isaaclab PYTHON`, both are stepped in Isaac Lab with
-Newton, too.
+`lift_object` uses: kp 80, kd 4, armature 0.001, gravity on. With `--isaaclab PYTHON`, both are stepped in Isaac Lab
+with Newton, too.
 """
 
 import argparse
@@ -99,7 +99,9 @@ def main() -> None:
     print("| arm | simulator | " + " | ".join(f"joint {i}" for i in range(1, 8)) + " |")
     print("|---" * 9 + "|")
     for (arm, simulator), row in rows.items():
-        cells = [f"{1000 * rise:.0f} ms, {over:+.0%}" for rise, over in zip(row["rise_s"], row["overshoot"], strict=True)]
+        cells = [
+            f"{1000 * rise:.0f} ms, {over:+.0%}" for rise, over in zip(row["rise_s"], row["overshoot"], strict=True)
+        ]
         print(f"| {arm} | {simulator} | " + " | ".join(cells) + " |")
     print("\n| arm | noise | hand's spread, cm | sum of squared joint speeds | fastest joint, median, rad/s |")
     print("|---" * 5 + "|")

@@ -110,7 +110,7 @@ def test_other_code_packages_and_machine_than_recorded_are_noted(run, capsys):
     change(run, code={"version": "0.1.0", "commit": "cafe", "dirty": True}, packages__torch="1.0", hardware__cpu="Z80")
     assert main([str(run), "--repeat", "1"]) == 0
     printed = capsys.readouterr().out
-    for note in ("the code was cafe with changes", "torch was 1.0", "the processor was Z80", "are not recorded"):
+    for note in ("the code was cafe with changes", "torch was 1.0", "the processor was Z80", "the code had changes"):
         assert note in printed
 
 

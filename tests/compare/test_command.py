@@ -295,6 +295,7 @@ def test_the_workflow_does_not_take_the_folder_for_an_experiment(here: Path, cap
 def mistakes() -> Sequence[tuple[str, str]]:
     return (
         ("empty", "empty: no log found in it or below"),
+        ("logs b=empty", "b=empty: no log found in it or below"),
         ("missing", "missing: no such file or folder"),
         ("notes.txt", "notes.txt: not a log; what can be read are event files"),
         ("half", "half/a: its seed is in neither its name nor its params; say where with --name"),

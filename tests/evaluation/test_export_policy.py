@@ -49,6 +49,13 @@ def expected(run):
     return obs, actions, joint_targets(LiftObjectCfg(action_scale=0.3), actions)
 
 
+def test_a_policy_does_not_replace_the_checkpoint_that_it_is_made_from(run, capsys):
+    before = (run / "model_2.pt").read_bytes()
+    assert main([str(run / "model_2.pt"), "--output", str(run / "model_2.pt")]) == 2
+    assert "would replace the checkpoint" in capsys.readouterr().err
+    assert (run / "model_2.pt").read_bytes() == before
+
+
 def test_onnx_gives_the_torch_policys_actions_and_targets(files, expected):
     obs, *wanted = expected
     found = onnxruntime.InferenceSession(files[0]).run(None, {"obs": obs.numpy()})

@@ -22,12 +22,13 @@ from manyseeds.audit.verify import verify
 from manyseeds.config import resolve
 from manyseeds.core.layout import EVENT_FILE, LOCK, PARAMS
 from manyseeds.core.ledger import plan_digest, plan_of
-from manyseeds.core.locks import LOCKED_VARIABLE
+from manyseeds.core.locks import LOCKED_VARIABLE, locked
 from manyseeds.launch import external
 from manyseeds.launch import run as trainer
 
 launch_verb = verb("launch")
 evaluate = verb("evaluate")
+tidy = verb("tidy")
 train = verb("train")
 
 
@@ -304,6 +305,25 @@ def test_what_training_warns_of_is_told_and_recorded(tmp_path, capsys):
     [note] = json.loads((run / "run.json").read_text())["notes"]
     assert note.startswith("[INFO] Starting over: no whole state is left")
     assert json.loads((run / "run.json").read_text())["resumed"] == 0
+
+
+def test_tidy_says_what_it_leaves_and_refuses_what_is_no_run(tmp_path, capsys):
+    for name, files in {"finished": ["run.json", "state.pt"], "going": ["journal.json", "state.pt"]}.items():
+        for file in files:
+            (tmp_path / name / file).parent.mkdir(exist_ok=True)
+            (tmp_path / name / file).write_bytes(b"x")
+    finished, going = tmp_path / "finished", tmp_path / "going"
+    assert tidy([str(tmp_path)]) == 2
+    assert "is not the folder of a run" in capsys.readouterr().err
+    with locked(finished / LOCK):
+        assert tidy([str(finished), str(going)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{finished}: another process works on it, so its state stays",
+        f"{going}: it has not ended, so its state stays",
+    ]
+    assert (finished / "state.pt").exists() and (going / "state.pt").exists()
+    assert tidy([str(finished)]) == 0
+    assert [path.name for path in finished.iterdir()] == ["run.json"]
 
 
 def test_only_finished_runs_lose_their_state_and_superseded_ones_stay(tmp_path):

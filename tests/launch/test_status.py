@@ -55,6 +55,18 @@ def test_a_line_per_run_says_how_far_it_is(folder):
     assert waiting.state == "waiting" and math.isnan(waiting.reward)
 
 
+def test_a_run_whose_event_file_is_moved_at_this_moment_is_shown_and_the_others_too(folder, monkeypatch):
+    read = Watcher._read
+
+    def gone(watcher, events, reward):
+        if "seed_2" in str(events):
+            raise FileNotFoundError(events)
+        return read(watcher, events, reward)
+
+    monkeypatch.setattr(Watcher, "_read", gone)
+    assert [line.state for line in Watcher(folder).progress(0.0)] == ["finished", "starting", "waiting"]
+
+
 def test_a_run_that_the_race_stopped_is_done_at_its_rung(folder):
     fields = FIELDS | {"variants": {"good": {}, "default": {}}, "race": {"rungs": [4]}}
     experiment = resolve(fields | {"train": FIELDS["train"] | {"save_interval": 2}})

@@ -15,7 +15,7 @@ from helpers.kills import fingerprint
 from helpers.training_runs import start_elsewhere, train
 from helpers.verbs import verb
 from helpers.wandb_server import KEY, wandb_server
-from manyseeds.core.layout import LOGGERS_ACCOUNT
+from manyseeds.core.layout import EVENT_FILE, LOGGERS_ACCOUNT
 from manyseeds.runs.state import read_states
 
 sync = verb("sync")
@@ -160,6 +160,10 @@ def test_a_run_without_a_logger_is_not_sent_unless_told_where_to(tmp_path, capsy
     assert capsys.readouterr().err == (
         f"error: {tmp_path / 'run'} was trained without a logger; --to wandb or --to mlflow says where it is sent\n"
     )
+    with (tmp_path / "run" / EVENT_FILE).open("r+b") as events:
+        events.truncate(60)
+    assert sync([str(tmp_path), "--to", "mlflow"]) == 1  # not the end: other runs may be whole
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'run'}: ")
     with pytest.raises(SystemExit):
         sync([str(tmp_path), "--to", "wand"])
     assert "'wand' is unknown (did you mean wandb?); known are wandb, mlflow" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.code import some
 from manyseeds.core.description import RETURN, Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import parse_json
+from manyseeds.core.files import parse_json, sha256
 from manyseeds.core.layout import (
     CHECKPOINTS,
     COMPARED,
@@ -599,11 +599,5 @@ def inputs_digest(folder: ResultsFolder) -> str:
     for run in folder.runs:
         for path in _files_of(folder, run):
             if path.is_file():
-                lines.append(f"{file_digest(path)}  {path.relative_to(folder.folder).as_posix()}\n")
+                lines.append(f"{sha256(path)}  {path.relative_to(folder.folder).as_posix()}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

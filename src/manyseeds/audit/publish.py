@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manyseeds.analysis.rates import summaries
-from manyseeds.analysis.results import ResultsFolder, Run, file_digest, find_results, read_checkpoints, read_episodes
+from manyseeds.analysis.results import ResultsFolder, Run, find_results, read_checkpoints, read_episodes
 from manyseeds.audit.verify import declare_not_shipped
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import write_atomic
+from manyseeds.core.files import sha256, write_atomic
 from manyseeds.core.layout import (
     FILM,
     LEDGER,
@@ -57,8 +57,8 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int], every:
                 shutil.copyfile(run.folder / name, copy.folder / name)
         if every > 1 and run.scalars.is_file():
             _thin(run.scalars, copy.scalars, every)
-            complete[run.scalars.relative_to(folder.folder).as_posix()] = file_digest(run.scalars)
-            cut[copy.scalars.relative_to(output).as_posix()] = file_digest(copy.scalars)
+            complete[run.scalars.relative_to(folder.folder).as_posix()] = sha256(run.scalars)
+            cut[copy.scalars.relative_to(output).as_posix()] = sha256(copy.scalars)
         vouched = (run.factors, manifest_path(run.folder, run.factors.stem))
         for path in (path for path in vouched if folder.played_under_factors and path.is_file()):
             shutil.copyfile(path, copy.folder / path.name)
@@ -67,10 +67,8 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int], every:
             name = f"model_{last}.pt"
             if run.seed in policies and (run.folder / name).is_file():
                 shutil.copyfile(run.folder / name, copy.folder / name)
-            complete[run.episodes.relative_to(folder.folder).as_posix()] = file_digest(run.episodes)
-            cut |= {
-                path.relative_to(output).as_posix(): file_digest(path) for path in (copy.episodes, copy.checkpoints)
-            }
+            complete[run.episodes.relative_to(folder.folder).as_posix()] = sha256(run.episodes)
+            cut |= {path.relative_to(output).as_posix(): sha256(path) for path in (copy.episodes, copy.checkpoints)}
     films = (path for name in (FILM, f"film.{MANIFEST}") for path in folder.folder.glob(f"*/{name}"))
     race = folder.folder.glob(f"{Path(decision_name('*')).stem}.*json")
     for path in (folder.folder / "config.json", folder.folder / LEDGER, *films, *race):

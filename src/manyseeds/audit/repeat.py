@@ -13,7 +13,7 @@ from manyseeds.config.settings import OURS, RunConfig
 from manyseeds.core import record as provenance
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import sha256
-from manyseeds.core.layout import EVENT_FILE, RUN_RECORD, SCALARS, checkpoints
+from manyseeds.core.layout import CODE_DIFF, EVENT_FILE, RUN_RECORD, SCALARS, checkpoints
 from manyseeds.learning import foreign
 
 WALL_CLOCK = "Perf/"
@@ -177,7 +177,8 @@ def _what_changed(record: Mapping[str, Any]) -> list[str]:
     pairs["the processor"] = ((record.get("hardware") or {}).get("cpu"), now["hardware"]["cpu"])
     notes = [f"{name} was {was} and is {is_now}" for name, (was, is_now) in pairs.items() if was != is_now]
     if (record.get("code") or {}).get("dirty"):
-        notes.append("the code had changes after its commit when the run was made, which are not recorded")
+        where = f"{CODE_DIFF} has those of src" if CODE_DIFF in record["outputs"] else "which are not recorded"
+        notes.append(f"the code had changes after its commit when the run was made; {where}")
     return notes
 
 

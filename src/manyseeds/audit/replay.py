@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from manyseeds.core.arguments import verb_parser
+from manyseeds.core.arguments import at_least, verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.learning import foreign
 
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Replay; return 0 when the same happened again, 1 when not."""
     parser = verb_parser("replay", __doc__, "results/lift_object/default/seed_1/diverged_118.pt")
     parser.add_argument("dump", type=Path, help="diverged_<iteration>.pt in the run's folder")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads; 0: all")
     foreign.add_flag(parser)
     args = parser.parse_args(argv)
     foreign.allow(args.allow_code)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from manyseeds.core.arguments import verb_parser
+from manyseeds.core.arguments import at_least, verb_parser
 from manyseeds.core.code import some
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, sha256, write_atomic
@@ -194,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("results", type=Path, help="a results folder, such as results/lift_object, or a run's folder")
     parser.add_argument("--repeat", type=int, metavar="N", help="train a run's first N iterations again and compare")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads for --repeat (0: all)")
+    parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads for --repeat (0: all)")
     parser.add_argument(
         "--declare-not-shipped",
         action="store_true",

@@ -12,7 +12,7 @@ from manyseeds.analysis.results import ResultsFolder, find_results
 from manyseeds.compare.names import folder_name
 from manyseeds.compare.results import REWARDS, Choice, Prepared, check_output, find_reward, prepare, write
 from manyseeds.compare.runs import common_folder, find_sources, group, read_parts
-from manyseeds.core.arguments import verb_parser
+from manyseeds.core.arguments import at_least, verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.layout import LEARNING_CURVES, RESULTS
 from manyseeds.report.figures.draw import draw
@@ -67,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--reward-terms", default="", metavar="PREFIX", help="how tags of single reward terms begin")
     parser.add_argument(
-        "--samples-per-iteration", type=_count, metavar="N", help="environment steps of an iteration, if no log says"
+        "--samples-per-iteration",
+        type=at_least(1),
+        metavar="N",
+        help="environment steps of an iteration, if no log says",
     )
     parser.add_argument("--baseline", metavar="VARIANT", help="compare all other variants with this one")
     parser.add_argument(
@@ -77,12 +80,6 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-corrupt", action="store_true", help="read what is left of event files that are corrupt in the middle"
     )
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
-    return int(text)
 
 
 def _compare(args: argparse.Namespace) -> int:

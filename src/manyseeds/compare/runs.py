@@ -127,9 +127,10 @@ def find_sources(arguments: Sequence[str], exclude: Sequence[str] = ()) -> Found
     found, seen = Found(), set()
     for argument in arguments:
         variant, places = _places(argument)
-        before = len(found.sources) + len(found.excluded)
+        any_log = False
         for place in places:
             for source in _sources(place, variant):
+                any_log = True
                 if source.path.resolve() in seen:
                     continue
                 seen.add(source.path.resolve())
@@ -137,7 +138,7 @@ def find_sources(arguments: Sequence[str], exclude: Sequence[str] = ()) -> Found
                     found.excluded.append(source.name)
                 else:
                     found.sources.append(source)
-        if before == len(found.sources) + len(found.excluded) and not seen:
+        if not any_log:
             kinds = ", ".join(kind.title for kind in FORMATS)
             raise UserError(f"{argument}: no log found in it or below; what can be read are {kinds}")
     if not found.sources:

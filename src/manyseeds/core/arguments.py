@@ -1,6 +1,7 @@
 """One style of help and errors for all command lines."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -59,6 +60,22 @@ def verb_parser(verb: str, summary: str | None, example: str) -> argparse.Argume
         formatter_class=_Format,
         allow_abbrev=False,
     )
+
+
+def at_least(low: float, kind: type = int) -> Callable[[str], Any]:
+    """Return the type of an argument that is a number from `low` on, whole unless `kind` is float."""
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value < math.inf:
+            whole = "whole " if kind is int else ""
+            raise argparse.ArgumentTypeError(f"{text!r} must be a {whole}number of at least {low}")
+        return value
+
+    return read
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -38,10 +38,22 @@ def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[int]:
                 raise
             wait()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with released(descriptor):
-            yield descriptor
+        if _is_file_of(descriptor, path):
+            with released(descriptor):
+                yield descriptor
+            return
     finally:
         os.close(descriptor)
+    # Its holder removed the file. Whoever comes next locks a new one, so this process has to do so, too.
+    with locked(path, wait) as descriptor:
+        yield descriptor
+
+
+def _is_file_of(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

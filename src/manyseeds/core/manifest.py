@@ -44,7 +44,7 @@ def write_manifest(
 
 
 def renew_outputs(folder: Path, step: str, outputs: Iterable[Path]) -> None:
-    """Write what a step made again of its files, where its manifest is; its inputs and other outputs stay as they are."""
+    """Write what a step made again of its files into its manifest, if there is one; all else in it stays."""
     path = manifest_path(folder, step)
     if path.is_file():
         content = read_manifest(path)

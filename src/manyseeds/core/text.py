@@ -61,3 +61,8 @@ def plain(content: Any) -> Any:
     if isinstance(content, Mapping):
         return {key: plain(value) for key, value in content.items()}
     return [plain(item) for item in content] if isinstance(content, list | tuple) else content
+
+
+def count_of(seeds: int) -> str:
+    """So many seeds, in words."""
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"

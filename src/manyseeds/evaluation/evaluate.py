@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manyseeds.config.settings import EvaluateSettings
-from manyseeds.core.arguments import verb_parser
+from manyseeds.core.arguments import at_least, verb_parser
 from manyseeds.core.code import Code
 from manyseeds.core.description import Description
 from manyseeds.core.errors import UserError
@@ -323,7 +323,9 @@ def evaluation_parser(verb: str, description: str | None, example: str) -> argpa
         default="{}",
         help="numbers of the task that the evaluation changes, as JSON: '{\"NAME\": VALUE}'",
     )
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads, which do not change the results; 0: all")
+    parser.add_argument(
+        "--threads", type=at_least(0), default=0, help="CPU threads, which do not change the results; 0: all"
+    )
     parser.add_argument("--simulator", help="evaluate in this simulator (the one that the run was trained in)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (what the run was trained on)")
     foreign.add_flag(parser)

@@ -45,6 +45,8 @@ def export(checkpoint: Path, outputs: Sequence[Path], run_dir: Path | None = Non
     for path in outputs:
         if path.suffix not in (".onnx", ".pt"):
             raise UserError(f"{path}: a policy's file must end in .onnx or .pt (TorchScript).")
+        if path.resolve() == checkpoint.resolve():
+            raise UserError(f"{path}: the policy would replace the checkpoint that it is made from; name another file.")
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint} is not a file; give the model_<iteration>.pt of a run.")
     module, metadata = _policy_module(checkpoint, run_dir or checkpoint.parent)

@@ -66,6 +66,8 @@ class Cell:
 class Stage:
     """Plays single episodes of a variant's policies as the evaluation played them, and takes pictures.
 
+    Noise of observations and pushes are drawn anew: the evaluation draws those of all its episodes together.
+
     Args:
         settings: the evaluation.
         run: one of the variant's runs, for the task and its numbers.
@@ -89,6 +91,9 @@ class Stage:
         steps, step_dt = self.env.max_episode_length, self.env.step_dt
         self._stride = max(1, round(1 / (FPS * step_dt)), math.ceil(steps / MOST_PICTURES))
         self.fps = 1 / (self._stride * step_dt)
+        cfg = self.env.task_cfg
+        noisy = cfg.observation_noise or cfg.push_speed
+        self.why_otherwise = "whose noise and pushes were others" if noisy else "which another machine made"
 
     def close(self) -> None:
         """Free the simulation."""
@@ -176,18 +181,18 @@ def make_films(data: Data, variant: str) -> tuple[Examples, list[Film], float, l
         good = kept[chosen.succeeding_seed]
         succeeding = stage.play(good, paths[good], chosen.succeeding) if chosen.succeeding else []
         seeds = [stage.play(run, paths[run], [chosen.shared])[0] for _, run in sorted(shown.items())]
-        fps = stage.fps
+        fps, why = stage.fps, stage.why_otherwise
     of_seeds = f"Policies of {len(kept)} of {len(tables)} seeds are here. " if len(kept) < len(tables) else ""
     is_success = chosen.outcome is not RETURN
     films = [
         Film(
             FAILURES_FILM,
-            of_seeds + _failures_caption(chosen) + _otherwise(tables, [*failing, *succeeding], chosen),
+            of_seeds + _failures_caption(chosen) + _otherwise(tables, [*failing, *succeeding], chosen, why),
             _grid([row for row in (failing, succeeding) if row], is_success),
         ),
         Film(
             SEEDS_FILM,
-            of_seeds + _seeds_caption(chosen, len(seeds)) + _otherwise(tables, seeds, chosen),
+            of_seeds + _seeds_caption(chosen, len(seeds)) + _otherwise(tables, seeds, chosen, why),
             _grid([seeds[at : at + COLUMNS] for at in range(0, len(seeds), COLUMNS)], is_success),
         ),
     ]
@@ -208,16 +213,14 @@ def _check_starts(stage: Stage, starts: Sequence[Start], run: Run, table: pd.Dat
             )
 
 
-def _otherwise(tables: Mapping[Run, pd.DataFrame], cells: Sequence[Cell], chosen: Examples) -> str:
-    """Say how many episodes went otherwise than in episodes.csv."""
+def _otherwise(tables: Mapping[Run, pd.DataFrame], cells: Sequence[Cell], chosen: Examples, why: str) -> str:
+    """Say how many episodes went otherwise than in episodes.csv, and why."""
     outcomes = {run.seed: table[chosen.outcome.name].to_numpy() for run, table in tables.items()}
     written = [float(outcomes[cell.seed][cell.episode]) for cell in cells]
     other = sum(abs(cell.outcome - was) > 1e-3 * max(1.0, abs(was)) for cell, was in zip(cells, written, strict=True))
     if not other:
         return ""
-    return (
-        f" {other} of the {len(cells)} episodes went otherwise here than in episodes.csv, which another machine made."
-    )
+    return f" {other} of the {len(cells)} episodes went otherwise here than in episodes.csv, {why}."
 
 
 def _failures_caption(chosen: Examples) -> str:

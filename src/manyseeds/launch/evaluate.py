@@ -137,14 +137,14 @@ def evaluate_run(
         raise UserError(f"trainer {trainer.name} has no evaluate; trainer.evaluate is the command for it")
     trainer = trainer.revealed(os.environ.get(ENVIRONMENT_VARIABLE, ""))
     name = run_folder(variant, seed)
-    checkpoints = _checkpoints(trainer, folder)
     refuse_links(folder)
-    log.unlink(missing_ok=True)
 
     def wait() -> None:
         print(f"{folder}: waiting for another process that works on this run", file=sys.stderr, flush=True)
 
     with locked(folder / LOCK, wait) as lock, lease(experiment, f"{experiment.experiment}/{name}", 1) as leased:
+        checkpoints = _checkpoints(trainer, folder)
+        log.unlink(missing_ok=True)
         run = run_of(experiment, folder, variant, seed, threads, leased)
         play = Play(Attempt(trainer, run, image), evaluation, experiment)
         job, code = Job(name, run, log, lock, leased), evaluation_code(trainer)

@@ -22,7 +22,7 @@ from manyseeds.config import Experiment, RunConfig, read_resolved
 from manyseeds.config.external import ENVIRONMENT_VARIABLE, External
 from manyseeds.config.settings import Launched
 from manyseeds.core import race
-from manyseeds.core.arguments import verb_parser
+from manyseeds.core.arguments import at_least, verb_parser
 from manyseeds.core.files import open_unlinked, refuse_links, write_json
 from manyseeds.core.layout import (
     JOURNAL,
@@ -197,12 +197,19 @@ def _arguments(folder: Path) -> list[str]:
 
 
 def remove_state(folder: Path) -> None:
-    """Remove what a finished run would need to be continued; superseded runs stay."""
+    """Remove what a finished run would need to be continued; superseded runs and unfinished ones stay.
+
+    Raises:
+        BlockingIOError: when another process works on the run; then nothing is removed.
+    """
     if not (folder / RUN_RECORD).is_file():
         return
-    for name in (*STATES, JOURNAL, RUN_CONFIG, LOCK, LOGGERS_LOCK):
-        (folder / name).unlink(missing_ok=True)
-    external.remove_work(folder)
+    with locked(folder / LOCK), locked(folder / LOGGERS_LOCK):
+        for name in (*STATES, JOURNAL, RUN_CONFIG):
+            (folder / name).unlink(missing_ok=True)
+        external.remove_work(folder)
+        for name in (LOCK, LOGGERS_LOCK):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _train(job: Job) -> None:
@@ -258,7 +265,7 @@ def work_on_run(
     parser.add_argument("--config", type=Path, required=True, help="config.json of the experiment's folder")
     parser.add_argument("--variant", default="default", help="which variant (default)")
     parser.add_argument("--seed", type=int, required=True, help="which seed")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads; 0: all")
     parser.add_argument(
         "--image",
         default=os.environ.get("MANYSEEDS_TRAINER_IMAGE", ""),

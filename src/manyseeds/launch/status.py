@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from manyseeds.config import Experiment, Variant, read_resolved
-from manyseeds.core.arguments import verb_parser
+from manyseeds.core.arguments import at_least, verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import parse_json
 from manyseeds.core.layout import CONFIG, EVENT_FILE, EXTERNAL_WORK, RUN_RECORD, SEED_FOLDER, run_folder
@@ -96,6 +96,13 @@ class Watcher:
         ]
 
     def _of_run(self, experiment: Experiment, variant: Variant, seed: int, now: float, stop: Stop | None) -> Progress:
+        """Return how far a run is; one whose event file is moved at this moment is starting."""
+        try:
+            return self._look(experiment, variant, seed, now, stop)
+        except FileNotFoundError:
+            return Progress(run_folder(variant.name, seed), "starting", 0, variant.train.max_iterations)
+
+    def _look(self, experiment: Experiment, variant: Variant, seed: int, now: float, stop: Stop | None) -> Progress:
         scalars = experiment.trainer.scalars
         name = run_folder(variant.name, seed)
         folder = self.folder / name
@@ -199,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = verb_parser("status", __doc__, "results/lift_object")
     parser.add_argument("results", nargs="?", type=Path, default=Path("results"), help="an experiment's folder (all)")
     parser.add_argument("--once", action="store_true", help="print the lines once and end")
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks (5)")
+    parser.add_argument("--every", type=at_least(0.1, float), default=5.0, help="seconds between two looks (5)")
     arguments = parser.parse_args(argv)
     try:
         watchers = [Watcher(folder) for folder in _experiments(arguments.results)]

@@ -89,6 +89,9 @@ def _send(run: Run, names: Sequence[str]) -> bool:
     except BlockingIOError:
         print(f"{run.folder}: its training is sending it")
         return True
+    except UserError as error:  # nothing logged yet, or damaged
+        print(f"error: {run.folder}: {error}", file=sys.stderr)
+        return False
 
 
 def _send_to(name: str, run: Run, rows: Sequence[Row]) -> bool:

@@ -299,7 +299,7 @@ class Plan:
     def is_written(self) -> bool:
         """Whether an earlier invocation has checked and written the same experiment."""
         path = Path(self.config_json)
-        return path.is_file() and path.read_text(encoding="utf-8") == self.experiment.to_json()
+        return path.is_file() and path.read_bytes() == self.experiment.to_json().encode()
 
     @cached_property
     def threads(self) -> dict[tuple[str, str], int]:

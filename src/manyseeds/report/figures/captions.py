@@ -43,11 +43,6 @@ def label(item: Outcome | Start) -> str:
     return item.title[0].lower() + item.title[1:] + (f" ({unit})" if unit else "")
 
 
-def of_seeds(count: int) -> str:
-    """So many seeds, in words."""
-    return "1 seed" if count == 1 else f"{count} seeds"
-
-
 def line_labels(data: Data, variants: Collection[str], most: int) -> list[str]:
     """What a legend calls the bold lines: the variants, or of a single one what its line is.
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator
 from manyseeds import statistics
 from manyseeds.analysis.data import Data
 from manyseeds.core.description import Outcome
+from manyseeds.core.text import count_of
 from manyseeds.report.figures import captions, palette, style
 from manyseeds.report.figures.options import DEFAULT, ONE_COLUMN, TWO_COLUMNS, Options
 from manyseeds.report.figures.scales import success_axis
@@ -91,7 +92,7 @@ def _band_words(data: Data) -> tuple[str, str]:
 def _said_of_few(data: Data, scores: dict[str, np.ndarray], few: list[str]) -> str:
     counts = sorted({len(scores[variant]) for variant in few})
     parts = [
-        f"{captions.of_seeds(count)} allow{'s' if count == 1 else ''} no band: even if all are above τ, "
+        f"{count_of(count)} allow{'s' if count == 1 else ''} no band: even if all are above τ, "
         f"{100 * statistics.clopper_pearson(count, count)[0]:.0f} to 100 % of all seeds may be (95 %)"
         for count in counts
     ]

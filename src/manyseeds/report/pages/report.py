@@ -13,11 +13,12 @@ from manyseeds.core.errors import UserError
 from manyseeds.core.files import read_object, write_atomic
 from manyseeds.core.layout import CAPTIONS, FAILURES_FILM, FIGURES, FILMED, REPORT, RUN_RECORD, SEEDS_FILM
 from manyseeds.core.manifest import check_made, write_manifest
+from manyseeds.core.text import count_of
 from manyseeds.report.command import for_each_folder, results_parser
 from manyseeds.report.figures import NAMES
 from manyseeds.report.pages.provenance import account
 from manyseeds.report.tables.factors import factors_grid
-from manyseeds.report.tables.text import count_of, grids, summary_grid
+from manyseeds.report.tables.text import grids, summary_grid
 from manyseeds.report.templates import render_html
 
 PAGES = {

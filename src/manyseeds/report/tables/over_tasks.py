@@ -11,8 +11,9 @@ from manyseeds import statistics
 from manyseeds.analysis.estimates import estimate_words, failure_sentences, spread_sentences
 from manyseeds.analysis.tasks import ALL, CANNOT_TELL, DOES_NOT_HELP, OverTasks, Task
 from manyseeds.core.layout import OVER_TASKS
+from manyseeds.core.text import count_of
 from manyseeds.report.tables.formats import save, save_csv
-from manyseeds.report.tables.text import Grid, count_of, percent
+from manyseeds.report.tables.text import Grid, percent
 
 LABEL = "over-tasks"
 OVER_ALL = "Over all tasks"

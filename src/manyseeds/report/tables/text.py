@@ -14,6 +14,7 @@ from manyseeds.analysis.ledger import accounts
 from manyseeds.analysis.rates import SHARE, STATISTICS, column
 from manyseeds.analysis.results import ResultsFolder
 from manyseeds.core.description import RETURN, Outcome
+from manyseeds.core.text import count_of
 
 LABEL = "success-rates"
 WHERE_NO_INTERVAL = "No interval is given for one seed, or where seeds agree and it is not known of how many episodes."
@@ -434,11 +435,6 @@ def sources_grid(folder: ResultsFolder, sources: pd.DataFrame) -> Grid:
         "Twice the episodes (%)",
     )
     return Grid(header, "llrrrrr", tuple(rows), (False,) * len(rows), (SOURCES_NOTE,), f"{LABEL}-sources")
-
-
-def count_of(seeds: int) -> str:
-    """So many seeds, in words."""
-    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def in_unit(outcome: Outcome) -> str:
