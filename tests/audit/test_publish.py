@@ -80,6 +80,13 @@ def test_verify_finds_a_changed_copy(original, tmp_path, name):
     assert verify(copy).problems == (f"{path} is not the file that was published",)
 
 
+def test_a_file_that_cannot_be_read_leaves_no_half_copy(original, tmp_path):
+    (original / "other" / "seed_2" / "episodes.csv").write_text("no table")
+    before = sorted(tmp_path.iterdir())
+    assert main([str(original), "--output", str(tmp_path / "copy")]) == 2
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_nothing_is_overwritten(original, tmp_path, capsys):
     (tmp_path / "copy").mkdir()
     assert main([str(original), "--output", str(tmp_path / "copy")]) == 2

@@ -171,6 +171,13 @@ def test_a_json_file_with_other_contents_is_one_sentence(tmp_path, verb, name, c
     assert code == 2 and told.startswith("error: ") and told.count("\n") == 1 and path.name in told, told
 
 
+def test_a_file_that_cannot_be_read_while_another_is_written_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="source"), write_atomic(tmp_path / "new" / "a.csv") as partial:
+        partial.write_bytes((tmp_path / "source").read_bytes())
+    with pytest.raises(StorageError, match=r"a\.csv cannot be written"), write_atomic(tmp_path / "a.csv") as partial:
+        partial.unlink()
+
+
 @pytest.mark.parametrize(
     "arguments", [["tables", "x"], ["verify", "x"], ["status", "x", "--once"], ["replay", "x"], ["curves"]]
 )

@@ -7,7 +7,9 @@ run.json lists and the copy lacks.
 """
 
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int], every:
 
     Args:
         folder: the experiment.
-        output: the folder to make.
+        output: the folder to make; it appears when it is whole.
         policies: seeds whose last checkpoint is copied.
         every: the scalars of every so many iterations are copied, and those of the last one.
 
@@ -47,6 +49,14 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int], every:
     """
     if output.exists():
         raise UserError(f"--output is {output}, which exists; remove it first")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as unfinished:
+        whole = Path(unfinished) / "copy"
+        _copy(folder, whole, policies, every)
+        os.replace(whole, output)
+
+
+def _copy(folder: ResultsFolder, output: Path, policies: Sequence[int], every: int) -> None:
     complete: dict[str, str] = {}
     cut: dict[str, str] = {}
     for run in folder.runs:

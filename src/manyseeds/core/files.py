@@ -46,7 +46,15 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
+        if error.filename is not None and not _is_of(Path(os.fsdecode(error.filename)), path):
+            raise  # the body could not read another file
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _is_of(named: Path, path: Path) -> bool:
+    """Return whether the path that an error names is a file's, its temporary one's or that of a folder above it."""
+    named, path = named.absolute(), path.absolute()
+    return named in (path, *path.parents) or (named.parent == path.parent and named.name.startswith(f".{path.stem}."))
 
 
 def partials(name: str) -> str:
