@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -73,6 +74,15 @@ class Browser:
     def run(self, script: str, *arguments: object) -> Any:
         """The value that the body of a JavaScript function returns."""
         return self._send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    def wait_for(self, script: str, *arguments: object) -> Any:
+        """What a script returns once that is something; pages draw a moment after a click."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            if value := self.run(script, *arguments):
+                return value
+            time.sleep(0.1)
+        raise AssertionError(f"never came true: {script}")
 
     def pointer(self, *actions: dict[str, Any]) -> None:
         """Move and press the mouse; see WebDriver's pointer actions."""

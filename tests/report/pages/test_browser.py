@@ -1,7 +1,6 @@
 """The pages in a real Chromium without a network: they load, show their figures and do what a reader does."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,15 +69,6 @@ def test_an_error_would_be_seen(browser: Browser, results: Path) -> None:
     assert "broken" in messages and "wrong" in messages
     browser.run("fetch('http://example.org/x.js').catch(() => 0)")
     assert "http://example.org/x.js" in browser.requests()
-
-
-def wait_for(page: Browser, script: str, *arguments: object) -> object:
-    """What a script returns once that is something; Plotly answers the mouse a moment later."""
-    for _ in range(100):
-        if value := page.run(script, *arguments):
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"never came true: {script}")
 
 
 def check(page: Browser, name: str) -> None:
@@ -179,7 +169,7 @@ def test_the_axis_can_be_wall_clock(page: Browser) -> None:
 def test_hovering_says_the_values_at_that_place(page: Browser) -> None:
     x, y = middle(page)
     page.pointer({"type": "pointerMove", "x": x, "y": y, "duration": 0})
-    tip = wait_for(page, "return document.querySelector('figure .hoverlayer').textContent")
+    tip = page.wait_for("return document.querySelector('figure .hoverlayer').textContent")
     assert "default, mean of 3" in tip and "small, seed 44" in tip and "samples" in tip
     assert page.run("return document.querySelectorAll('figure .spikeline').length") > 0
 
@@ -193,9 +183,7 @@ def test_dragging_zooms_and_the_button_shows_all_again(page: Browser) -> None:
         {"type": "pointerMove", "x": x + 60, "y": y, "duration": 50},
         {"type": "pointerUp", "button": 0},
     )
-    wait_for(
-        page, f"{TICKS.replace('return', 'const ticks =')}; return ticks.join() !== arguments[0]", ",".join(before)
-    )
+    page.wait_for(f"{TICKS.replace('return', 'const ticks =')}; return ticks.join() !== arguments[0]", ",".join(before))
     page.run("document.getElementById('reset-zoom').click()")
     assert page.run(TICKS) == before
 

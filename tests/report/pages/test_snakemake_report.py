@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,25 +71,14 @@ def page(report: Path) -> Iterator[Browser]:
         assert {url.split("#")[0] for url in asked} == {report.as_uri()}
 
 
-def wait_for(page: Browser, script: str, *arguments: object) -> object:
-    """What a script returns once that is something; the report draws a moment after a click."""
-    for _ in range(100):
-        if value := page.run(script, *arguments):
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"never came true: {script}")
-
-
 def show(page: Browser, category: str, entry: str, button: str = "eye") -> None:
     """Open a category from the front page and click a button of one of its entries."""
-    wait_for(
-        page,
+    page.wait_for(
         "const link = [...document.querySelectorAll('nav a, nav li, nav span')]"
         ".filter(node => node.innerText.trim() === arguments[0]).pop(); link?.click(); return Boolean(link)",
         category,
     )
-    wait_for(
-        page,
+    page.wait_for(
         "const row = [...document.querySelectorAll('tr')].find(row => row.innerText.trim() === arguments[0]);"
         "const link = row?.querySelector(`a[iconname='${arguments[1]}']`); link?.click(); return Boolean(link)",
         entry,
@@ -99,7 +87,7 @@ def show(page: Browser, category: str, entry: str, button: str = "eye") -> None:
 
 
 def test_every_category_is_there_and_every_figure(page: Browser) -> None:
-    text = wait_for(page, "return document.querySelector('nav').innerText")
+    text = page.wait_for("return document.querySelector('nav').innerText")
     for category in ("All on one page", "Curves", "Figures", "Policies", "Provenance", "Tables"):
         assert category in text
     assert "The seed is the unit of all statistics" in page.run("return document.body.innerText")
@@ -110,14 +98,13 @@ def test_every_category_is_there_and_every_figure(page: Browser) -> None:
 
 def test_a_figure_is_visible_and_its_caption_says_how_many_seeds(page: Browser) -> None:
     show(page, "Figures", "final success")
-    width = wait_for(
-        page,
+    width = page.wait_for(
         "const image = [...document.images].find(image => image.src.includes('final_success.svg'));"
         "return image?.getBoundingClientRect().width",
     )
     assert width > 400
     show(page, "Figures", "final success", "information-circle")
-    wait_for(page, "return document.body.innerText.includes('default n = 3 (seeds 42 to 44)')")
+    page.wait_for("return document.body.innerText.includes('default n = 3 (seeds 42 to 44)')")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +119,7 @@ def test_a_figure_is_visible_and_its_caption_says_how_many_seeds(page: Browser) 
 )
 def test_pages_are_shown_inside_the_report(page: Browser, category: str, entry: str, words: str) -> None:
     show(page, category, entry)
-    source = wait_for(page, "return document.querySelector('iframe')?.src")
+    source = page.wait_for("return document.querySelector('iframe')?.src")
     content = page.run("return atob(arguments[0].split(',')[1])", source)
     assert words in content or words in json.dumps(content)
     assert page.run("return document.querySelector('iframe').getBoundingClientRect().height") > 300
