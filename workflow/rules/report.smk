@@ -150,7 +150,7 @@ rule draw:
 
 FILM_COMMAND = (
     f"{SIMULATOR_PYTHON} -m manyseeds film {{params.checkpoint:q}} --output {{output.animation:q}}"
-    f"{plan.allow_code}"
+    f" --seconds 10{plan.allow_code}"
 )
 
 

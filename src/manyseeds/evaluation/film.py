@@ -1,6 +1,7 @@
 """Films of a policy: the episodes that evaluation starts with, as MP4 or GIF, or moments of them as a strip (PNG)."""
 
 import argparse
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def film_checkpoint(
         settings: the evaluation.
         run_dir: folder of the run, for its params.
         episodes: how many, side by side.
-        seconds: how long; None for a whole episode.
+        seconds: how long at most; None for a whole episode.
         width: pixels of one episode.
         height: pixels of one episode.
 
@@ -54,7 +55,7 @@ def film_checkpoint(
         policy = Policy(params.agent, env.get_observations(), env.num_actions, device=env.device)
         policy.load(checkpoint)
         env.reset_to(evaluation_starts(env, episodes, settings.seed))
-        steps = env.max_episode_length if seconds is None else round(seconds / env.step_dt)
+        steps = min(env.max_episode_length, math.inf if seconds is None else round(seconds / env.step_dt))
         return film(env, policy.model, steps=steps, width=width, height=height), frame_rate(env.step_dt)
     finally:
         env.close()
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run_dir", type=Path, help="folder of the run with params/ (the checkpoint's)")
     parser.add_argument("--episodes", type=int, default=4, help="episodes side by side")
     parser.add_argument("--seed", type=int, help="seed of other episodes (those of the run's evaluation)")
-    parser.add_argument("--seconds", type=float, help="length (a whole episode)")
+    parser.add_argument("--seconds", type=float, help="length at most (a whole episode)")
     parser.add_argument("--width", type=int, default=320, help="pixels of one episode, even")
     parser.add_argument("--height", type=int, default=240, help="pixels of one episode, even")
     parser.add_argument(
