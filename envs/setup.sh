@@ -71,9 +71,12 @@ install() {
 # What nothing here uses, 340 MB: what packages carry for their own tests and for other systems, headers and compilers for
 # extensions in C++ (those that torch.compile needs stay), Arrow's network protocol, and MuJoCo's program to look at models.
 trim() {
+    local other_cpu=arm64
+    [ "$(uname -m)" != aarch64 ] || other_cpu=i64
     rm -rf "$site"/torch/test "$site"/torch/include/ATen/{ops,RedispatchFunctions.h} \
         "$site"/torch/bin/{test_*,*Test,protoc*} "$site"/onnx/backend/test/data "$site"/pyarrow/{include,*flight*} \
-        "$site"/mujoco/{studio,_render_filament.*} "$site"/OpenGL/DLLS "$site"/pulp/solverdir/cbc/{osx,win,linux/i32}
+        "$site"/mujoco/{studio,_render_filament.*} "$site"/OpenGL/DLLS \
+        "$site"/pulp/solverdir/cbc/{osx,win,linux/{i32,$other_cpu}}
     for package in matplotlib networkx numba numpy pandas pyarrow scipy sympy; do
         [ ! -d "$site/$package" ] || find "$site/$package" -type d -name tests -prune -exec rm -rf {} +
     done

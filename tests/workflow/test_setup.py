@@ -70,15 +70,17 @@ def test_to_run_needs_no_packages_of_tests_and_no_simulator_for_gpus(machine):
 
 
 def test_what_nothing_uses_is_removed_and_what_torch_compile_and_the_scheduler_need_stays(machine):
+    arm = os.uname().machine == "aarch64"
+    other_cpu = [f"pulp/solverdir/cbc/linux/{'i64' if arm else 'arm64'}/cbc"]
     gone = (
         *("torch/test/a.cpp", "torch/include/ATen/ops/add.h", "torch/bin/protoc", "torch/bin/test_api"),
-        *("pyarrow/libarrow_flight.so.1", "mujoco/studio/a.so", "pulp/solverdir/cbc/osx/i64/cbc"),
+        *("pyarrow/libarrow_flight.so.1", "mujoco/studio/a.so", "pulp/solverdir/cbc/osx/i64/cbc", *other_cpu),
         *("scipy/stats/tests/test_a.py", "OpenGL/DLLS/a.dll"),
     )
     stays = (
         *("torch/include/torch/csrc/inductor/cpp_prefix.h", "torch/include/ATen/cpu/vec/vec.h"),
         *("torch/bin/torch_shm_manager", "pyarrow/libarrow.so.1", "mujoco/viewer.py"),
-        *("pulp/solverdir/cbc/linux/i64/cbc", "scipy/stats/_a.py"),
+        *(f"pulp/solverdir/cbc/linux/{'arm64' if arm else 'i64'}/cbc", "scipy/stats/_a.py"),
     )
     for name in (*gone, *stays):
         (machine.venv / name).parent.mkdir(parents=True, exist_ok=True)
