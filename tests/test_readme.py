@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from helpers import documentation
 from manyseeds.cli import VERBS
 from manyseeds.core.arguments import parser_of
 from manyseeds.core.layout import REPOSITORY
@@ -32,6 +33,14 @@ def of_kind(start: str) -> list[str]:
     return [command for command in commands() if command.startswith(start)]
 
 
+def everywhere(start: str) -> list[str]:
+    """The commands of all pages that begin so, each once."""
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *REPOSITORY.glob("*/README.md")]
+    return list(
+        dict.fromkeys(line for page in pages for line in documentation.commands(page) if line.startswith(start))
+    )
+
+
 SNAKEMAKE = [*of_kind("snakemake "), *of_kind(".venv/bin/snakemake ")]
 # `make test-containers` runs them for real.
 SCRIPTS = [*of_kind("docker/"), *of_kind("./docker/")]
@@ -47,6 +56,22 @@ def test_every_command_is_of_a_kind_that_a_test_here_tries():
 @pytest.mark.parametrize("command", of_kind("make "))
 def test_make_knows_the_target(command):
     run("make", "--dry-run", *shlex.split(command)[1:])
+
+
+def test_the_makefile_has_every_target_of_every_page():
+    targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for command in everywhere("make "):
+        assert [word for word in shlex.split(command)[1:] if "=" not in word and word not in targets] == []
+
+
+@pytest.mark.parametrize("command", everywhere("python "))
+def test_every_script_of_every_page_is_there_and_names_its_options(command):
+    script, *words = shlex.split(command, comments=True)[1:]
+    if script.startswith(("-", "/")):
+        return
+    place = script.replace("lift_policy/", "src/manyseeds/evaluation/bundle/")  # a bundle holds a copy
+    text = (REPOSITORY / place).read_text(encoding="utf-8")
+    assert [word for word in words if word.startswith("--") and f'"{word}"' not in text] == []
 
 
 def test_snakemake_knows_the_options_and_the_workflow_the_targets():
@@ -71,9 +96,11 @@ def test_a_script_knows_the_options(command):
         assert option in text
 
 
-@pytest.mark.parametrize("command", of_kind("manyseeds "))
+@pytest.mark.parametrize("command", everywhere("manyseeds "))
 def test_a_verb_knows_the_options(command):
-    _, verb, *words = shlex.split(command)
+    _, verb, *words = shlex.split(command, comments=True)
+    if verb == "--help":
+        return
     parser = parser_of(importlib.import_module(f"manyseeds.{VERBS[verb]}").main)
     known = {flag for action in parser._actions for flag in action.option_strings}
     assert {word for word in words if word.startswith("--")} <= known
