@@ -7,7 +7,9 @@ MINUTES ?= 60
 VENV ?= .venv
 export VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
-PYTEST = python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One process more than cores, for tests also wait; at most four.
+PYTEST = python -m pytest --numprocesses $$(n=$$(nproc); echo $$((n < 4 ? n + 1 : 4))) --dist loadfile \
+	--no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-analysis setup-run run benchmark demo play test test-workflow test-containers test-slurm test-trainers test-isaaclab figures report watch tensorboard check \

@@ -21,7 +21,7 @@ LONGEST = (
     "workflow/test_workflow.py",
     "workflow/test_trust.py",
     "workflow/test_race.py",
-    "docs/test_trainers.py",
+    "workflow/test_page_on_trainers.py",
     "report/figures/test_figures.py",
     "test_wheel.py",
     "launch/test_run.py",
