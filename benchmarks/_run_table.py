@@ -1,7 +1,10 @@
 """What a run on a GPU did, as Markdown for benchmarks/gpu.sh; a run that was cut off is shown as far as it came.
 
-python benchmarks/_run_table.py RUN             speed, and success at every checkpoint that was evaluated
-python benchmarks/_run_table.py RUN --than RUN  the iteration from which two runs differ, and by how much
+There are two tables: speed, and success at every checkpoint that was evaluated; or the iteration from which two runs
+differ, and by how much:
+
+    python benchmarks/_run_table.py RUN
+    python benchmarks/_run_table.py RUN --than RUN
 """
 
 import argparse

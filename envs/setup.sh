@@ -68,8 +68,9 @@ install() {
         --editable "${1/manyseeds/.}"
 }
 
-# What nothing here uses, 340 MB: what packages carry for their own tests and for other systems, headers and compilers for
-# extensions in C++ (those that torch.compile needs stay), Arrow's network protocol, and MuJoCo's program to look at models.
+# What nothing here uses, 340 MB: what packages carry for their own tests and for other systems, headers and compilers
+# for extensions in C++ (those that torch.compile needs stay), Arrow's network protocol, and MuJoCo's program to look at
+# models.
 trim() {
     local other_cpu=arm64
     [ "$(uname -m)" != aarch64 ] || other_cpu=i64

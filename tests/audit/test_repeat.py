@@ -110,8 +110,10 @@ def test_other_code_packages_and_machine_than_recorded_are_noted(run, capsys):
     change(run, code={"version": "0.1.0", "commit": "cafe", "dirty": True}, packages__torch="1.0", hardware__cpu="Z80")
     assert main([str(run), "--repeat", "1"]) == 0
     printed = capsys.readouterr().out
-    for note in ("the code was cafe with changes", "torch was 1.0", "the processor was Z80", "the code had changes"):
+    for note in ("the code was cafe with changes", "torch was 1.0", "the processor was Z80"):
         assert note in printed
+    kept = "code.diff has those of src" if (run / "code.diff").is_file() else "which are not recorded"
+    assert f"the code had changes after its commit when the run was made; {kept}" in printed
 
 
 @pytest.mark.parametrize(

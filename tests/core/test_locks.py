@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.waiting import wait_for
 from manyseeds.core.locks import locked
 
 
@@ -27,9 +28,7 @@ def test_who_waited_for_a_lock_whose_file_is_gone_holds_the_new_file(tmp_path: P
         assert waiting[0].wait(60)
         path.unlink()
         second.start()  # it makes the file anew
-        end = time.monotonic() + 60
-        while not log.read_text() and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_for(log.read_text)
     for process in (first, second):
         process.join(60)
     assert log.read_text() == "in out in out " and (first.exitcode, second.exitcode) == (0, 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from helpers.verbs import verb
+from helpers.waiting import wait_for
 from manyseeds.core.errors import UserError
 from manyseeds.gpus import Device, allowed, lease
 from manyseeds.gpus.leases import make_private, registry
@@ -54,13 +55,6 @@ def start(log: Path, who: str, devices="0", count=1, jobs_per_gpu=1, seconds=60.
 
 def events(log: Path) -> list[list[str]]:
     return [line.split() for line in log.read_text().splitlines()] if log.exists() else []
-
-
-def wait_for(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def holders(log: Path) -> list[str]:

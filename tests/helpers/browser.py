@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from helpers.waiting import wait_for
 
 ARGUMENTS = [
     "--headless=new",
@@ -77,12 +78,7 @@ class Browser:
 
     def wait_for(self, script: str, *arguments: object) -> Any:
         """What a script returns once that is something; pages draw a moment after a click."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            if value := self.run(script, *arguments):
-                return value
-            time.sleep(0.1)
-        raise AssertionError(f"never came true: {script}")
+        return wait_for(lambda: self.run(script, *arguments), what=script)
 
     def pointer(self, *actions: dict[str, Any]) -> None:
         """Move and press the mouse; see WebDriver's pointer actions."""

@@ -5,8 +5,6 @@ import os
 import signal
 import sqlite3
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from helpers.kills import fingerprint
 from helpers.training_runs import start_elsewhere, train
 from helpers.verbs import verb
+from helpers.waiting import wait_for
 from helpers.wandb_server import KEY, wandb_server
 from manyseeds.core.layout import EVENT_FILE, LOGGERS_ACCOUNT
 from manyseeds.runs.state import read_states
@@ -65,14 +64,6 @@ def saved_iteration(folder: Path) -> int:
     return next((state["runner"]["iteration"] for _, state in read_states(folder) if isinstance(state, dict)), 0)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_killed_training_goes_on_in_the_same_runs_and_its_bits_are_those_without_loggers(
     tmp_path, trackers, database, capfd
 ):
@@ -80,9 +71,9 @@ def test_a_killed_training_goes_on_in_the_same_runs_and_its_bits_are_those_witho
     process = start_elsewhere(folder, max_iterations=100_000, save_interval=100_000, logger="wandb,mlflow")
     # Trackers take much longer to start than iterations do, so training stops for them, but not before they
     # are told of one: that follows the state of iteration 2, and comes before that of iteration 4.
-    wait_until(lambda: saved_iteration(folder) >= 4)
+    wait_for(lambda: saved_iteration(folder) >= 4, 300)
     os.kill(process.pid, signal.SIGSTOP)
-    wait_until(lambda: any(mlflow_steps(database, run) for run, _ in mlflow_runs(database, tmp_path.name)))
+    wait_for(lambda: any(mlflow_steps(database, run) for run, _ in mlflow_runs(database, tmp_path.name)), 300)
     process.kill()
     process.join()
     done = saved_iteration(folder)

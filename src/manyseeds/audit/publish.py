@@ -7,9 +7,7 @@ run.json lists and the copy lacks.
 """
 
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from manyseeds.analysis.results import ResultsFolder, Run, find_results, read_ch
 from manyseeds.audit.verify import declare_not_shipped
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import sha256, write_atomic
+from manyseeds.core.files import make_whole, sha256, write_atomic
 from manyseeds.core.layout import (
     FILM,
     LEDGER,
@@ -49,11 +47,8 @@ def publish(folder: ResultsFolder, output: Path, policies: Sequence[int], every:
     """
     if output.exists():
         raise UserError(f"--output is {output}, which exists; remove it first")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as unfinished:
-        whole = Path(unfinished) / "copy"
+    with make_whole(output) as whole:
         _copy(folder, whole, policies, every)
-        os.replace(whole, output)
 
 
 def _copy(folder: ResultsFolder, output: Path, policies: Sequence[int], every: int) -> None:

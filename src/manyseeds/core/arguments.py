@@ -63,16 +63,16 @@ def verb_parser(verb: str, summary: str | None, example: str) -> argparse.Argume
 
 
 def at_least(low: float, kind: type = int) -> Callable[[str], Any]:
-    """Return the type of an argument that is a number from `low` on, whole unless `kind` is float."""
+    """Return the type of an argument that is a number from `low` on, whole (digits only) unless `kind` is float."""
+    whole = kind is int
 
     def read(text: str) -> Any:
         try:
-            value = kind(text)
+            value = kind(text) if not whole or (text.isascii() and text.isdigit()) else math.nan
         except ValueError:
             value = math.nan
         if not low <= value < math.inf:
-            whole = "whole " if kind is int else ""
-            raise argparse.ArgumentTypeError(f"{text!r} must be a {whole}number of at least {low}")
+            raise argparse.ArgumentTypeError(f"{text!r} must be a {'whole ' * whole}number of at least {low}")
         return value
 
     return read

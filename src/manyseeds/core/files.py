@@ -51,8 +51,25 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+@contextmanager
+def make_whole(folder: Path) -> Iterator[Path]:
+    """Yield the path of a folder to make, which is renamed to `folder` on success; if the body raises, nothing is left.
+
+    Args:
+        folder: the folder, which is not there yet.
+
+    Yields:
+        A path beside it, at which nothing is.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as unfinished:
+        whole = Path(unfinished) / "whole"
+        yield whole
+        os.replace(whole, folder)
+
+
 def _is_of(named: Path, path: Path) -> bool:
-    """Return whether the path that an error names is a file's, its temporary one's or that of a folder above it."""
+    """Return whether an error names a file, its temporary file or a folder above it."""
     named, path = named.absolute(), path.absolute()
     return named in (path, *path.parents) or (named.parent == path.parent and named.name.startswith(f".{path.stem}."))
 

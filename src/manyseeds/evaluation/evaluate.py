@@ -11,7 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.arguments import at_least, verb_parser
 from manyseeds.core.code import Code
 from manyseeds.core.description import Description
@@ -26,6 +25,7 @@ from manyseeds.tasks.code import check_task, evaluation_code
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from manyseeds.config.settings import EvaluateSettings
     from manyseeds.simulators.base import TaskEnv
     from manyseeds.tasks.base import Starts, State, Trace
 
@@ -56,7 +56,7 @@ class Episodes:
     total_reward: "Tensor"
 
 
-def evaluation_settings(folder: Path) -> EvaluateSettings:
+def evaluation_settings(folder: Path) -> "EvaluateSettings":
     """Return how the experiment of a run evaluates, so that episodes have the numbers of episodes.csv.
 
     Args:
@@ -65,6 +65,8 @@ def evaluation_settings(folder: Path) -> EvaluateSettings:
     Raises:
         UserError: when the experiment's config.json is damaged.
     """
+    from manyseeds.config.settings import EvaluateSettings
+
     path = folder.resolve().parent.parent / CONFIG
     if not path.is_file():
         return EvaluateSettings()

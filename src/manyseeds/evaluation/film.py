@@ -5,10 +5,10 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from manyseeds.config.settings import EvaluateSettings
 from manyseeds.core.arguments import verb_parser
 from manyseeds.core.errors import UserError
 from manyseeds.core.files import write_atomic
@@ -20,10 +20,13 @@ from manyseeds.evaluation.evaluate import evaluation_settings
 from manyseeds.learning import foreign
 from manyseeds.simulators.film import film, frame_rate, write_video
 
+if TYPE_CHECKING:
+    from manyseeds.config.settings import EvaluateSettings
+
 
 def film_checkpoint(
     checkpoint: Path,
-    settings: EvaluateSettings,
+    settings: "EvaluateSettings",
     *,
     run_dir: Path,
     episodes: int,

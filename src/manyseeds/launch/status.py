@@ -206,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = verb_parser("status", __doc__, "results/lift_object")
     parser.add_argument("results", nargs="?", type=Path, default=Path("results"), help="an experiment's folder (all)")
     parser.add_argument("--once", action="store_true", help="print the lines once and end")
-    parser.add_argument("--every", type=at_least(0.1, float), default=5.0, help="seconds between two looks (5)")
+    parser.add_argument("--every", type=at_least(0, float), default=5.0, help="seconds between two looks (5)")
     arguments = parser.parse_args(argv)
     try:
         watchers = [Watcher(folder) for folder in _experiments(arguments.results)]

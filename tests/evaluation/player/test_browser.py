@@ -3,13 +3,13 @@
 import io
 import shutil
 import threading
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from helpers.browser import Browser
+from helpers.waiting import wait_for
 from manyseeds.evaluation.player.browser import serve
 from manyseeds.evaluation.player.player import Player
 from manyseeds.evaluation.player.scene import camera
@@ -27,15 +27,6 @@ CANVAS = "return document.querySelector('canvas').getBoundingClientRect().toJSON
 HARMLESS = "Unable to preventDefault inside passive event listener"
 """What Chromium says of three.js when something is dragged."""
 SPACE = "\ue00d"
-
-
-def wait_for(condition):
-    """What a function returns once that is something; a busy machine takes its time."""
-    for _ in range(600):
-        if value := condition():
-            return value
-        time.sleep(0.1)
-    raise AssertionError("never came true")
 
 
 class Page:

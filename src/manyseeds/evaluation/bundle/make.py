@@ -1,10 +1,8 @@
 """Write the folder: what another team needs to run a policy and to judge it, ready to upload to a model hub."""
 
 import json
-import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from manyseeds.analysis.rates import column, summaries
 from manyseeds.analysis.results import Run, read_episodes
 from manyseeds.core.description import Description, Outcome
 from manyseeds.core.errors import UserError
-from manyseeds.core.files import read_object, sha256
+from manyseeds.core.files import make_whole, read_object, sha256
 from manyseeds.core.layout import CONFIG, PARAMS, RUN_RECORD
 from manyseeds.core.manifest import check_made
 from manyseeds.core.record import read_record
@@ -72,9 +70,7 @@ def make_bundle(checkpoint: Path, folder: Path, *, run_dir: Path, licence: str =
         raise UserError(
             f"{run_dir / RUN_RECORD} is missing: without its run's record nobody can say what made a policy."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as unfinished:
-        whole = Path(unfinished) / "bundle"
+    with make_whole(folder) as whole:
         (whole / "params").mkdir(parents=True)
         (difference,) = export(checkpoint, [whole / "policy.onnx"], run_dir).values()
         for name in (RUN_RECORD, *PARAMS):
@@ -93,7 +89,6 @@ def make_bundle(checkpoint: Path, folder: Path, *, run_dir: Path, licence: str =
             write_video(whole / "policy.gif", frames, fps)
         card = _card(checkpoint, whole / "policy.onnx", run_dir, licence, FILM_EPISODES if film_seconds else 0)
         (whole / "README.md").write_text(card, encoding="utf-8")
-        os.replace(whole, folder)
     return difference
 
 
